@@ -1,0 +1,62 @@
+"""The JSON shapes of the contract: the same for REST, the stream and the pages."""
+
+from datetime import UTC, datetime
+
+from django.urls import reverse
+
+from anomalies.models import Anomaly
+from engagement.models import EngagementRow, Session
+from engagement.readings import SIGNALS
+from engagement.scoring import level
+
+
+def moment(at: datetime | None) -> str | None:
+    """Write a moment as RFC 3339 in UTC, to the microsecond only where there is one."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def session_payload(session: Session) -> dict[str, object]:
+    return {
+        "id": str(session.id),
+        "event_id": str(session.event_id),
+        "title": session.title,
+        "external_id": session.external_id,
+        "status": session.status,
+        "detector_state": session.detector_state,
+        "starts_at": moment(session.starts_at),
+        "ends_at": moment(session.ends_at),
+        "breaks": session.breaks,
+        "lateness_seconds": session.lateness_seconds,
+        "url": reverse("session", args=[session.id]),
+    }
+
+
+def row_payload(row: EngagementRow) -> dict[str, object]:
+    known = row.engagement_score is not None
+    return {
+        "timestamp": moment(row.timestamp),
+        "engagement_score": row.engagement_score,
+        "level": level(row.engagement_score) if known else None,
+        "late": row.late,
+        **{name: getattr(row, name) for name in SIGNALS},
+    }
+
+
+def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
+    return {
+        "id": str(anomaly.id),
+        "session_id": str(anomaly.session_id),
+        "event_id": str(anomaly.event_id),
+        "timestamp": moment(anomaly.timestamp),
+        "anomaly_type": anomaly.anomaly_type,
+        "severity": anomaly.severity,
+        "anomaly_score": anomaly.anomaly_score,
+        "current_engagement": anomaly.current_engagement,
+        "expected_engagement": anomaly.expected_engagement,
+        "deviation": anomaly.deviation,
+        "signals": anomaly.signals,
+        "metadata": anomaly.metadata,
+        "resolved_at": moment(anomaly.resolved_at),
+        "status": anomaly.status,
+        "description": anomaly.description,
+    }

@@ -1,0 +1,201 @@
+"""What is measured and for whom: events, their keys, live sessions, and the engagement rows."""
+
+import hashlib
+import secrets
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from timescale.db.models.fields import TimescaleDateTimeField
+
+from engagement.readings import SIGNALS, Reading
+
+PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
+
+
+def partition_of(session_id: uuid.UUID) -> int:
+    """Return the sweep group of a session, the same on every machine."""
+    return session_id.int % PARTITIONS
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def for_organizer(self, user) -> "EventQuerySet":
+        """The events whose pages and sockets this user may see."""
+        if not user.is_active:
+            return self.none()
+        return self if user.is_superuser else self.filter(organizers=user)
+
+
+class Event(models.Model):
+    """A conference or a course: has organizers, API keys and sessions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200)
+    organizers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="organized_events")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiKeyManager(models.Manager["ApiKey"]):
+    def issue(self, event: Event, name: str) -> tuple["ApiKey", str]:
+        """Make a key; the second value is the key itself, which is stored nowhere and cannot be had again."""
+        secret = f"ec_{secrets.token_urlsafe(32)}"
+        key = self.create(event=event, name=name, prefix=secret[:8], sha256=ApiKey.digest(secret))
+        return key, secret
+
+
+class ApiKey(models.Model):
+    """A key that reaches one event's sessions. Only its SHA-256 is kept: 256 random bits need no slow hash."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100, help_text="Who or what uses it, such as the name of your platform.")
+    prefix = models.CharField(max_length=8, editable=False)
+    sha256 = models.BinaryField(max_length=32, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ApiKeyManager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @staticmethod
+    def digest(secret: str) -> bytes:
+        return hashlib.sha256(secret.encode()).digest()
+
+    def revoke(self, now: datetime) -> None:
+        if self.revoked_at is None:
+            self.revoked_at = now
+            self.save(update_fields=["revoked_at"])
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def for_organizer(self, user) -> "SessionQuerySet":
+        """The sessions whose pages and sockets this user may see."""
+        if not user.is_active:
+            return self.none()
+        return self if user.is_superuser else self.filter(event__organizers=user)
+
+
+class Session(models.Model):
+    """A live session that we listen to."""
+
+    class Status(models.TextChoices):
+        SCHEDULED = "scheduled"
+        LIVE = "live"
+        ENDED = "ended"
+
+    class DetectorState(models.TextChoices):
+        INSUFFICIENT_DATA = "INSUFFICIENT_DATA", "Getting to know this room"
+        WATCHING = "WATCHING", "Watching"
+        UNKNOWN = "UNKNOWN", "No data"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
+    title = models.CharField(max_length=200)
+    external_id = models.CharField(max_length=200, null=True, blank=True)
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    breaks = models.JSONField(default=list, blank=True, help_text="Planned breaks: starts_at and ends_at of each.")
+    lateness_seconds = models.PositiveSmallIntegerField(
+        default=2, validators=[MinValueValidator(0), MaxValueValidator(60)]
+    )
+    status = models.CharField(max_length=20, choices=Status, default=Status.SCHEDULED, editable=False)
+    detector_state = models.CharField(
+        max_length=20, choices=DetectorState, default=DetectorState.INSUFFICIENT_DATA, editable=False
+    )
+    partition = models.PositiveSmallIntegerField(editable=False)
+    judged_until = models.DateTimeField(
+        null=True, editable=False, help_text="The newest row that the detector has seen."
+    )
+    heard_at = models.DateTimeField(null=True, editable=False, help_text="When the last new rows were judged.")
+    ended_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "external_id"], name="unique_external_id_per_event"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["scheduled", "live", "ended"]), name="session_status_known"
+            ),
+        ]
+        indexes = [
+            # The sweep reads the live sessions of one partition.
+            models.Index(fields=["partition"], condition=models.Q(status="live"), name="live_session_by_partition"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args, **kwargs):
+        self.partition = partition_of(self.id)
+        super().save(*args, **kwargs)
+
+    @property
+    def is_ended(self) -> bool:
+        return self.status == self.Status.ENDED
+
+    @property
+    def planned_breaks(self) -> list[tuple[datetime, datetime]]:
+        """The planned breaks as pairs of moments."""
+        return [
+            (datetime.fromisoformat(b["starts_at"]), datetime.fromisoformat(b["ends_at"])) for b in self.breaks
+        ]
+
+
+class EngagementRowQuerySet(models.QuerySet["EngagementRow"]):
+    def for_session(self, session: Session | uuid.UUID) -> "EngagementRowQuerySet":
+        return self.filter(session_id=session.id if isinstance(session, Session) else session)
+
+    def between(self, since: datetime | None, until: datetime | None) -> "EngagementRowQuerySet":
+        """Rows with since <= timestamp < until; None leaves that side open."""
+        rows = self if since is None else self.filter(timestamp__gte=since)
+        return rows if until is None else rows.filter(timestamp__lt=until)
+
+
+class EngagementRow(models.Model):
+    """One measured row: a fact, written once. The natural key makes a repeated POST harmless."""
+
+    pk = models.CompositePrimaryKey("session_id", "timestamp")
+    # The key begins with session_id, so no index of its own; sessions lock their rows in ingest.
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    timestamp = TimescaleDateTimeField(interval="1 day")
+    chat_msgs_per_min = models.FloatField(null=True)
+    poll_participation = models.FloatField(null=True)
+    active_users = models.IntegerField(null=True)
+    total_users = models.IntegerField(null=True)
+    reactions_per_min = models.FloatField(null=True)
+    user_leave_rate = models.FloatField(null=True)
+    engagement_score = models.FloatField(null=True, help_text="0..1; null where no signal says it.")
+    late = models.BooleanField(default=False, help_text="Came after the detector had seen a newer row.")
+    received_at = models.DateTimeField()
+
+    objects = EngagementRowQuerySet.as_manager()
+
+    class Meta:
+        db_table = "engagement"
+        ordering = ["timestamp"]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.timestamp:%F %T}"
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.timestamp, **{name: getattr(self, name) for name in SIGNALS})
