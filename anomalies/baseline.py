@@ -1,0 +1,99 @@
+"""What is usual in a room: rates per head and shares, from blocks of 30 s that were not flagged. Pure."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS
+from anomalies.state import (
+    ACTIVE_SHARE,
+    ACTIVITY,
+    CHATS,
+    LEAVES,
+    MEAN_SCORE,
+    PEOPLE,
+    REACTIONS,
+    SCORE,
+    States,
+)
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
+SLOW_LEAST = 17  # blocks from which there is a slow reference
+BAND_WIDTH = 2.0  # standard deviations of the score around what is usual
+
+
+def learn(states: States, which: Mask) -> None:
+    """Add the newest slot of these sessions to their blocks, in place; a full block moves the baseline."""
+    newest = states["history"][:, :, -1]
+    known = ~np.isnan(newest)
+    add = which[:, None]
+    states["block"] = np.where(add, states["block"] + np.nan_to_num(newest), states["block"])
+    states["block_known"] += (add & known).astype(np.int16)
+    states["block_slots"] += which.astype(np.int16)
+    full = which & (states["block_slots"] >= BLOCK_SLOTS)
+    if full.any():
+        finished = states[full]
+        _finish_block(finished)
+        states[full] = finished
+
+
+def _finish_block(states: States) -> None:
+    total = states["block"].astype(np.float64)
+    known = states["block_known"].astype(np.float64)
+    mean = np.where(known > 0, total / np.maximum(1.0, known), np.nan)
+    people = np.maximum(1e-9, mean[:, PEOPLE])
+    block = np.stack(
+        [
+            mean[:, CHATS] / people,
+            mean[:, REACTIONS] / people,
+            mean[:, LEAVES] / people,
+            mean[:, ACTIVITY],
+            mean[:, SCORE],
+        ],
+        axis=1,
+    )
+    states["blocks"] = np.concatenate([states["blocks"][:, :, 1:], block[:, :, None]], axis=2)
+    states["n_blocks"] = np.minimum(BLOCKS, states["n_blocks"] + 1)
+    states["block"], states["block_known"], states["block_slots"] = 0, 0, 0
+    blocks, n = states["blocks"].astype(np.float64), states["n_blocks"]
+    newest_counts = (n <= 2)[:, None, None] & (np.arange(RECENT + 1) == RECENT)
+    recent = blocks[:, :, -RECENT - 1 :]
+    recent = np.where((np.arange(RECENT + 1) < RECENT) | newest_counts, recent, np.nan)
+    states["usual"] = interquartile_mean(recent)
+    slow = interquartile_mean(blocks[:, :, : -RECENT - 1])
+    states["reference"] = np.where((n >= SLOW_LEAST)[:, None], slow, np.nan)
+    _widen_band(states)
+
+
+def _widen_band(states: States) -> None:
+    usual = states["usual"][:, MEAN_SCORE].astype(np.float64)
+    spread = BAND_WIDTH * np.sqrt(states["score_noise"].astype(np.float64))
+    ends = np.stack([usual - spread, usual + spread], axis=1)
+    newest = np.rint(255 * np.clip(np.nan_to_num(ends), 0, 1)).astype(np.uint8)
+    known = ~np.isnan(usual)
+    moved = np.concatenate([states["band"][:, 1:], newest[:, None]], axis=1)
+    states["band"] = np.where(known[:, None, None], moved, states["band"])
+    states["band_at"] = np.where(known, states["t"], states["band_at"])
+    states["n_band"] = np.minimum(BAND_BLOCKS, states["n_band"].astype(np.int16) + known)
+
+
+def interquartile_mean(values: Floats) -> Floats:
+    """Return the mean of the middle half of the known values along the last axis; NaN where none is known.
+
+    >>> interquartile_mean(np.array([[1.0, 2.0, 3.0, 100.0, np.nan]]))
+    array([2.5])
+    """
+    ordered = np.sort(values, axis=-1)  # NaN goes last
+    n = (~np.isnan(values)).sum(axis=-1)[..., None]
+    place = np.arange(values.shape[-1])
+    is_middle = (place >= n // 4) & (place < n - n // 4)
+    total = np.cumsum(np.where(is_middle, ordered, 0.0), axis=-1)[..., -1]  # in order, whatever the batch
+    size = is_middle.sum(axis=-1)
+    return np.where(size > 0, total / np.maximum(1, size), np.nan)
+
+
+def has_activity(states: States, full_activity: float) -> Mask:
+    """Tell where the active share says something: it is known and not always full."""
+    return np.nan_to_num(states["usual"][:, ACTIVE_SHARE], nan=1.0) < full_activity

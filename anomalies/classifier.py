@@ -1,0 +1,196 @@
+"""Name what was found and say it in one sentence: type, evidence by signal, description, advice. Pure."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.config import SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.counts import Rows
+from anomalies.detector import Verdicts
+from anomalies.state import (
+    ACTIVE_SHARE,
+    ACTIVITY,
+    CHAT_RATE,
+    CHATS,
+    LEAVE_RATE,
+    LEAVES,
+    MEAN_SCORE,
+    PEOPLE,
+    REACTION_RATE,
+    REACTIONS,
+    SCORE,
+    States,
+)
+
+Floats = NDArray[np.float64]
+
+
+class Kind(IntEnum):
+    """The types of anomaly in the published order of urgency."""
+
+    GRADUAL_DECLINE = 1
+    SUDDEN_DROP = 2
+    LOW_ENGAGEMENT = 3
+    MASS_EXIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEvidence:
+    """What one signal did: per minute or a share, against what was usual; `change` is relative, z in σ."""
+
+    observed: float
+    expected: float
+    z: float
+    moved: bool
+
+    @property
+    def change(self) -> float | None:
+        return None if self.expected == 0 else self.observed / self.expected - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All that is known of an incident at one row: scores 0..1, evidence by signal, the moved ones first."""
+
+    current: float | None
+    expected: float | None
+    tree_score: float
+    z_score: float
+    audience: int | None
+    signals: dict[str, SignalEvidence]
+    description: str
+    advice: str
+
+
+ADVICE = {
+    Kind.MASS_EXIT: "Check that sound, picture and link still work, and say what comes next.",
+    Kind.LOW_ENGAGEMENT: "Ask the room a question or open a poll; check that people can hear and see.",
+    Kind.SUDDEN_DROP: "Check sound, picture and chat; then ask the audience something.",
+    Kind.GRADUAL_DECLINE: "Change the pace: a question, a poll, or a short break.",
+}
+MOVED_Z = 1.5
+
+
+def classify(
+    states: States,
+    rows: Rows,
+    verdicts: Verdicts,
+    mean_score: Floats,
+    is_dead: NDArray[np.bool_],
+    config: DetectorConfig,
+) -> NDArray[np.int64]:
+    """Return the `Kind` that each session's newest row would be, in the published order."""
+    left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
+    leavers = np.cumsum(np.nan_to_num(left), axis=1)[:, -1]
+    is_exit = verdicts.is_exit | ((rows["leave_rate"] >= config.mass_exit_rate) & (leavers >= config.exit_leavers))
+    is_slow = verdicts.evidence[:, 4] > 1.5 * np.maximum(0.1, verdicts.evidence[:, :2].max(axis=1))
+    drop = np.where(is_slow, False, _late_part(states, config) >= config.drop_share)
+    kinds = np.where(drop, Kind.SUDDEN_DROP, Kind.GRADUAL_DECLINE)
+    kinds = np.where((mean_score <= config.low_engagement) | is_dead, Kind.LOW_ENGAGEMENT, kinds)
+    return np.where(is_exit, Kind.MASS_EXIT, kinds)
+
+
+def _late_part(states: States, config: DetectorConfig) -> Floats:
+    """Return how much of the fall from the usual level came within the latest 30 s."""
+    history, usual = states["history"].astype(np.float64), states["usual"].astype(np.float64)
+    share = history[:, ACTIVITY]
+    fallen = usual[:, ACTIVE_SHARE] - share[:, -1]
+    ago = (share[:, -9] + share[:, -8] + share[:, -7]) / 3
+    by_activity = np.where(np.isnan(ago), 1.0, (ago - share[:, -1]) / np.where(fallen == 0, np.nan, fallen))
+    use_activity = (usual[:, ACTIVE_SHARE] < config.full_activity) & (fallen > 0.05 * usual[:, ACTIVE_SHARE])
+    events = np.nan_to_num(history[:, CHATS]) + np.nan_to_num(history[:, REACTIONS])
+    rate = np.nan_to_num(usual[:, CHAT_RATE]) + np.nan_to_num(usual[:, REACTION_RATE])
+
+    def level(first: int, last: int | None) -> Floats:
+        total, people = (np.cumsum(a[:, first:last], axis=1)[:, -1] for a in (events, history[:, PEOPLE]))
+        return total / (people * rate + 1e-9)
+
+    now, before = level(-3, None), np.where(states["slots"] >= SLOTS_PER_MINUTE, level(-12, -6), 1.0)
+    by_events = np.where(before - now >= config.drop_share * (1 - now), 1.0, 0.0)
+    return np.where(use_activity, by_activity, by_events)
+
+
+def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int, config: DetectorConfig) -> Finding:
+    """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
+    kind = Kind(int(state["kind"]))
+    signals = _signals(state, row, verdicts, place)
+    expected, current = float(state["usual"][MEAN_SCORE]), float(state["history"][SCORE, -1])
+    audience = None if np.isnan(row["present"]) else int(row["present"])
+    return Finding(
+        current=None if np.isnan(current) else round(current, 4),
+        expected=None if np.isnan(expected) else round(expected, 4),
+        tree_score=round(float(verdicts.trees[place]), 4),
+        z_score=round(float(max(verdicts.z[place], verdicts.exit_z[place])), 3),
+        audience=audience,
+        signals=signals,
+        description=describe(kind, signals, audience, state, config),
+        advice=ADVICE[kind],
+    )
+
+
+def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> dict[str, SignalEvidence]:
+    usual, history = state["usual"].astype(np.float64), state["history"].astype(np.float64)
+    people = history[PEOPLE, -1]
+    found: dict[str, SignalEvidence] = {}
+    for name, signal, rate, which in (
+        ("chat_msgs_per_min", CHATS, CHAT_RATE, 0),
+        ("reactions_per_min", REACTIONS, REACTION_RATE, 1),
+    ):
+        if not np.isnan(history[signal, -1]) and not np.isnan(usual[rate]):
+            half_minute = 2 * float(np.cumsum(np.nan_to_num(history[signal, -6:]))[-1])
+            found[name] = _evidence(
+                half_minute, usual[rate] * people * SLOTS_PER_MINUTE, verdicts.by_signal[place, which]
+            )
+    if not np.isnan(history[ACTIVITY, -1]) and not np.isnan(usual[ACTIVE_SHARE]):
+        found["active_share"] = _evidence(
+            float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
+        )
+    if not np.isnan(row["leave_rate"]):
+        churn = np.nan_to_num(usual[LEAVE_RATE]) * SLOTS_PER_MINUTE
+        exit_z = verdicts.exit_z[place]
+        found["user_leave_rate"] = _evidence(float(row["leave_rate"]), churn, exit_z)
+    return dict(sorted(found.items(), key=lambda item: -item[1].z))
+
+
+def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
+    return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
+
+
+def describe(
+    kind: Kind, signals: dict[str, SignalEvidence], audience: int | None, state: np.void, config: DetectorConfig
+) -> str:
+    """Say in one sentence what happened, with the figures of the signal that moved most."""
+    left_evidence = signals.get("user_leave_rate")
+    if kind == Kind.MASS_EXIT and left_evidence is not None:
+        left = round(float(np.cumsum(np.nan_to_num(state["history"][LEAVES, -SLOTS_PER_MINUTE:]))[-1]))
+        of = "" if audience is None else f" {left} of {left + audience} people left,"
+        return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
+    moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]
+    if not moved:
+        return (
+            "The room has been nearly silent for a minute."
+            if kind == Kind.LOW_ENGAGEMENT
+            else "Several signals together lie below what is usual in this room."
+        )
+    verb = "fell slowly" if kind == Kind.GRADUAL_DECLINE else "fell"
+    sentences = [_fall(name, e, verb) for name, e in moved[:2]]
+    text = " and ".join(sentences)
+    stayed = left_evidence is not None and not left_evidence.moved
+    return text[0].upper() + text[1:] + (" while the audience stayed." if stayed else ".")
+
+
+def _fall(name: str, e: SignalEvidence, verb: str) -> str:
+    if name == "active_share":
+        return f"the active share {verb} from {_percent(e.expected)} to {_percent(e.observed)}"
+    what = {"chat_msgs_per_min": "chat", "reactions_per_min": "reactions"}[name]
+    return f"{what} {verb} from {_number(e.expected)} to {_number(e.observed)} a minute"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _number(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 3 or rate == int(rate) else f"{rate:.1f}"

@@ -1,0 +1,78 @@
+"""Every number that the detector is tuned by, in one frozen value. Pure."""
+
+from dataclasses import dataclass
+
+SLOT_SECONDS = 5  # the grid on which rows are counted
+SLOTS_PER_MINUTE = 12
+HISTORY_SLOTS = 24  # two minutes
+BLOCK_SLOTS = 6  # baselines are made of blocks of 30 s
+BLOCKS = 25  # the newest, ten for the baseline, fourteen for the slow reference
+BAND_BLOCKS = 64  # half an hour of what was expected, for the chart
+TREE_WINDOW = 30  # rows of a session's own half-space trees
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Defaults are the published ones where there are such; the others were measured on labelled sessions.
+
+    Evidence is in standard deviations, one-sided: positive is worse than usual.
+    """
+
+    # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
+    tree_weight: float = 0.7
+    z_weight: float = 0.3
+    warning_from: float = 0.6
+    critical_from: float = 0.8
+    low_engagement: float = 0.2  # a mean score at or below it is LOW_ENGAGEMENT
+    mass_exit_rate: float = 0.15  # share of the audience that leaves within a minute
+
+    # The life of an incident.
+    confirm_rows: int = 2  # rows in a row before it opens ...
+    at_once_from: float = 0.9  # ... but one is enough from this score
+    close_below: float = 0.35
+    close_rows: int = 6
+    cooldown_seconds: float = 60.0
+    thaw_seconds: float = 420.0  # then an incident is the new normal
+    settle_seconds: float = 90.0  # after a planned break, when the windows still hold it
+
+    # When a verdict may be given.
+    warm_slots: int = 12
+    dead_slots: int = 12  # a session that is dead from the start needs no baseline, only this long
+    dead_audience: int = 15  # fewer people can be silent for a minute without meaning it
+
+    # Holding rows that cannot be true.
+    hold_glitches: int = 1
+    hold_stalls: int = 12
+    glitch_share: float = 0.4  # the active share does not fall below this part of itself in one row
+
+    # One-sided evidence over 15, 30, 60 and 120 s.
+    windows: tuple[int, ...] = (3, 6, 12, 24)  # slots
+    dispersion: float = 2.5  # chat and reactions come in bursts: variance over mean
+    rate_spread: float = 0.30  # the spread of a healthy log rate that no count explains
+    activity_spread: float = 0.14
+    least_noise: float = 0.7  # a signal's own noise never counts as less than this
+    noise_rate: float = 0.004  # how fast its noise is learnt, a row
+    noise_clip: float = 6.0  # a squared z above this teaches no more than this
+    weight_chat: float = 1.0
+    weight_reactions: float = 0.8
+    weight_activity: float = 1.6
+    full_activity: float = 0.97  # an active share that is always full says nothing
+    z_feature_full: float = 8.0  # evidence that is 1 for the trees
+    z_full: float = 8.0  # evidence at which the z-score alone is certain: the trade of recall against silence
+    least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave
+
+    # Exits have a test of their own: leaves over 10, 15, 30 and 60 s against the session's own churn.
+    exit_windows: tuple[int, ...] = (2, 3, 6, 12)  # slots
+    exit_shares: tuple[float, ...] = (0.35, 0.45, 0.7, 1.0)  # of mass_exit_rate, within each window
+    exit_z: float = 4.0
+    exit_leavers: float = 3.0
+    least_churn: float = 0.0004  # leaves a head and slot that any room has
+
+    # Trees.
+    tail_full: float = 5.0  # −log10 of the share of quiet rows that score higher, at which trees are certain
+    own_row_weight: int = 60  # one row of the session against rows of the shared prior
+
+    drop_share: float = 0.55  # most of a fall within the last 30 s is a SUDDEN_DROP
+
+
+DEFAULT = DetectorConfig()

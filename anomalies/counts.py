@@ -1,0 +1,153 @@
+"""Take rows in: rolling rates become counts per slot of 5 s, and rows that cannot be true are held. Pure."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.config import HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.state import ACTIVITY, CHAT_RATE, CHATS, LEAVES, PEOPLE, REACTION_RATE, REACTIONS, SCORE, States
+from engagement.readings import Reading
+from engagement.scoring import score
+
+ROW = np.dtype(
+    [
+        ("t", "f8"),  # seconds since the epoch
+        ("chats", "f8"),  # a minute, NaN where unknown, as everywhere here
+        ("reactions", "f8"),
+        ("leave_rate", "f8"),
+        ("active", "f8"),
+        ("present", "f8"),
+        ("score", "f8"),
+    ]
+)
+Rows = NDArray[np.void]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
+
+
+def as_rows(readings: Iterable[Reading]) -> Rows:
+    """Return readings as an array, with their engagement scores."""
+
+    def number(value: float | None) -> float:
+        return np.nan if value is None else float(value)
+
+    rows = []
+    for reading in readings:
+        scored = score(reading)
+        rows.append(
+            (
+                reading.timestamp.timestamp(),
+                number(reading.chat_msgs_per_min),
+                number(reading.reactions_per_min),
+                number(reading.user_leave_rate),
+                number(reading.active_users),
+                number(reading.total_users),
+                np.nan if scored is None else scored.value,
+            )
+        )
+    return np.array(rows, ROW)
+
+
+def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
+    """Put each row into its session's history, in place; return which rows were taken.
+
+    A rate over the last minute says how many came in the newest slot: n[t] = r[t] − r[t−1] + n[t−12]. Rows that
+    come more often than a slot lasts are passed over. A row is held, and the state but for `held` left alone,
+
+    * when a count would be negative or the active share collapses in one row: a glitch, unless it comes twice;
+    * when a lively room's events stop while no number of people moves: lost events, for up to `hold_stalls` rows.
+
+    A gap of several slots is the sum of their counts, spread evenly. After a minute or more, or a confirmed
+    glitch, counting starts anew from a twelfth of the rate. Both are guesses at single slots, and would be wrong
+    again every minute; so once a signal's slots were guessed, they are scaled to sum to its rate at every row.
+    """
+    is_first = states["slots"] == 0
+    gap = np.where(is_first, 1.0, np.rint((rows["t"] - states["t"]) / SLOT_SECONDS))
+    is_early = gap < 1
+    gap = np.clip(gap, 1, HISTORY_SLOTS).astype(np.int64)
+    people = np.where(np.isnan(rows["present"]), 1.0, np.maximum(1.0, rows["present"]))
+    share = np.minimum(1.0, rows["active"] / np.where(np.isnan(rows["present"]), np.nan, people))
+    left = np.minimum(0.95, rows["leave_rate"])
+    rates = np.stack([rows["chats"], rows["reactions"], left * people / (1 - left)], axis=1)
+
+    counts = rates - states["previous"][:, :3] + _gone(states, gap)
+    is_glitch = ~is_first & _is_glitch(states, rates, counts, share, config)
+    is_stall = ~is_first & ~is_glitch & _is_stall(states, rates, counts, rows)
+    held = states["held"]
+    is_held = (is_glitch & (held < config.hold_glitches)) | (is_stall & (held < config.hold_stalls))
+    taken = ~is_early & ~is_held
+    states["held"] = np.where(taken, 0, held + (is_held & ~is_early))
+
+    is_new_signal = np.isnan(counts) & ~np.isnan(rates)
+    anew = (is_first | is_glitch | (gap >= SLOTS_PER_MINUTE))[:, None] | is_new_signal
+    is_exact = np.where(anew, rates == 0, states["is_exact"] & (gap == 1)[:, None])
+    states["is_exact"] = np.where(taken[:, None], is_exact, states["is_exact"])
+    _shift(states, taken, gap)
+    slot = np.arange(HISTORY_SLOTS)
+    is_new = slot >= HISTORY_SLOTS - gap[:, None]
+    is_minute = slot >= HISTORY_SLOTS - SLOTS_PER_MINUTE
+    for signal in (CHATS, REACTIONS, LEAVES):
+        _fill(states, signal, taken, is_new, np.maximum(0.0, counts[:, signal]) / gap)
+        _fill(states, signal, taken & anew[:, signal], is_new | is_minute, rates[:, signal] / SLOTS_PER_MINUTE)
+        _scale(states, signal, taken & ~is_exact[:, signal], rates[:, signal])
+    for signal, value in ((PEOPLE, people), (ACTIVITY, share), (SCORE, rows["score"])):
+        _fill(states, signal, taken, is_new, value)
+    _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
+
+    # Rows keep to the grid of slots unless the source has shifted it.
+    on_grid = states["t"] + SLOT_SECONDS * np.rint((rows["t"] - states["t"]) / SLOT_SECONDS)
+    states["t"] = np.where(taken, np.where(is_first, rows["t"], on_grid), states["t"])
+    states["slots"] += np.where(taken, gap, 0).astype(np.int32)
+    previous = np.concatenate([rates, np.stack([rows["active"], rows["present"]], axis=1)], axis=1)
+    states["previous"] = np.where(taken[:, None], previous, states["previous"])
+    return taken
+
+
+def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
+    """Return how many of each kind have left the last minute since the previous row."""
+    minute = states["history"][:, : LEAVES + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
+    within = np.cumsum(np.nan_to_num(minute), axis=2)
+    last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
+    return np.take_along_axis(within, np.broadcast_to(last[:, None, None], (len(states), 3, 1)), axis=2)[:, :, 0]
+
+
+def _is_glitch(states: States, rates: Floats, counts: Floats, share: Floats, config: DetectorConfig) -> Mask:
+    rates_before = states["previous"][:, :2].astype(np.float64)
+    collapses = (rates[:, :2] < config.glitch_share * rates_before) & (rates_before >= GLITCH_LEAST)
+    is_impossible = np.where(states["is_exact"][:, :2], counts[:, :2] < -0.5, collapses)
+    share_before = states["previous"][:, 3] / np.maximum(1.0, states["previous"][:, 4])
+    turns_away = (share < config.glitch_share * share_before) & (states["previous"][:, 3] >= GLITCH_LEAST)
+    return np.asarray(is_impossible.any(axis=1) | turns_away)
+
+
+def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows) -> Mask:
+    usual = np.nan_to_num(states["usual"][:, [CHAT_RATE, REACTION_RATE]].astype(np.float64))
+    expected = (usual[:, 0] + usual[:, 1]) * rows["present"]
+    before = states["previous"][:, :2]
+    falls = (rates[:, :2] < before) | ((rates[:, :2] == 0) & (before == 0))
+    is_silent = np.where(states["is_exact"][:, :2], counts[:, :2] <= 0, falls) | np.isnan(rates[:, :2])
+    nobody_moves = (rows["active"] == states["previous"][:, 3]) & (rows["present"] == states["previous"][:, 4])
+    return np.asarray(is_silent.all(axis=1) & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0))
+
+
+def _shift(states: States, taken: Mask, gap: NDArray[np.int64]) -> None:
+    source = np.minimum(np.arange(HISTORY_SLOTS) + gap[:, None], HISTORY_SLOTS - 1)
+    shifted = np.take_along_axis(states["history"], source[:, None, :], axis=2)
+    states["history"] = np.where(taken[:, None, None], shifted, states["history"])
+
+
+def _scale(states: States, signal: int, which: Mask, rate: Floats) -> None:
+    """Let the last minute's slots sum to the rate."""
+    minute = states["history"][:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
+    total = np.cumsum(np.nan_to_num(minute), axis=1)[:, -1:]
+    even = np.repeat(rate[:, None] / SLOTS_PER_MINUTE, SLOTS_PER_MINUTE, axis=1)
+    scaled = np.where(total > 0, minute * rate[:, None] / np.where(total > 0, total, 1.0), even)
+    states["history"][:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :] = np.where(which[:, None], scaled, minute)
+
+
+def _fill(states: States, signal: int, which: Mask, slots: Mask, value: Floats) -> None:
+    column = states["history"][:, signal]
+    states["history"][:, signal] = np.where(which[:, None] & slots, value[:, None], column)

@@ -1,0 +1,207 @@
+"""When an incident opens, worsens, changes its type and ends: one step of a row for each of many sessions. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies import classifier, counts, detector
+from anomalies.classifier import Finding, Kind
+from anomalies.config import DEFAULT, DetectorConfig
+from anomalies.counts import Rows
+from anomalies.detector import Verdicts
+from anomalies.prior import Prior
+from anomalies.state import SCORE, States
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """What was planned: nothing opens in a break or from `ends_at` on, and what is open is resolved."""
+
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    breaks: tuple[tuple[datetime, datetime], ...] = ()
+
+
+class Step(StrEnum):
+    OPENED = "opened"
+    WORSENED = "worsened"
+    RETYPED = "retyped"
+    RESOLVED = "resolved"
+
+
+class Reason(StrEnum):
+    RECOVERED = "the audience came back"
+    SETTLED = "the room has settled at this level"
+    BREAK = "a planned break began"
+    ENDED = "the session was planned to end"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step in an incident's life, at the moment of the row that led to it.
+
+    `finding` says what was seen; it is None at the end, where `reason` says why it ended.
+    """
+
+    at: datetime
+    step: Step
+    anomaly_type: str
+    severity: str
+    anomaly_score: float
+    finding: Finding | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Timetables of many sessions as arrays of seconds since the epoch; absent moments are infinite."""
+
+    starts_at: Floats
+    ends_at: Floats
+    breaks: Floats  # (sessions, most breaks, 2)
+
+    def __getitem__(self, which: NDArray[np.intp]) -> "Plan":
+        return Plan(self.starts_at[which], self.ends_at[which], self.breaks[which])
+
+
+def as_plan(timetables: Sequence[Timetable]) -> Plan:
+    """Return the timetables as arrays."""
+
+    def seconds(at: datetime | None, otherwise: float) -> float:
+        return otherwise if at is None else at.timestamp()
+
+    breaks = np.full((len(timetables), max((len(t.breaks) for t in timetables), default=0), 2), np.inf)
+    for session, timetable in enumerate(timetables):
+        for place, (start, end) in enumerate(timetable.breaks):
+            breaks[session, place] = start.timestamp(), end.timestamp()
+    return Plan(
+        np.array([seconds(t.starts_at, -np.inf) for t in timetables]),
+        np.array([seconds(t.ends_at, np.inf) for t in timetables]),
+        breaks,
+    )
+
+
+def step(
+    states: States, rows: Rows, plan: Plan, prior: Prior, config: DetectorConfig = DEFAULT
+) -> list[tuple[int, Change]]:
+    """Take one row of each session: judge it, move its incident, learn it. Changes `states` in place.
+
+    Returns the changes with the place of their session. A row that is held changes nothing but `held`.
+    """
+    taken = np.flatnonzero(counts.take(states, rows, config))
+    if not len(taken):
+        return []
+    part, part_rows, part_plan = states[taken], rows[taken], plan[taken]
+    verdicts = detector.judge(part, prior, config)
+    changes, may_learn = _move(part, part_rows, part_plan, verdicts, config)
+    detector.learn(part, verdicts, may_learn, config)
+    states[taken] = part
+    return [(int(taken[place]), change) for place, change in changes]
+
+
+def _move(
+    states: States, rows: Rows, plan: Plan, verdicts: Verdicts, config: DetectorConfig
+) -> tuple[list[tuple[int, Change]], Mask]:
+    t = rows["t"]
+    is_over = t >= plan.ends_at
+    is_break = ((t[:, None] >= plan.breaks[:, :, 0]) & (t[:, None] < plan.breaks[:, :, 1])).any(axis=1)
+    states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
+    may_open = ~is_over & (t >= states["unsettled_until"])
+
+    mean_score = mean_latest_score(states)
+    states["low"] = np.where(mean_score <= config.low_engagement, states["low"] + 1, 0)
+    is_dead = _is_dead(states, rows, plan, config)
+    score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
+
+    was_open = states["is_open"].copy()
+    is_bad = (score >= config.warning_from) & ((verdicts.fall >= config.least_fall) | verdicts.is_exit)
+    states["run"] = np.where(is_bad & may_open & ~was_open, states["run"] + 1, 0)
+    needed = np.where(score >= config.at_once_from, 1, config.confirm_rows)
+    is_rested = t - states["closed_at"] >= config.cooldown_seconds
+    is_first = np.isneginf(states["closed_at"])
+    opens = ~was_open & may_open & (((states["run"] >= needed) & is_rested) | (is_dead & is_first))
+
+    kinds = classifier.classify(states, rows, verdicts, mean_score, is_dead, config)
+    is_critical = score >= config.critical_from
+    retypes = was_open & (score >= config.warning_from) & (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
+    worsens = was_open & is_critical & ~states["is_critical"]
+    stays_low = (states["kind"] == Kind.LOW_ENGAGEMENT) & (states["low"] > 0)
+    states["calm"] = np.where(was_open & (score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
+    is_settled = (t - states["opened_at"] >= config.thaw_seconds) & ~is_dead
+    resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~may_open)
+    worsens, retypes = worsens & ~resolves, retypes & ~resolves
+
+    states["kind"] = np.where(opens | retypes, kinds, states["kind"])
+    states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | worsens)
+    states["is_open"] = (was_open | opens) & ~resolves
+    states["opened_at"] = np.where(opens, t, states["opened_at"])
+    states["closed_at"] = np.where(resolves, t, states["closed_at"])
+    for field in ("run", "calm"):
+        states[field] = np.where(opens | resolves, 0, states[field])
+
+    changes: list[tuple[int, Change]] = []
+    for place in np.flatnonzero(opens | worsens | retypes):
+        name = Step.OPENED if opens[place] else Step.RETYPED if retypes[place] else Step.WORSENED
+        finding = classifier.explain(states[place], rows[place], verdicts, int(place), config)
+        changes.append((int(place), _change(states[place], t[place], name, score[place], finding, None)))
+    for place in np.flatnonzero(resolves):
+        is_back = score[place] < config.close_below
+        reason = (
+            Reason.ENDED
+            if is_over[place]
+            else Reason.BREAK
+            if not may_open[place]
+            else Reason.RECOVERED
+            if is_back
+            else Reason.SETTLED
+        )
+        changes.append((int(place), _change(states[place], t[place], Step.RESOLVED, score[place], None, reason)))
+    return changes, may_open & ~states["is_open"] & (states["run"] == 0) & ~is_break
+
+
+def mean_latest_score(states: States) -> Floats:
+    """Return the mean of each session's latest known scores, 1 where none is known."""
+    scores = states["history"][:, SCORE, -LATEST:].astype(np.float64)
+    known = ~np.isnan(scores)
+    total = np.cumsum(np.where(known, scores, 0.0), axis=1)[:, -1]
+    return np.where(known.any(axis=1), total / np.maximum(1, known.sum(axis=1)), 1.0)
+
+
+def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
+    """Return how sure we are of a dead room: WARNING at the threshold, certain where nothing happens at all."""
+    depth = 1 - np.clip(mean_score / config.low_engagement, 0, 1)
+    return config.warning_from + (1 - config.warning_from) * depth
+
+
+def _is_dead(states: States, rows: Rows, plan: Plan, config: DetectorConfig) -> Mask:
+    """Tell where a room has been at LOW_ENGAGEMENT ever since it began, long enough and with people in it."""
+    since_start = rows["t"] - np.maximum(plan.starts_at, rows["t"] - config.dead_slots * 5)
+    return np.asarray(
+        (states["low"] >= config.dead_slots)
+        & (states["low"] >= states["slots"] - 1)
+        & (since_start >= config.dead_slots * 5)
+        & ~(rows["present"] < config.dead_audience)
+    )
+
+
+def _change(
+    state: np.void, t: float, name: Step, score: float, finding: Finding | None, reason: Reason | None
+) -> Change:
+    return Change(
+        at=datetime.fromtimestamp(t, UTC),
+        step=name,
+        anomaly_type=Kind(int(state["kind"])).name,
+        severity="CRITICAL" if state["is_critical"] else "WARNING",
+        anomaly_score=round(float(score), 6),
+        finding=finding,
+        reason=None if reason is None else str(reason),
+    )

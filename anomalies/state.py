@@ -1,0 +1,84 @@
+"""What a session's detector remembers: one record of fixed size, the same for every session. Pure."""
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.config import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, TREE_WINDOW
+
+VERSION = 1
+N_TREES = 10
+
+# Rows of `history`: what happened in each slot of 5 s, newest last.
+CHATS, REACTIONS, LEAVES, PEOPLE, ACTIVITY, SCORE = range(6)
+# Rows of `blocks`, `usual` and `reference`: per head and slot, then shares.
+CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = range(5)
+# Evidence that is scaled by its own noise: chat and reactions over four windows, activity, and the slow three.
+NOISES = 12
+
+STATE = np.dtype(
+    [
+        # what was taken
+        ("t", "f8"),  # seconds since the epoch, on the grid of slots
+        ("slots", "i4"),  # how many slots the session has lasted
+        ("held", "i2"),  # rows held back since the last one that was taken
+        ("previous", "f4", (5,)),  # chats, reactions and leaves a minute, active and present people of that row
+        ("is_exact", "?", (3,)),  # whether the slots of chats, reactions and leaves are counts and no guesses
+        ("history", "f4", (6, HISTORY_SLOTS)),
+        # what is usual
+        ("block", "f4", (6,)),
+        ("block_slots", "i2"),
+        ("block_known", "i2", (6,)),
+        ("blocks", "f4", (5, BLOCKS)),
+        ("n_blocks", "i2"),
+        ("usual", "f4", (5,)),
+        ("reference", "f4", (5,)),
+        ("noise", "f4", (NOISES,)),
+        ("score_noise", "f4"),
+        ("band", "u1", (BAND_BLOCKS, 2)),  # expected score, low and high, in 255ths, newest last
+        ("band_at", "f8"),  # the moment of the newest
+        ("n_band", "u1"),
+        # the session's own half-space trees: the complete window, and the one that is filling
+        ("leaves", "u1", (2, TREE_WINDOW, N_TREES)),
+        ("n_leaves", "u1", (2,)),
+        # the incident
+        ("is_open", "?"),
+        ("opened_at", "f8"),
+        ("run", "i2"),  # rows in a row that would open one
+        ("calm", "i2"),  # rows in a row that would close it
+        ("low", "i2"),  # slots in a row at or below LOW_ENGAGEMENT
+        ("closed_at", "f8"),
+        ("unsettled_until", "f8"),
+        ("kind", "u1"),
+        ("is_critical", "?"),
+    ]
+)
+
+States = NDArray[np.void]
+
+
+def new_states(n: int = 1) -> States:
+    """Return the states of n sessions that nothing is known of."""
+    states = np.zeros(n, STATE)
+    states["history"][:, ACTIVITY] = states["history"][:, SCORE] = np.nan
+    for field in ("blocks", "usual", "reference", "previous"):
+        states[field] = np.nan
+    states["noise"] = 1.0
+    states["score_noise"] = 0.05**2
+    states["closed_at"] = -np.inf
+    states["unsettled_until"] = -np.inf
+    return states
+
+
+def pack(state: np.void) -> bytes:
+    """Return one state as bytes, the same for equal states."""
+    return zlib.compress(state.tobytes(), 6)
+
+
+def unpack(packed: bytes) -> np.void:
+    """Return the state that `pack` made bytes of. Raises ValueError where these are no such bytes."""
+    try:
+        return np.frombuffer(zlib.decompress(packed), STATE)[0].copy()
+    except zlib.error as error:
+        raise ValueError("not a packed detector state") from error

@@ -1,0 +1,203 @@
+"""The life of an incident, and each defect of the published design held down by a test of its own."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from anomalies.config import DEFAULT
+from anomalies.incidents import Step, Timetable
+from anomalies.replay import judge_sessions
+from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
+from engagement.readings import Reading
+from engagement.scoring import score
+
+
+def incidents_of(readings, timetable=None):
+    return judge_sessions({"room": (readings, timetable or Timetable())})["room"]
+
+
+def first_bad_row(readings, at):
+    return next(reading.timestamp for reading in readings if reading.timestamp >= at)
+
+
+@pytest.mark.parametrize("minute", [2.5, 5, 10, 15, 20])
+def test_collapse_is_found_within_ten_seconds_at_any_age_of_the_session(minute):
+    """The published trees knew nothing for their first 250 rows: of these hundred collapses they found none."""
+    rooms = {str(seed): collapse(healthy_room(seed, minute + 3), at_minute(minute)) for seed in range(20)}
+    found = judge_sessions({name: (rows, Timetable()) for name, rows in rooms.items()})
+    for name, rows in rooms.items():
+        before, after = (
+            [i for i in found[name] if (i.timestamp < at_minute(minute)) == early] for early in (True, False)
+        )
+        assert before == []
+        assert after[0].timestamp - first_bad_row(rows, at_minute(minute)) <= timedelta(seconds=10)
+        assert after[0].anomaly_type == "MASS_EXIT"
+        assert after[0].severity == "CRITICAL"
+
+
+def test_healthy_rooms_open_nothing_in_twenty_hours():
+    rooms = {str(seed): (healthy_room(seed, 60), Timetable()) for seed in range(20)}
+    assert not any(judge_sessions(rooms).values())
+
+
+def test_burst_of_applause_is_no_drop():
+    """The published z-score was two-sided."""
+    rows = healthy_room(minutes=20)
+    burst = [
+        replace(row, reactions_per_min=row.reactions_per_min + 300, chat_msgs_per_min=row.chat_msgs_per_min + 60)
+        if at_minute(10) <= row.timestamp < at_minute(11)
+        else row
+        for row in rows
+    ]
+    assert incidents_of(burst) == []
+
+
+def test_trees_are_fed_shares_between_0_and_1():
+    """HalfSpaceTrees expects [0, 1], which StandardScaler does not give."""
+    from anomalies import counts, detector
+    from anomalies.prior import shipped
+    from anomalies.state import new_states
+
+    states = new_states(1)
+    for row in counts.as_rows(collapse(healthy_room(minutes=8), at_minute(5))):
+        if counts.take(states, row[None], DEFAULT)[0]:
+            features = detector.judge(states, shipped()).features
+            assert ((features >= 0) & (features <= 1)).all()
+
+
+@pytest.mark.parametrize("audience", [15, 40, 400])
+def test_room_that_is_dead_from_the_start_is_flagged_within_90_seconds(audience):
+    """The published LOW_ENGAGEMENT was asked for only where the score was anomalous already."""
+    dead = [Reading(START + (n + 1) * SLOT, 0.0, None, audience // 10, audience, 0.0, 0.0) for n in range(120)]
+    (found,) = incidents_of(dead)
+    assert found.anomaly_type == "LOW_ENGAGEMENT"
+    assert found.timestamp - START <= timedelta(seconds=90)
+    assert found.resolved_at is None
+
+
+def test_room_that_waits_for_its_start_is_not_dead():
+    waiting = [Reading(START + (n + 1) * SLOT, 0.0, None, 3, 40, 0.0, 0.0) for n in range(60)]
+    lively = [replace(row, timestamp=row.timestamp + timedelta(minutes=5)) for row in healthy_room(minutes=10)]
+    assert incidents_of([*waiting, *lively], Timetable(starts_at=at_minute(5))) == []
+
+
+def test_dead_room_that_wakes_up_is_resolved():
+    dead = [Reading(START + (n + 1) * SLOT, 0.0, None, 10, 100, 0.0, 0.0) for n in range(60)]
+    lively = [replace(row, timestamp=row.timestamp + timedelta(minutes=5)) for row in healthy_room(minutes=5)]
+    (found,) = incidents_of([*dead, *lively])
+    assert at_minute(5) < found.resolved_at < at_minute(6.5)
+
+
+def test_planned_end_is_no_mass_exit():
+    rows = collapse(healthy_room(minutes=20), at_minute(15))
+    assert incidents_of(rows, Timetable(ends_at=at_minute(15))) == []
+    assert incidents_of(rows, Timetable(ends_at=at_minute(19)))[0].anomaly_type == "MASS_EXIT"
+
+
+def test_planned_break_opens_nothing_and_the_return_neither():
+    rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
+    assert incidents_of(rows, Timetable(breaks=((at_minute(10), at_minute(15)),))) == []
+    assert incidents_of(rows)
+
+
+def test_open_incident_is_resolved_by_a_break_and_by_the_end():
+    rows = silence(healthy_room(minutes=20), at_minute(10))
+    (by_break,) = incidents_of(rows, Timetable(breaks=((at_minute(12), at_minute(20)),)))
+    assert by_break.changes[-1].reason == "a planned break began"
+    assert at_minute(12) <= by_break.resolved_at <= at_minute(12.2)
+    (by_end,) = incidents_of(rows, Timetable(ends_at=at_minute(12)))
+    assert by_end.changes[-1].reason == "the session was planned to end"
+    assert at_minute(12) <= by_end.resolved_at <= at_minute(12.2)
+
+
+def test_poll_that_closes_is_no_drop():
+    rows = [
+        replace(row, poll_participation=0.9) if at_minute(8) <= row.timestamp < at_minute(12) else row
+        for row in healthy_room(minutes=20)
+    ]
+    assert incidents_of(rows) == []
+
+
+def test_signal_that_the_platform_cannot_emit_is_not_zero():
+    rows = [replace(row, reactions_per_min=None, user_leave_rate=None) for row in healthy_room(minutes=20)]
+    assert incidents_of(rows) == []
+    assert score(rows[-1]).value > 0.6
+
+
+@pytest.mark.parametrize("audience", [8, 12, 20])
+def test_one_leaver_in_a_small_room_is_no_mass_exit(audience):
+    """In a room of eight one leaver is 12 %."""
+    rows = healthy_room(minutes=20, audience=audience, chats_per_head=0.5)
+    left = [
+        replace(
+            row,
+            total_users=audience - 1,
+            active_users=min(row.active_users, audience - 1),
+            user_leave_rate=1 / audience if row.timestamp < at_minute(11) else 0.0,
+        )
+        if row.timestamp >= at_minute(10)
+        else row
+        for row in rows
+    ]
+    assert [i for i in incidents_of(left) if i.anomaly_type == "MASS_EXIT"] == []
+
+
+def test_half_of_a_small_room_leaving_is_a_mass_exit():
+    rows = healthy_room(minutes=20, audience=12, chats_per_head=0.5)
+    left = [
+        replace(
+            row,
+            total_users=5,
+            active_users=4,
+            user_leave_rate=7 / 12 if row.timestamp < at_minute(11) else 0.0,
+        )
+        if row.timestamp >= at_minute(10)
+        else row
+        for row in rows
+    ]
+    assert incidents_of(left)[0].anomaly_type == "MASS_EXIT"
+
+
+def test_one_absurd_row_opens_nothing():
+    rows = healthy_room(minutes=20)
+    for absurd in (
+        {"chat_msgs_per_min": 0.0, "reactions_per_min": 0.0, "active_users": 0},
+        {"active_users": 0},
+        {"chat_msgs_per_min": 5000.0},
+    ):
+        assert incidents_of([*rows[:150], replace(rows[150], **absurd), *rows[151:]]) == []
+
+
+def test_missing_rows_open_nothing():
+    rows = healthy_room(minutes=20)
+    assert incidents_of([*rows[:100], *rows[112:140], *rows[170:]]) == []
+
+
+def test_incident_opens_once_and_is_not_repeated():
+    (found,) = incidents_of(silence(healthy_room(minutes=20), at_minute(10), at_minute(13)))
+    assert found.changes[-1].step == Step.RESOLVED
+    assert found.changes[-1].reason == "the audience came back"
+    assert at_minute(13) < found.resolved_at < at_minute(15)
+
+
+def test_incident_changes_only_to_a_more_urgent_type():
+    (found,) = incidents_of(silence(healthy_room(minutes=20), at_minute(10)))[:1]
+    types = [found.anomaly_type, *[c.anomaly_type for c in found.changes if c.step == Step.RETYPED]]
+    assert types == ["SUDDEN_DROP", "LOW_ENGAGEMENT"]
+
+
+def test_dip_does_not_become_normal_while_it_is_flagged():
+    rows = silence(healthy_room(minutes=30), at_minute(10), at_minute(14))
+    second = silence(rows, at_minute(18), at_minute(22))
+    assert len(incidents_of(second)) == 2
+
+
+def test_room_that_stays_changed_settles_into_a_new_normal():
+    rows = healthy_room(minutes=30)
+    calmer = healthy_room(seed=9, minutes=30, chats_per_head=0.02, reactions_per_head=0.01, active_share=0.4)
+    mixed = [a if a.timestamp < at_minute(10) else b for a, b in zip(rows, calmer, strict=True)]
+    found = incidents_of(mixed)
+    assert found[0].changes[-1].reason == "the room has settled at this level"
+    assert np.isclose((found[0].resolved_at - found[0].timestamp).total_seconds(), DEFAULT.thaw_seconds, atol=5)

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from anomalies.incidents import Timetable
+from anomalies.replay import judge_rows
+from anomalies.state import STATE, new_states, pack, unpack
+from anomalies.tests.rooms import healthy_room
+
+
+def test_pack_gives_back_the_same_state():
+    states = new_states(1)
+    judge_rows(states, [healthy_room(minutes=20)], [Timetable()])
+    assert unpack(pack(states[0])).tobytes() == states[0].tobytes()
+
+
+def test_state_of_a_long_session_is_at_most_5_kb():
+    states = new_states(1)
+    judge_rows(states, [healthy_room(minutes=120, audience=900)], [Timetable()])
+    assert STATE.itemsize < 5 * 1024
+    assert len(pack(states[0])) < 5 * 1024
+
+
+def test_unpack_refuses_what_is_no_state():
+    with pytest.raises(ValueError, match="not a packed detector state"):
+        unpack(b"nonsense")
+
+
+def test_new_states_do_not_share_memory():
+    states = new_states(2)
+    states["history"][0] = 7
+    assert not np.any(states["history"][1] == 7)

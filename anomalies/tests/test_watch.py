@@ -1,0 +1,135 @@
+"""What is kept of the judgement, in the real database."""
+
+import pytest
+from django.db import transaction
+
+from anomalies import watch
+from anomalies.models import Anomaly, DetectorState
+from anomalies.state import VERSION
+from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
+from engagement.ingest import record_rows
+from engagement.models import EngagementRow, Event, Session
+
+pytestmark = pytest.mark.django_db
+
+NOW = at_minute(60)
+
+
+@pytest.fixture
+def session():
+    return Session.objects.create(event=Event.objects.create(name="Conference"), title="Keynote")
+
+
+def judge(session, readings):
+    record_rows(session.id, readings, NOW)
+    with transaction.atomic():
+        session.refresh_from_db()
+        rows = EngagementRow.objects.for_session(session)
+        if session.judged_until is not None:
+            rows = rows.filter(timestamp__gt=session.judged_until)
+        found = watch.judge_new_rows([session], {session.id: list(rows)}, NOW)
+    session.refresh_from_db()
+    return found.get(session.id, watch.Found())
+
+
+def test_anomalies_are_stored(session):
+    """Anomalies are stored, with what was seen, expected and meant."""
+    found = judge(session, collapse(healthy_room(minutes=15), at_minute(10)))
+    anomaly = Anomaly.objects.get()
+    assert found.detected == [anomaly]
+    assert (anomaly.session, anomaly.event) == (session, session.event)
+    assert (anomaly.anomaly_type, anomaly.severity, anomaly.status) == ("MASS_EXIT", "CRITICAL", "open")
+    row = EngagementRow.objects.get(session=session, timestamp=anomaly.timestamp)
+    assert anomaly.signals["total_users"] == row.total_users == 20
+    assert anomaly.current_engagement < anomaly.expected_engagement
+    expected = 1 - anomaly.current_engagement / anomaly.expected_engagement
+    assert anomaly.deviation == pytest.approx(expected, abs=1e-3)
+    assert anomaly.description == "80 of 100 people left, 80 % of the audience within a minute."
+    assert anomaly.metadata["moved"][0] == "user_leave_rate"
+    assert [entry["change"] for entry in anomaly.metadata["history"]] == ["opened"]
+    assert 0 <= anomaly.metadata["hst_score"] <= 1
+
+
+def test_one_incident_is_one_anomaly_with_a_history(session):
+    judge(session, silence(healthy_room(minutes=25), at_minute(10), at_minute(15)))
+    anomaly = Anomaly.objects.get()
+    assert [entry["change"] for entry in anomaly.metadata["history"]] == ["opened", "retyped", "resolved"]
+    assert anomaly.anomaly_type == "LOW_ENGAGEMENT"
+    assert anomaly.status == "resolved"
+    assert anomaly.resolved_at > at_minute(15)
+
+
+@pytest.mark.parametrize("size", [1, 7])
+def test_sweeps_of_any_size_keep_the_same_anomalies(session, size):
+    rows = silence(healthy_room(minutes=18), at_minute(8), at_minute(12))
+    whole = Session.objects.create(event=session.event, title="Whole")
+    judge(whole, rows)
+    for first in range(0, len(rows), size):
+        judge(session, rows[first : first + size])
+
+    def kept(of):
+        fields = ("timestamp", "anomaly_type", "severity", "metadata", "resolved_at", "description", "status")
+        return list(Anomaly.objects.for_session(of).values(*fields))
+
+    assert kept(session) == kept(whole) != []
+    assert bytes(session.detector.state) == bytes(whole.detector.state)
+
+
+def test_state_of_another_version_is_rebuilt_from_the_rows(session):
+    rows = collapse(healthy_room(minutes=15), at_minute(10), at_minute(12))
+    judge(session, rows[:126])
+    before = bytes(DetectorState.objects.get().state)
+    DetectorState.objects.update(version=VERSION + 1, state=b"of another version")
+    judge(session, rows[126:127])
+    again = Session.objects.create(event=session.event, title="Undisturbed")
+    judge(again, rows[:127])
+    assert bytes(DetectorState.objects.get(session=session).state) == bytes(again.detector.state) != before
+    assert Anomaly.objects.for_session(session).count() == 1
+
+
+def test_review_survives_what_the_detector_writes_later(session, django_user_model):
+    rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
+    judge(session, rows[:130])
+    reviewer = django_user_model.objects.create_user("reviewer")
+    Anomaly.objects.get().annotate("The microphone was off.", reviewer, NOW)
+    Anomaly.objects.get().dismiss(reviewer, NOW)
+    judge(session, rows[130:])
+    anomaly = Anomaly.objects.get()
+    assert anomaly.resolved_at is not None
+    assert (anomaly.status, anomaly.review) == ("dismissed", "false_alarm")
+    assert anomaly.note == "The microphone was off."
+
+
+def test_detector_state_goes_from_too_early_to_watching(session):
+    rows = healthy_room(minutes=3)
+    judge(session, rows[:5])
+    assert session.detector_state == "INSUFFICIENT_DATA"
+    assert watch.outlook(session.id).learning_seconds_left == 35
+    judge(session, rows[5:])
+    assert session.detector_state == "WATCHING"
+    assert watch.outlook(session.id).learning_seconds_left == 0
+
+
+def test_rows_that_cannot_be_true_make_the_state_unknown(session):
+    judge(session, healthy_room(minutes=10.5, audience=400, chats_per_head=0.2, lost_from=10))
+    assert session.detector_state == "UNKNOWN"
+    assert not Anomaly.objects.exists()
+
+
+def test_outlook_tells_what_is_usual(session):
+    judge(session, healthy_room(minutes=10))
+    outlook = watch.outlook(session.id)
+    assert outlook.expected == pytest.approx(0.75, abs=0.05)
+    assert outlook.usual["active_share"] == pytest.approx(0.75, abs=0.03)
+    assert outlook.usual["chat_msgs_per_min"] == pytest.approx(9, rel=0.4)
+    assert all(low < high for _, low, high in outlook.band)
+    moments = [at for at, _, _ in outlook.band]
+    assert moments == sorted(moments)
+    assert at_minute(9) < moments[-1] <= at_minute(10)
+
+
+def test_end_of_a_session_resolves_what_is_open(session):
+    judge(session, collapse(healthy_room(minutes=12), at_minute(10)))
+    (resolved,) = watch.resolve_at_end(session, at_minute(12))
+    assert resolved.status == "resolved"
+    assert Anomaly.objects.get().metadata["history"][-1]["reason"] == "the session ended"

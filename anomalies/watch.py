@@ -1,0 +1,269 @@
+"""Judge new rows and keep what was found: the only writer of anomalies and detector states."""
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from django.db import connection
+
+from anomalies.config import BLOCK_SLOTS, DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE
+from anomalies.incidents import Change, Step, Timetable
+from anomalies.models import Anomaly, DetectorState
+from anomalies.outlook import Outlook
+from anomalies.replay import judge_rows
+from anomalies.state import (
+    ACTIVE_SHARE,
+    CHAT_RATE,
+    LEAVE_RATE,
+    MEAN_SCORE,
+    PEOPLE,
+    REACTION_RATE,
+    VERSION,
+    States,
+    new_states,
+    pack,
+    unpack,
+)
+from engagement.models import EngagementRow, Session
+from engagement.readings import SIGNALS
+
+log = logging.getLogger(__name__)
+
+UNTRUSTED_ROWS = 3  # so many rows held in a row, and the session's data cannot be trusted
+ENDED = "the session ended"
+
+SAVE_STATES = """
+    INSERT INTO anomalies_detectorstate (session_id, version, state, updated_at)
+    SELECT id, %s, state, %s FROM UNNEST(%s::uuid[], %s::bytea[]) AS new (id, state)
+    ON CONFLICT (session_id) DO UPDATE
+    SET version = EXCLUDED.version, state = EXCLUDED.state, updated_at = EXCLUDED.updated_at
+"""
+MOVE_CURSORS = """
+    UPDATE engagement_session s
+    SET judged_until = new.judged_until, detector_state = new.detector_state, heard_at = %s
+    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::varchar[]) AS new (id, judged_until, detector_state)
+    WHERE s.id = new.id
+"""
+
+
+@dataclass(slots=True)
+class Found:
+    """What new rows of one session led to: anomalies that opened or got worse, and those that were resolved."""
+
+    detected: list[Anomaly] = field(default_factory=list)
+    resolved: list[Anomaly] = field(default_factory=list)
+
+
+def judge_new_rows(
+    sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[EngagementRow]], now: datetime
+) -> dict[uuid.UUID, Found]:
+    """Judge each session's new rows, oldest first; write states, cursors and anomalies.
+
+    The caller holds the sessions' locks and the transaction, so all of it is written or none.
+    """
+    sessions = [session for session in sessions if rows.get(session.id)]
+    if not sessions:
+        return {}
+    states = _load_states(sessions)
+    readings = [[row.reading for row in rows[session.id]] for session in sessions]
+    changes = judge_rows(states, readings, [timetable(session) for session in sessions])
+    _save_states(sessions, states, [rows[session.id][-1].timestamp for session in sessions], now)
+    found = {session.id: Found() for session in sessions}
+    _keep_changes(
+        {session: changes[place] for place, session in enumerate(sessions) if changes[place]},
+        {(id_, row.timestamp): row for id_, session_rows in rows.items() for row in session_rows},
+        found,
+    )
+    return found
+
+
+def resolve_at_end(session: Session, at: datetime) -> list[Anomaly]:
+    """Resolve what is open in a session that ends; the caller holds its lock."""
+    anomalies = list(Anomaly.objects.for_session(session).unresolved())
+    for anomaly in anomalies:
+        _resolve(anomaly, at, anomaly.anomaly_score, ENDED)
+    _update(anomalies)
+    return anomalies
+
+
+def timetable(session: Session) -> Timetable:
+    return Timetable(session.starts_at, session.ends_at, tuple(session.planned_breaks))
+
+
+def outlook(session_id: uuid.UUID) -> Outlook:
+    """Return what the session's detector expects now; nothing where it has no state that we can read."""
+    stored = DetectorState.objects.filter(session_id=session_id, version=VERSION).first()
+    if stored is None:
+        return Outlook(learning_seconds_left=DEFAULT.warm_slots * SLOT_SECONDS)
+    state = unpack(bytes(stored.state))
+    left = max(0, DEFAULT.warm_slots - int(state["slots"])) * SLOT_SECONDS
+    return Outlook(left, _number(state["usual"][MEAN_SCORE]), _band(state), _usual(state))
+
+
+def _band(state: np.void) -> tuple[tuple[datetime, float, float], ...]:
+    """Return the stored band; a block that was not learnt (an incident) leaves the time between open to the next."""
+    n = int(state["n_band"])
+    newest = datetime.fromtimestamp(float(state["band_at"]), UTC) if n else None
+    step = timedelta(seconds=BLOCK_SLOTS * SLOT_SECONDS)
+    return tuple(
+        (newest - (n - 1 - place) * step, low / 255, high / 255)
+        for place, (low, high) in enumerate(state["band"][len(state["band"]) - n :].tolist())
+        if newest is not None
+    )
+
+
+def _usual(state: np.void) -> dict[str, float]:
+    people, usual = float(state["history"][PEOPLE, -1]), state["usual"]
+    values = {
+        "chat_msgs_per_min": float(usual[CHAT_RATE]) * people * SLOTS_PER_MINUTE,
+        "reactions_per_min": float(usual[REACTION_RATE]) * people * SLOTS_PER_MINUTE,
+        "active_share": float(usual[ACTIVE_SHARE]),
+        "user_leave_rate": float(usual[LEAVE_RATE]) * SLOTS_PER_MINUTE,
+    }
+    return {name: value for name, value in values.items() if not np.isnan(value)}
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _load_states(sessions: Sequence[Session]) -> States:
+    stored = DetectorState.objects.in_bulk([session.id for session in sessions])
+    states = new_states(len(sessions))
+    for place, session in enumerate(sessions):
+        found = stored.get(session.id)
+        if found is not None and found.version == VERSION:
+            states[place] = unpack(bytes(found.state))
+        elif session.judged_until is not None:
+            states[place] = _rebuild(session)
+    return states
+
+
+def _rebuild(session: Session) -> np.void:
+    """Replay the rows that were judged already; the anomalies they led to stay as they were kept."""
+    log.info("rebuilding the detector state of session %s from its rows", session.id)
+    rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
+    state = new_states(1)
+    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable(session)])
+    going_on = Anomaly.objects.for_session(session).unresolved().first()
+    state["is_open"] = going_on is not None
+    if going_on is not None:
+        state["opened_at"] = going_on.timestamp.timestamp()
+    return state[0]
+
+
+def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
+    ids = [session.id for session in sessions]
+    with connection.cursor() as cursor:
+        cursor.execute(SAVE_STATES, [VERSION, now, ids, [pack(state) for state in states]])
+        cursor.execute(MOVE_CURSORS, [now, ids, list(judged_until), [_detector_state(state) for state in states]])
+
+
+def _detector_state(state: np.void) -> str:
+    if state["held"] >= UNTRUSTED_ROWS:
+        return Session.DetectorState.UNKNOWN
+    if state["slots"] < DEFAULT.warm_slots:
+        return Session.DetectorState.INSUFFICIENT_DATA
+    return Session.DetectorState.WATCHING
+
+
+def _keep_changes(
+    changes: Mapping[Session, Sequence[Change]],
+    rows: Mapping[tuple[uuid.UUID, datetime], EngagementRow],
+    found: Mapping[uuid.UUID, Found],
+) -> None:
+    unresolved = Anomaly.objects.filter(session__in=list(changes)).unresolved()
+    going_on = {anomaly.session_id: anomaly for anomaly in unresolved}
+    opened: list[Anomaly] = []
+    moved: dict[uuid.UUID, Anomaly] = {}
+    for session, session_changes in changes.items():
+        for change in session_changes:
+            if change.step == Step.OPENED:
+                anomaly = _open(session, change, rows[session.id, change.at])
+                opened.append(anomaly)
+                going_on[session.id] = anomaly
+            elif (anomaly := going_on.get(session.id)) is None:
+                continue  # it was resolved by hand, or by a detector of another version
+            elif change.step == Step.RESOLVED:
+                _resolve(anomaly, change.at, change.anomaly_score, change.reason)
+                del going_on[session.id]
+                found[session.id].resolved.append(anomaly)
+            else:
+                _worsen(anomaly, change)
+            moved[anomaly.id] = anomaly
+            if change.step != Step.RESOLVED and anomaly not in found[session.id].detected:
+                found[session.id].detected.append(anomaly)
+    Anomaly.objects.bulk_create(opened)
+    _update([anomaly for anomaly in moved.values() if anomaly not in opened])
+
+
+def _open(session: Session, change: Change, row: EngagementRow) -> Anomaly:
+    anomaly = Anomaly(
+        id=uuid.uuid5(session.id, change.at.isoformat()),  # the same incident, whoever finds it
+        session_id=session.id,
+        event_id=session.event_id,
+        timestamp=change.at,
+        signals={name: getattr(row, name) for name in SIGNALS},
+        metadata={"history": []},
+        anomaly_score=change.anomaly_score,
+    )
+    _tell(anomaly, change)
+    return anomaly
+
+
+def _worsen(anomaly: Anomaly, change: Change) -> None:
+    anomaly.anomaly_score = max(anomaly.anomaly_score, change.anomaly_score)
+    _tell(anomaly, change)
+
+
+def _tell(anomaly: Anomaly, change: Change) -> None:
+    """Write what was found at this change; the explanation and the evidence are those of the latest one."""
+    finding = change.finding
+    assert finding is not None, "only an end has no finding"
+    anomaly.anomaly_type, anomaly.severity = change.anomaly_type, change.severity
+    anomaly.current_engagement, anomaly.expected_engagement = finding.current, finding.expected
+    known = finding.current is not None and finding.expected
+    anomaly.deviation = round(1 - finding.current / finding.expected, 4) if known else None
+    anomaly.description = finding.description
+    anomaly.metadata |= {
+        "hst_score": finding.tree_score,
+        "z_score": finding.z_score,
+        "signals": {
+            name: {**asdict(evidence), "change": evidence.change} for name, evidence in finding.signals.items()
+        },
+        "moved": [name for name, evidence in finding.signals.items() if evidence.moved],
+        "advice": finding.advice,
+        "audience": finding.audience,
+    }
+    _remember(anomaly, change.at, str(change.step), change.anomaly_score)
+
+
+def _resolve(anomaly: Anomaly, at: datetime, score: float, reason: str | None) -> None:
+    anomaly.resolved_at = max(at, anomaly.timestamp)
+    if anomaly.status != Anomaly.Status.DISMISSED:
+        anomaly.status = Anomaly.Status.RESOLVED
+    _remember(anomaly, anomaly.resolved_at, str(Step.RESOLVED), score, reason)
+
+
+def _remember(anomaly: Anomaly, at: datetime, change: str, score: float, reason: str | None = None) -> None:
+    entry = {
+        "at": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "change": change,
+        "severity": anomaly.severity,
+        "anomaly_type": anomaly.anomaly_type,
+        "anomaly_score": score,
+    }
+    anomaly.metadata["history"].append(entry if reason is None else {**entry, "reason": reason})
+
+
+def _update(anomalies: Sequence[Anomaly]) -> None:
+    """Write the judged columns only: a reviewer's note or verdict is never overwritten."""
+    judged = [
+        "anomaly_type", "severity", "anomaly_score", "current_engagement", "expected_engagement",
+        "deviation", "description", "metadata", "resolved_at", "status",
+    ]  # fmt: skip
+    if anomalies:
+        Anomaly.objects.bulk_update(anomalies, judged)

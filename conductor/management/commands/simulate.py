@@ -1,0 +1,57 @@
+"""`manage.py simulate`: write a labelled corpus of simulated sessions, or the demo recording."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from engagement.recordings.corpus import CorpusWriter, LabelledSession
+from engagement.recordings.jsonl import signals_object, write_lines
+from engagement.simulation import KINDS, simulate, webinar_demo
+
+
+class Command(BaseCommand):
+    help = (
+        "Simulates live sessions with labelled incidents and writes them as a corpus: rows, labels, sessions, and "
+        "with --events the raw events too. The same seed gives the same bytes."
+    )
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("out_dir", nargs="?", type=Path, help="the folder of the corpus")
+        parser.add_argument("--sessions", type=int, default=100, metavar="N", help="how many (default 100)")
+        parser.add_argument("--seed", type=int, default=1, metavar="S", help="a whole number (default 1)")
+        parser.add_argument("--kind", choices=sorted(KINDS), help="only this kind (default: a mix)")
+        parser.add_argument("--audience", type=int, metavar="N", help="people expected (default: as the kind has)")
+        parser.add_argument("--events", action="store_true", help="write the raw events too")
+        parser.add_argument("--quiet", action="store_true", help="no incidents, only what looks like one")
+        parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording instead of a corpus")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["demo"]:
+            session = webinar_demo(options["seed"])
+            write_lines(options["demo"], map(signals_object, session.rows))
+            self.stdout.write(f"{options['demo']}: {len(session.rows)} rows")
+            return
+        out_dir: Path | None = options["out_dir"]
+        if out_dir is None:
+            raise CommandError("Name the folder to write the corpus to, or --demo FILE.")
+        if options["sessions"] < 1 or options["seed"] < 0 or (options["audience"] or 1) < 1:
+            raise CommandError("--sessions and --audience are 1 or more, --seed is 0 or more.")
+        try:
+            out_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"{out_dir}: {error.strerror}") from None
+        with ExitStack() as stack:
+            corpus = stack.enter_context(CorpusWriter(out_dir, with_events=options["events"]))
+            incidents = 0
+            for session in self._sessions(options):
+                corpus.write(session)
+                incidents += sum(label.type is not None for label in session.labels)
+        self.stdout.write(f"{out_dir}: {options['sessions']} sessions, {incidents} incidents")
+
+    def _sessions(self, options: dict[str, Any]) -> Iterator[LabelledSession]:
+        for index in tqdm(range(options["sessions"]), unit="session", disable=None):
+            yield simulate(options["seed"], options["kind"], options["audience"], index=index, quiet=options["quiet"])

@@ -1,0 +1,1 @@
+"""Recordings of live sessions and labelled corpora: readers and writers, one module for each format."""
