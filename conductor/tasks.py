@@ -1,9 +1,19 @@
-"""Celery tasks: read the clock, call the pipeline."""
+"""Celery tasks: read the clock, call the pipeline. And the wake-up that enqueues one."""
 
+import logging
+import uuid
+from collections.abc import Iterable
+
+import redis
 from celery import shared_task
+from django.db import transaction
 from django.utils.timezone import now
+from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import pipeline
+from conductor import pipeline, wakeups
+from engagement.models import partition_of
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(acks_late=True, ignore_result=True)
@@ -16,3 +26,22 @@ def advance_partition(partition: int) -> None:
 def tick() -> None:
     """Do what no row does: heal lost wake-ups, notice silence, end sessions that fell silent long ago."""
     pipeline.tick(now())
+
+
+def wake(session_ids: Iterable[uuid.UUID]) -> None:
+    """See to it, after the commit, that the partitions of these sessions are swept.
+
+    A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
+    """
+    partitions = {partition_of(session_id) for session_id in session_ids}
+    transaction.on_commit(lambda: _enqueue(partitions))
+
+
+def _enqueue(partitions: Iterable[int]) -> None:
+    for partition in sorted(partitions):
+        try:
+            if wakeups.raise_flag(partition):
+                advance_partition.apply_async((partition,), retry=False)
+        except (redis.RedisError, BrokerError) as error:
+            log.warning("partition %s was not woken, the tick will find it: %s", partition, error)
+            return

@@ -80,9 +80,7 @@ def check_readings(readings: Sequence[Reading], now: datetime) -> None:
             raise RefusedReading(index, "timestamp", f"is before {EARLIEST:%Y-%m-%d}")
 
 
-def _insert(
-    session_id: uuid.UUID, rows: Sequence[Reading], judged_until: datetime | None, now: datetime
-) -> list[bool]:
+def _insert(session_id: uuid.UUID, rows: Sequence[Reading], judged_until: datetime | None, now: datetime) -> list[bool]:
     """Insert what is not there yet; return the `late` flag of every row that was stored."""
     scores = [score(reading) for reading in rows]
     columns: list[list[object]] = [[reading.timestamp for reading in rows]]

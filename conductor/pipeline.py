@@ -1,0 +1,134 @@
+"""New rows → verdicts → incidents → screens: a sweep over one partition, and the tick that heals."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from anomalies import watch
+from conductor import live, wakeups
+from conductor.live import SessionChange
+from engagement.models import EngagementRow, Session
+
+SESSIONS_A_SWEEP = 200
+ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
+SILENT_AFTER = timedelta(seconds=60)
+ENDS_AFTER = timedelta(hours=4)
+LOCK_SPACE = 0x656E6761  # "enga": advisory locks are shared by all who use the database
+
+HAS_NEW_ROWS = """
+    s.status = 'live' AND EXISTS (
+        SELECT FROM engagement e
+        WHERE e.session_id = s.id AND e.timestamp > COALESCE(s.judged_until, '-infinity'))
+"""
+LOCK_SESSIONS = f"""
+    SELECT s.* FROM engagement_session s WHERE s.partition = %s AND {HAS_NEW_ROWS}
+    ORDER BY s.id LIMIT {SESSIONS_A_SWEEP} FOR NO KEY UPDATE OF s
+"""
+ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
+NEW_ROWS = f"""
+    SELECT {", ".join(f"e.{name}" for name in ROW_FIELDS)} FROM engagement_session s CROSS JOIN LATERAL (
+        SELECT * FROM engagement
+        WHERE session_id = s.id AND timestamp > COALESCE(s.judged_until, '-infinity')
+        ORDER BY timestamp LIMIT {ROWS_A_SESSION}) e
+    WHERE s.id = ANY(%s) ORDER BY e.session_id, e.timestamp
+"""
+WAITING_PARTITIONS = f"SELECT DISTINCT s.partition FROM engagement_session s WHERE {HAS_NEW_ROWS}"
+
+
+def advance(partition: int, now: datetime) -> None:
+    """Judge all new rows of a partition, a transaction at a time, and tell the screens after each."""
+    while True:
+        with transaction.atomic():
+            # Not waiting: whoever holds it looks at the flag again after letting go, so nothing is missed.
+            if not _try_lock(partition):
+                return
+            wakeups.lower_flag(partition)
+            changes = _sweep(partition, now)
+        if changes:
+            live.announce(changes, now)
+        elif not wakeups.is_flag_up(partition):
+            return
+
+
+def _sweep(partition: int, now: datetime) -> list[SessionChange]:
+    sessions = list(Session.objects.raw(LOCK_SESSIONS, [partition]))
+    rows = _new_rows([session.id for session in sessions])
+    return _judge(sessions, rows, now)
+
+
+def _new_rows(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[EngagementRow]]:
+    rows: dict[uuid.UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(NEW_ROWS, [list(session_ids)])
+        for values in cursor.fetchall():
+            row = EngagementRow.from_db(connection.alias, ROW_FIELDS, values)
+            rows[row.session_id].append(row)
+    return rows
+
+
+def _judge(
+    sessions: Sequence[Session], rows: dict[uuid.UUID, list[EngagementRow]], now: datetime
+) -> list[SessionChange]:
+    found = watch.judge_new_rows(sessions, rows, now)
+    return [
+        SessionChange(
+            session.id,
+            rows[session.id][-1],
+            tuple(found[session.id].detected),
+            tuple(found[session.id].resolved),
+        )
+        for session in sessions
+    ]
+
+
+def tick(now: datetime) -> None:
+    """Do what no row does: sweep what was never woken, notice silence, end what fell silent long ago."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING_PARTITIONS)
+        waiting = [partition for (partition,) in cursor.fetchall()]
+    for partition in waiting:
+        advance(partition, now)
+    _notice_silence(now)
+    long_silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - ENDS_AFTER)
+    for session_id in long_silent.values_list("id", flat=True):
+        end_session(session_id, now)
+
+
+def _notice_silence(now: datetime) -> None:
+    silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - SILENT_AFTER).exclude(
+        detector_state=Session.DetectorState.UNKNOWN
+    )
+    with transaction.atomic():
+        ids = [session.id for session in silent.select_for_update(skip_locked=True, of=("self",))]
+        Session.objects.filter(id__in=ids).update(detector_state=Session.DetectorState.UNKNOWN)
+    if ids:
+        live.announce([SessionChange(id_, None) for id_ in ids], now)
+
+
+def end_session(session_id: uuid.UUID, now: datetime) -> Session:
+    """End a session: judge what is still new, resolve what is open, take no more signals. Twice does no harm.
+
+    Raises `Session.DoesNotExist`.
+    """
+    changes: list[SessionChange] = []
+    with transaction.atomic():
+        session = Session.objects.select_for_update().get(id=session_id)
+        if session.is_ended:
+            return session
+        while rows := _new_rows([session_id])[session_id]:
+            changes += _judge([session], {session_id: rows}, now)
+            session.refresh_from_db()
+        resolved = watch.resolve_at_end(session, session.judged_until or now)
+        session.status, session.ended_at = Session.Status.ENDED, now
+        session.save(update_fields=["status", "ended_at"])
+        changes.append(SessionChange(session_id, None, (), tuple(resolved)))
+    live.announce(changes, now)
+    return session
+
+
+def _try_lock(partition: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [LOCK_SPACE, partition])
+        return bool(cursor.fetchone()[0])

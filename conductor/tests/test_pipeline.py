@@ -1,0 +1,255 @@
+"""The sweep and the tick: whatever is delivered, doubled, lost or killed, the anomalies are the same."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+
+from anomalies.models import Anomaly
+from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
+from conductor import pipeline, tasks, wakeups
+from engagement.ingest import SessionEnded, record_rows
+from engagement.models import PARTITIONS, Event, Session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NOW = at_minute(60)
+
+
+@pytest.fixture
+def event():
+    return Event.objects.create(name="Conference")
+
+
+@pytest.fixture(autouse=True)
+def flags_down():
+    for partition in range(PARTITIONS):
+        wakeups.lower_flag(partition)
+
+
+def new_session(event, **fields):
+    return Session.objects.create(event=event, title="Keynote", **fields)
+
+
+def kept(session):
+    fields = ("timestamp", "anomaly_type", "severity", "anomaly_score", "metadata", "resolved_at", "description")
+    return list(Anomaly.objects.for_session(session).values(*fields))
+
+
+def advance_all(now=NOW):
+    for partition in range(PARTITIONS):
+        pipeline.advance(partition, now)
+
+
+def rows_of_a_story():
+    return collapse(silence(healthy_room(minutes=22), at_minute(8), at_minute(11)), at_minute(18))
+
+
+@pytest.fixture
+def undisturbed(event):
+    """What one sweep over all rows at once keeps."""
+    session = new_session(event)
+    record_rows(session.id, rows_of_a_story(), NOW)
+    advance_all()
+    assert len(kept(session)) == 2
+    return kept(session)
+
+
+def test_tasks_delivered_twice_or_in_any_order_keep_the_same_anomalies(event, undisturbed):
+    session, rows = new_session(event), rows_of_a_story()
+    for first in range(0, len(rows), 50):
+        record_rows(session.id, rows[first : first + 50], NOW)
+        for partition in (session.partition, (session.partition + 1) % PARTITIONS, session.partition):
+            tasks.advance_partition(partition)
+    assert kept(session) == undisturbed
+
+
+def test_two_workers_at_once_keep_the_same_anomalies(event, undisturbed):
+    session, rows = new_session(event), rows_of_a_story()
+    recorded = threading.Event()
+    errors = []
+
+    def work():
+        try:
+            while not recorded.is_set() or Session.objects.get(id=session.id).judged_until != rows[-1].timestamp:
+                pipeline.advance(session.partition, NOW)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for first in range(0, len(rows), 5):
+        record_rows(session.id, rows[first : first + 5], NOW)
+    recorded.set()
+    for worker in workers:
+        worker.join(timeout=60)
+    assert not any(worker.is_alive() for worker in workers)
+    assert errors == []
+    assert kept(session) == undisturbed
+
+
+def test_sweep_that_fails_in_the_middle_leaves_the_state_before(event, undisturbed, monkeypatch):
+    session = new_session(event)
+    record_rows(session.id, rows_of_a_story(), NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(Anomaly.objects, "bulk_create", lambda rows: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pipeline.advance(session.partition, NOW)
+    session.refresh_from_db()
+    assert session.judged_until is None
+    assert kept(session) == []
+    pipeline.advance(session.partition, NOW)
+    assert kept(session) == undisturbed
+
+
+def test_sweep_leaves_a_partition_that_another_one_holds(event):
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=2), NOW)
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [pipeline.LOCK_SPACE, session.partition])
+            held.set()
+            done.wait(30)
+        connections.close_all()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(30)
+    pipeline.advance(session.partition, NOW)
+    session.refresh_from_db()
+    assert session.judged_until is None
+    done.set()
+    holder.join(30)
+
+
+def test_rows_that_arrive_during_a_sweep_are_swept_by_it(event, monkeypatch):
+    """The second task leaves, as the first holds the lock; so the first must look again after letting go."""
+    session, rows = new_session(event), healthy_room(minutes=4)
+    record_rows(session.id, rows[:20], NOW)
+    announce = pipeline.live.announce
+
+    def late_post(changes, now):
+        if session.judged_until is None:
+            session.judged_until = now
+            record_rows(session.id, rows[20:], NOW)
+            wakeups.raise_flag(session.partition)
+        announce(changes, now)
+
+    monkeypatch.setattr(pipeline.live, "announce", late_post)
+    pipeline.advance(session.partition, NOW)
+    session.refresh_from_db()
+    assert session.judged_until == rows[-1].timestamp
+
+
+def test_wake_enqueues_once_for_many_posts(event, monkeypatch):
+    enqueued = []
+    monkeypatch.setattr(tasks.advance_partition, "apply_async", lambda args, **options: enqueued.append(args))
+    session = new_session(event)
+    for _ in range(5):
+        tasks.wake([session.id])
+    assert enqueued == [(session.partition,)]
+    pipeline.advance(session.partition, NOW)
+    tasks.wake([session.id])
+    assert len(enqueued) == 2
+
+
+def test_wake_waits_for_the_commit(event, monkeypatch):
+    """`delay` never happens inside a transaction."""
+    from django.db import transaction
+
+    enqueued = []
+    monkeypatch.setattr(
+        tasks.advance_partition, "apply_async", lambda args, **o: enqueued.append(connection.in_atomic_block)
+    )
+    session = new_session(event)
+    with transaction.atomic():
+        tasks.wake([session.id])
+        assert enqueued == []
+    assert enqueued == [False]
+
+
+def test_wake_survives_a_redis_that_is_away(event, settings, monkeypatch):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    wakeups._redis.cache_clear()
+    try:
+        session = new_session(event)
+        record_rows(session.id, healthy_room(minutes=2), NOW)
+        tasks.wake([session.id])
+        pipeline.advance(session.partition, NOW)
+    finally:
+        wakeups._redis.cache_clear()
+    session.refresh_from_db()
+    assert session.judged_until is not None
+
+
+def test_tick_sweeps_what_was_never_woken(event, undisturbed):
+    session = new_session(event)
+    record_rows(session.id, rows_of_a_story(), NOW)
+    pipeline.tick(NOW)
+    assert kept(session) == undisturbed
+
+
+def test_tick_notices_silence_and_rows_end_it(event):
+    session, rows = new_session(event), healthy_room(minutes=10)
+    record_rows(session.id, rows[:60], NOW)
+    pipeline.tick(NOW)
+    pipeline.tick(NOW + timedelta(seconds=59))
+    session.refresh_from_db()
+    assert session.detector_state == "WATCHING"
+    pipeline.tick(NOW + timedelta(seconds=61))
+    session.refresh_from_db()
+    assert session.detector_state == "UNKNOWN"
+    record_rows(session.id, rows[60:], NOW + timedelta(seconds=70))
+    pipeline.tick(NOW + timedelta(seconds=70))
+    session.refresh_from_db()
+    assert session.detector_state == "WATCHING"
+
+
+def test_tick_ends_a_session_after_four_hours_of_silence(event):
+    session = new_session(event)
+    record_rows(session.id, collapse(healthy_room(minutes=12), at_minute(10)), NOW)
+    pipeline.tick(NOW)
+    pipeline.tick(NOW + timedelta(hours=3, minutes=59))
+    session.refresh_from_db()
+    assert session.status == "live"
+    pipeline.tick(NOW + timedelta(hours=4, minutes=1))
+    session.refresh_from_db()
+    assert session.status == "ended"
+    assert kept(session)[0]["resolved_at"] is not None
+
+
+def test_end_session_judges_what_is_new_and_takes_no_more(event, undisturbed):
+    session = new_session(event)
+    record_rows(session.id, rows_of_a_story(), NOW)
+    ended = pipeline.end_session(session.id, NOW)
+    assert ended.status == "ended"
+    assert [a["timestamp"] for a in kept(session)] == [a["timestamp"] for a in undisturbed]
+    assert all(a["resolved_at"] for a in kept(session))
+    with pytest.raises(SessionEnded):
+        record_rows(session.id, healthy_room(minutes=1), NOW)
+    assert pipeline.end_session(session.id, NOW + timedelta(hours=1)).ended_at == NOW
+
+
+def test_recording_of_the_past_stays_live_until_it_is_ended(event):
+    session = new_session(event, ends_at=at_minute(5))
+    record_rows(session.id, healthy_room(minutes=10), NOW + timedelta(days=200))
+    pipeline.tick(NOW + timedelta(days=200))
+    session.refresh_from_db()
+    assert session.status == "live"
+
+
+def test_late_row_is_stored_and_not_judged(event, undisturbed):
+    session, rows = new_session(event), rows_of_a_story()
+    record_rows(session.id, [*rows[:100], *rows[101:]], NOW)
+    advance_all()
+    before = kept(session)
+    recorded = record_rows(session.id, [rows[100]], NOW)
+    assert (recorded.accepted, recorded.late) == (1, 1)
+    advance_all()
+    assert kept(session) == before
