@@ -42,6 +42,19 @@ def row_payload(row: EngagementRow) -> dict[str, object]:
     }
 
 
+def bucket_payload(bucket: dict) -> dict[str, object]:
+    """Return one of the buckets of `engagement.buckets.in_buckets`."""
+    score = bucket["mean_engagement_score"]
+    return {
+        "timestamp": moment(bucket["bucket"]),
+        "engagement_score": score,
+        "level": None if score is None else level(score),
+        "late": bucket["any_late"],
+        **{name: bucket[f"mean_{name}"] for name in SIGNALS},
+        "rows": bucket["rows"],
+    }
+
+
 def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
     return {
         "id": str(anomaly.id),

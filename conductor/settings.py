@@ -1,7 +1,6 @@
 """Every environment variable that the project reads, and Django's settings made from them."""
 
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from conductor import embedded
+from conductor.private_files import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -22,8 +22,18 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def number(name: str, default: int, least: int, most: int) -> int:
+    text = os.environ.get(name) or str(default)
+    try:
+        if least <= int(text) <= most:
+            return int(text)
+    except ValueError:
+        pass
+    raise ImproperlyConfigured(f"{name} is {text!r}: it must be a number from {least} to {most}.")
+
+
 DATA_DIR = Path(os.environ.get("CONDUCTOR_DATA_DIR") or BASE_DIR / ".data").resolve()
-PORT = int(os.environ.get("PORT") or 8000)
+PORT = number("PORT", 8000, least=1, most=65_535)
 DEBUG = flag("DEBUG")
 
 
@@ -33,14 +43,12 @@ def _secret_key() -> str:
         return key
     if "DEBUG" in os.environ and not DEBUG:
         raise ImproperlyConfigured("SECRET_KEY is not set. With DEBUG=0 the server starts only with a key of its own.")
-    kept = DATA_DIR / "secret_key"
-    if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        draft.rename(kept)
-    return kept.read_text()
+    try:
+        return kept_secret(DATA_DIR / "secret_key")
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{error.filename}: {error.strerror}. Set CONDUCTOR_DATA_DIR to a folder that you own, or SECRET_KEY."
+        ) from None
 
 
 SECRET_KEY = _secret_key()
@@ -68,6 +76,8 @@ INSTALLED_APPS = [
     "conductor",
 ]
 MIDDLEWARE = [
+    "conductor.metrics.count_requests",
+    "conductor.problems.problem_documents",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -96,7 +106,12 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, engine="conductor.timescale")}
+try:
+    DATABASES = {"default": dj_database_url.parse(DATABASE_URL, engine="conductor.timescale")}
+except ValueError:  # its message would print the password
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read: write postgresql://USER:PASSWORD@HOST:5432/NAME, special characters as %XX."
+    ) from None
 if flag("CONDUCTOR_DB_POOL"):  # set by asgi.py: under ASGI every request would open a connection of its own
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -117,7 +132,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
-CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"  # a tick every 5 s needs no file that remembers the last one
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": 5.0, "options": {"expires": 5.0}}}
 CELERY_TIMEZONE = "UTC"
 
@@ -146,9 +161,7 @@ SERVESTATIC_USE_FINDERS = DEBUG
 _manifest = "servestatic.storage.CompressedManifestStaticFilesStorage"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else _manifest
-    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage" if DEBUG else _manifest},
 }
 
 # Behind a proxy that speaks TLS. CONDUCTOR_PLAIN_HTTP=1 is for a machine of one's own, where there is none.
@@ -176,6 +189,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # a batch of 1,000 rows is about 200 KB
 
 LOGGING = {

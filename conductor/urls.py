@@ -1,8 +1,29 @@
 """Every address."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from conductor import health, metrics, views
+from conductor.api import api
+
+admin.site.site_header = admin.site.site_title = "Engagement Conductor"
+
 urlpatterns = [
+    path("", views.sessions, name="sessions"),
+    path("sessions/<uuid:session_id>/", views.session, name="session"),
+    path("sessions/<uuid:session_id>/anomalies/", views.session_anomalies, name="session-anomalies"),
+    path(
+        "sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/acknowledge/",
+        views.acknowledge,
+        name="anomaly-acknowledge",
+    ),
+    path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/dismiss/", views.dismiss, name="anomaly-dismiss"),
+    path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
 ]

@@ -1,0 +1,51 @@
+"""Look API keys up: who calls, and which event the key reaches."""
+
+import hmac
+from dataclasses import dataclass
+from uuid import UUID
+
+from engagement.models import ApiKey
+
+CACHE_SECONDS = 15.0  # a revoked key works at most this long on
+CACHE_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who holds a valid key."""
+
+    key_id: UUID
+    event_id: UUID
+
+
+_known: dict[bytes, tuple[Caller, float]] = {}
+
+
+def bearer(header: str) -> str | None:
+    """Return the key from the value of an Authorization header, None where it holds none.
+
+    >>> bearer("Bearer ec_abc"), bearer("Basic abc"), bearer("")
+    ('ec_abc', None, None)
+    """
+    scheme, _, secret = header.strip().partition(" ")
+    return secret.strip() or None if scheme.lower() == "bearer" else None
+
+
+def find_caller(secret: str, seconds: float) -> Caller | None:
+    """Return who holds the key, None where there is no such key or it was revoked.
+
+    `seconds` is the reading of a monotonic clock. Only keys that exist are remembered, so that guesses fill no memory.
+    """
+    digest = ApiKey.digest(secret)
+    caller, found_at = _known.get(digest, (None, 0.0))
+    if caller is not None and seconds - found_at < CACHE_SECONDS:
+        return caller
+    _known.pop(digest, None)
+    key = ApiKey.objects.filter(sha256=digest, revoked_at=None).only("id", "event_id", "sha256").first()
+    if key is None or not hmac.compare_digest(bytes(key.sha256), digest):
+        return None
+    if len(_known) >= CACHE_SIZE:
+        _known.clear()
+    caller = Caller(key.id, key.event_id)
+    _known[digest] = caller, seconds
+    return caller

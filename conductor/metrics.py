@@ -1,0 +1,124 @@
+"""Numbers for Prometheus: what this process counted, and what the database says at the moment of the scrape."""
+
+from collections.abc import Iterator
+from time import perf_counter
+
+from asgiref.sync import iscoroutinefunction
+from django.db import DatabaseError, InterfaceError, connection
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import sync_and_async_middleware
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from anomalies.models import Anomaly
+from engagement.ingest import Recorded
+from engagement.models import Session
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+SESSIONS = "SELECT status, count(*) FROM engagement_session GROUP BY status"
+ANOMALIES = (
+    "SELECT anomaly_type, severity, count(*), count(*) FILTER (WHERE resolved_at IS NULL) FROM anomalies GROUP BY 1, 2"
+)
+# Only live sessions have rows that wait, and the rows' key finds those behind the cursor.
+WAITING = """
+    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8
+    FROM engagement_session JOIN engagement ON session_id = id AND timestamp > coalesce(judged_until, '-infinity')
+    WHERE status = 'live'
+"""
+
+registry = CollectorRegistry()
+ProcessCollector(registry=registry)
+PlatformCollector(registry=registry)
+REQUESTS = Counter(
+    "conductor_requests", "Requests that this process answered.", ["method", "route", "status"], registry=registry
+)
+DURATION = Histogram(
+    "conductor_request_seconds", "How long this process took to answer.", ["method", "route"], registry=registry
+)
+ROWS = Counter("conductor_rows", "Engagement rows that reached this process.", ["outcome"], registry=registry)
+for outcome in ("accepted", "duplicate", "late"):
+    ROWS.labels(outcome)
+
+
+def count_rows(recorded: Recorded) -> None:
+    """Count a batch; a late row is an accepted one as well."""
+    ROWS.labels("accepted").inc(recorded.accepted)
+    ROWS.labels("duplicate").inc(recorded.duplicates)
+    ROWS.labels("late").inc(recorded.late)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class DatabaseCollector:
+    """Asks at every scrape, so that any web process gives the same answer."""
+
+    def collect(self) -> Iterator[Metric]:
+        found = []
+        try:
+            with connection.cursor() as cursor:
+                found = list(_measure(cursor))
+        except (DatabaseError, InterfaceError):
+            pass
+        yield GaugeMetricFamily("conductor_database_up", "Whether the database answered.", value=bool(found))
+        yield from found
+
+
+def _measure(cursor) -> Iterator[Metric]:
+    cursor.execute(SESSIONS)
+    counts = dict(cursor.fetchall())
+    sessions = GaugeMetricFamily("conductor_sessions", "Sessions by status.", labels=["status"])
+    for status in Session.Status.values:
+        sessions.add_metric([status], counts.get(status, 0))
+    yield sessions
+
+    cursor.execute(ANOMALIES)
+    counts = {(kind, severity): (opened, going_on) for kind, severity, opened, going_on in cursor.fetchall()}
+    labels = ["anomaly_type", "severity"]
+    opened = GaugeMetricFamily("conductor_anomalies", "Anomalies that are stored.", labels=labels)
+    going_on = GaugeMetricFamily("conductor_anomalies_unresolved", "Incidents that go on now.", labels=labels)
+    for kind in Anomaly.Type.values:
+        for severity in Anomaly.Severity.values:
+            stored, unresolved = counts.get((kind, severity), (0, 0))
+            opened.add_metric([kind, severity], stored)
+            going_on.add_metric([kind, severity], unresolved)
+    yield opened
+    yield going_on
+
+    cursor.execute(WAITING)
+    rows, seconds = cursor.fetchone()
+    yield GaugeMetricFamily("conductor_rows_waiting", "Rows that are stored and not yet judged.", value=rows)
+    yield GaugeMetricFamily("conductor_lag_seconds", "How long the oldest of them has waited.", value=seconds)
+
+
+registry.register(DatabaseCollector())
+
+
+@sync_and_async_middleware
+def count_requests(get_response):
+    """Count and time every request, by the template of its route: an address with ids would be a series each."""
+    if iscoroutinefunction(get_response):
+
+        async def middleware(request):
+            started = perf_counter()
+            return _count(request, await get_response(request), started)
+    else:
+
+        def middleware(request):
+            started = perf_counter()
+            return _count(request, get_response(request), started)
+
+    return middleware
+
+
+def _count(request: HttpRequest, response: HttpResponse, started: float) -> HttpResponse:
+    method = request.method if request.method in METHODS else "other"
+    route = request.resolver_match.route if request.resolver_match else "none"
+    REQUESTS.labels(method, route, response.status_code).inc()
+    DURATION.labels(method, route).observe(perf_counter() - started)
+    return response

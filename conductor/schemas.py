@@ -1,0 +1,221 @@
+"""What REST takes: every field, its bounds, its meaning."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from anomalies.models import Anomaly
+from engagement.readings import Reading
+from engagement.sessions import MAX_BREAKS
+
+MAX_BATCH = 1_000
+MAX_PEOPLE = 2**31 - 1  # the column is an int4
+MAX_PER_MINUTE = 1e9  # no audience sends more, and its square is still far from where a float ends
+EXAMPLE_AT = "2026-03-02T09:00:05Z"
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+BUCKET = re.compile(r"(\d{1,4})([smhd])", re.ASCII)
+BUCKET_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _read_moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, str) and RFC3339.fullmatch(value.upper()):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):  # 31 February; the last hour of the year 9999, further west
+            pass
+    raise PydanticCustomError(
+        "moment", "Input should be a date and time with an offset, such as {at}", {"at": EXAMPLE_AT}
+    )
+
+
+def _be_of_our_century(at: datetime) -> datetime:
+    if not 2000 <= at.year < 2100:
+        raise PydanticCustomError("far_moment", "Input should lie between the years 2000 and 2099")
+    return at
+
+
+def _read_whole(value: object) -> object:
+    """JSON knows one kind of number: 50.0 is 50."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _be_storable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul", "Input should not hold the character U+0000")
+    if not text.strip():
+        raise PydanticCustomError("blank", "Input should not be blank")
+    return text
+
+
+def _read_bucket(value: object) -> timedelta:
+    if isinstance(value, str) and (found := BUCKET.fullmatch(value)):
+        width = timedelta(**{BUCKET_UNITS[found[2]]: int(found[1])})
+        if timedelta(seconds=1) <= width <= timedelta(days=1):
+            return width
+    raise PydanticCustomError("bucket", "Input should be a width from 1s to 1d, such as 30s, 5m or 1h")
+
+
+Moment = Annotated[datetime, BeforeValidator(_read_moment)]
+PlannedMoment = Annotated[Moment, AfterValidator(_be_of_our_century)]
+Bucket = Annotated[
+    timedelta,
+    BeforeValidator(_read_bucket),
+    WithJsonSchema({"type": "string", "pattern": f"^{BUCKET.pattern}$"}),
+]
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=200), AfterValidator(_be_storable)]
+PerMinute = Annotated[float, Field(strict=True, ge=0, le=MAX_PER_MINUTE, allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MAX_PEOPLE)]
+Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=60)]
+AnomalyType = Literal[*Anomaly.Type.values]
+Severity = Literal[*Anomaly.Severity.values]
+
+
+class Taken(BaseModel):
+    """A body of a request: what it does not know it refuses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Break(Taken):
+    """A planned break; no incident opens in it."""
+
+    starts_at: PlannedMoment = Field(description="When the break starts.")
+    ends_at: PlannedMoment = Field(description="When it ends: after its start, not after the next one's.")
+
+
+Breaks = Annotated[list[Break], Field(max_length=MAX_BREAKS, description="In time order, inside the session.")]
+
+
+class NewSession(Taken):
+    """A session to make."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "title": "Opening keynote",
+                    "external_id": "room-1/keynote",
+                    "starts_at": "2026-03-02T09:00:00Z",
+                    "ends_at": "2026-03-02T10:30:00Z",
+                    "breaks": [{"starts_at": "2026-03-02T09:45:00Z", "ends_at": "2026-03-02T09:55:00Z"}],
+                }
+            ]
+        }
+    )
+
+    title: Text = Field(description="What the organizer sees.")
+    external_id: Text | None = Field(
+        None, description="Your own name of the session, unique in your event: the second POST finds the first's."
+    )
+    starts_at: PlannedMoment | None = Field(None, description="When it is planned to start.")
+    ends_at: PlannedMoment | None = Field(
+        None, description="When it is planned to end; from then on no incident opens. It does not end the session."
+    )
+    breaks: Breaks = []
+    lateness_seconds: Seconds = Field(2, description="How long a raw event may be under way and still count.")
+
+
+class SessionChanges(Taken):
+    """What to change; what is absent stays. null clears `starts_at` and `ends_at`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ends_at": "2026-03-02T10:45:00Z"}]})
+
+    title: Text = Field(default_factory=str, description="What the organizer sees.")
+    starts_at: PlannedMoment | None = Field(None, description="When it is planned to start.")
+    ends_at: PlannedMoment | None = Field(None, description="When it is planned to end.")
+    breaks: Breaks = Field(default_factory=list)
+
+
+class Signals(Taken):
+    """One engagement row. A signal that is absent or null is unknown, never zero; one at least must be known."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "timestamp": EXAMPLE_AT,
+                    "chat_msgs_per_min": 12,
+                    "poll_participation": None,
+                    "active_users": 180,
+                    "total_users": 240,
+                    "reactions_per_min": 6.5,
+                    "user_leave_rate": 0.01,
+                }
+            ]
+        }
+    )
+
+    timestamp: Moment | None = Field(
+        None,
+        description="When it was measured; default: now. Not before the year 2000, nor more than five minutes ahead "
+        "of the server's clock. It identifies the row: rows of a batch that leave it out are duplicates.",
+    )
+    chat_msgs_per_min: PerMinute | None = Field(None, description="Chat messages in the last 60 s.")
+    poll_participation: Share | None = Field(
+        None, description="Share of those who could vote that did; null when no poll is open."
+    )
+    total_users: People | None = Field(None, description="People in the session.")
+    active_users: People | None = Field(None, description="Those of them that are active; at most `total_users`.")
+    reactions_per_min: PerMinute | None = Field(None, description="Reactions in the last 60 s.")
+    user_leave_rate: Share | None = Field(None, description="Share of the audience that left in the last 60 s.")
+
+    @field_validator("active_users")
+    @classmethod
+    def _be_part_of_all(cls, active: int | None, info) -> int | None:
+        total = info.data.get("total_users")  # declared before, so it is checked by now
+        if active is not None and total is not None and active > total:
+            raise PydanticCustomError("active_above_total", "Input should not be greater than total_users")
+        return active
+
+    def reading(self, now: datetime) -> Reading:
+        """Return the row as a value; `now` stands in for a timestamp that was left out."""
+        return Reading(**{**self.__dict__, "timestamp": self.timestamp or now})
+
+
+# Where an error is, Pydantic says with the tag of the branch it took; these two are no names of fields.
+OBJECT, ARRAY = "{}", "[]"
+OneOrMany = Annotated[
+    Annotated[Signals, Tag(OBJECT)] | Annotated[list[Signals], Field(min_length=1, max_length=MAX_BATCH), Tag(ARRAY)],
+    Discriminator(
+        lambda body: ARRAY if isinstance(body, list) else OBJECT if isinstance(body, dict) else None,
+        custom_error_type="one_or_many",
+        custom_error_message="Input should be an object or an array of objects",
+    ),
+]
+
+
+class PageQuery(BaseModel):
+    cursor: str | None = Field(None, description="Where the page starts: take it from `next`.")
+
+
+class SpanQuery(PageQuery):
+    since: Moment | None = Field(None, description="Not before this moment. An offset's `+` is written `%2B`.")
+    until: Moment | None = Field(None, description="Before this moment.")
+
+
+class EngagementQuery(SpanQuery):
+    bucket: Bucket | None = Field(
+        None, description="Answer means over buckets of this width (`1s` to `1d`) instead of rows.", examples=["30s"]
+    )
+
+
+class AnomalyQuery(SpanQuery):
+    severity: Severity | None = Field(None, description="Only of this severity.")
+    anomaly_type: AnomalyType | None = Field(None, description="Only of this type.")

@@ -1,0 +1,152 @@
+"""Fixtures for the tests that need the product as it runs: daphne, a Celery worker and beat, and a browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from django.conf import settings
+from django.db import connection
+
+from conductor import embedded
+from conductor.tests.rest import rest  # noqa: F401  a fixture
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class Stack:
+    """The running product. It works on the test's own database, so the ORM is the way to look into it."""
+
+    url: str
+    environment: dict[str, str]
+    log_dir: Path
+    processes: dict[str, subprocess.Popen] = field(default_factory=dict)
+
+    def start(self, name: str, *command: str) -> None:
+        """Start one process of the stack; its output is in `<name>.log`."""
+        with (self.log_dir / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *command], env=self.environment, cwd=settings.BASE_DIR, stdout=log, stderr=log
+            )
+
+    def start_web(self) -> None:
+        host, port = self.url.removeprefix("http://").split(":")
+        self.start("web", "daphne", "-b", host, "-p", port, "conductor.asgi:application")
+        self.wait_for("web", self._web_answers)
+
+    def start_worker(self) -> None:
+        self.start("worker", "celery", "-A", "conductor.celery", "worker", "--pool=solo", "--loglevel=INFO")
+        self.wait_for("worker", self._worker_answers)
+
+    def start_beat(self) -> None:
+        self.start("beat", "celery", "-A", "conductor.celery", "beat")
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def wait_for(self, name: str, answers: Callable[[], bool], seconds: float = 60) -> None:
+        """Return as soon as a process answers; say what it logged where it does not."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.processes[name].poll() is None:
+            if answers():
+                return
+            time.sleep(0.05)
+        pytest.fail(f"{name} did not start:\n{(self.log_dir / f'{name}.log').read_text()[-4000:]}")
+
+    def _web_answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/accounts/login/", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def _worker_answers(self) -> bool:
+        broker = embedded.celery_broker_url(self.environment["REDIS_URL"])
+        with Celery(broker=broker, set_as_current=False) as app:
+            return bool(app.control.ping(timeout=0.5))
+
+
+@pytest.fixture(scope="session")
+def static_root(tmp_path_factory) -> Path:
+    """The collected static files, with the hashed names of production."""
+    root = tmp_path_factory.mktemp("static")
+    subprocess.run(
+        [sys.executable, "manage.py", "collectstatic", "--no-input", "--verbosity=0"],
+        check=True,
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "STATIC_ROOT": str(root)},
+    )
+    return root
+
+
+@pytest.fixture(scope="module")
+def stack(django_db_setup, static_root, tmp_path_factory) -> Iterator[Stack]:
+    """daphne, a worker and beat on the test database and on a Redis database of their own.
+
+    For a module and not for the whole run: its worker would judge the rows of other modules' tests too.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data_dir = Path(os.environ["CONDUCTOR_DATA_DIR"])
+    environment = {
+        **os.environ,
+        "DATABASE_URL": embedded.database_url(data_dir, connection.settings_dict["NAME"]),
+        "REDIS_URL": embedded.redis_url(data_dir, db=1),
+        "SECRET_KEY": settings.SECRET_KEY,
+        "STATIC_ROOT": str(static_root),
+        "PORT": str(port),
+    }
+    environment.pop("CONDUCTOR_DB_POOL", None)  # the ASGI application sets it for its own process
+    stack = Stack(f"http://127.0.0.1:{port}", environment, tmp_path_factory.mktemp("stack"))
+    try:
+        stack.start_web()
+        stack.start_worker()
+        stack.start_beat()
+        yield stack
+    finally:
+        for name in reversed(list(stack.processes)):
+            stack.stop(name)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """A headless Chromium; for a module, as Playwright keeps an event loop running as long as it lives."""
+    executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("NO BROWSER: chromium is not installed, so nothing here was tested in one")
+    from playwright.sync_api import sync_playwright
+
+    # Django takes Playwright's loop for an async caller; the test itself is plain synchronous code.
+    allowed = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+            yield browser
+            browser.close()
+    finally:
+        if allowed is None:
+            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

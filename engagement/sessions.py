@@ -1,0 +1,78 @@
+"""Create and revise sessions; a session's plan (its times and breaks) is checked here, whoever asks."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from engagement.models import Session
+
+MAX_BREAKS = 100
+
+
+class RefusedPlan(Exception):
+    """The times of a session contradict each other; `path` leads to the one that is wrong."""
+
+    def __init__(self, path: tuple[str | int, ...], detail: str):
+        super().__init__(f"{'/'.join(map(str, path))}: {detail}")
+        self.path, self.detail = path, detail
+
+
+def create_session(
+    event_id: uuid.UUID,
+    *,
+    external_id: str | None = None,
+    breaks: Sequence[tuple[datetime, datetime]] = (),
+    **fields: object,
+) -> tuple[Session, bool]:
+    """Return the session and whether it is new: a known `external_id` gives the one that is there, unchanged.
+
+    `fields` are those of the model: title, starts_at, ends_at, lateness_seconds. Raises `RefusedPlan`.
+    """
+    session = Session(event_id=event_id, external_id=external_id, breaks=write_breaks(breaks), **fields)
+    check_plan(session)
+    if external_id is None:
+        session.save(force_insert=True)
+        return session, True
+    # get_or_create() closes the race of two requests at once: the loser of the unique index reads the winner's.
+    return Session.objects.get_or_create(
+        event_id=event_id, external_id=external_id, defaults={"breaks": session.breaks, **fields}
+    )
+
+
+def revise_session(session_id: uuid.UUID, changes: Mapping[str, object]) -> Session:
+    """Change what is named in `changes`: title, starts_at, ends_at or breaks. Raises `RefusedPlan`."""
+    with transaction.atomic():
+        session = Session.objects.select_for_update().get(id=session_id)
+        for name, value in changes.items():
+            setattr(session, name, write_breaks(value) if name == "breaks" else value)
+        check_plan(session)
+        session.save(update_fields=changes.keys())
+    return session
+
+
+def check_plan(session: Session) -> None:
+    """Raise `RefusedPlan` unless start, breaks and end follow one another."""
+    starts_at, ends_at = session.starts_at, session.ends_at
+    if starts_at and ends_at and ends_at <= starts_at:
+        raise RefusedPlan(("ends_at",), "is not after starts_at")
+    free_from = starts_at
+    for index, (begin, end) in enumerate(session.planned_breaks):
+        if free_from and begin < free_from:
+            before = "the break before it ended" if index else "the session starts"
+            raise RefusedPlan(("breaks", index, "starts_at"), f"is before {before}")
+        if end <= begin:
+            raise RefusedPlan(("breaks", index, "ends_at"), "is not after its starts_at")
+        if ends_at and end > ends_at:
+            raise RefusedPlan(("breaks", index, "ends_at"), "is after the session ends")
+        free_from = end
+
+
+def write_breaks(breaks: Sequence[tuple[datetime, datetime]]) -> list[dict[str, str]]:
+    """Return planned breaks in the form in which `Session.breaks` keeps them, in UTC."""
+    return [{"starts_at": _rfc3339(begin), "ends_at": _rfc3339(end)} for begin, end in breaks]
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
