@@ -48,8 +48,9 @@ class Event(models.Model):
 class ApiKeyManager(models.Manager["ApiKey"]):
     def issue(self, event: Event, name: str) -> tuple["ApiKey", str]:
         """Make a key; the second value is the key itself, which is stored nowhere and cannot be had again."""
-        secret = f"ec_{secrets.token_urlsafe(32)}"
-        key = self.create(event=event, name=name, prefix=secret[:8], sha256=ApiKey.digest(secret))
+        key = self.model(event=event, name=name)
+        secret = key.draw_secret()
+        key.save(force_insert=True)
         return key, secret
 
 
@@ -76,6 +77,12 @@ class ApiKey(models.Model):
     @staticmethod
     def digest(secret: str) -> bytes:
         return hashlib.sha256(secret.encode()).digest()
+
+    def draw_secret(self) -> str:
+        """Give this new key its secret and return it; only the digest stays."""
+        secret = f"ec_{secrets.token_urlsafe(32)}"
+        self.prefix, self.sha256 = secret[:8], self.digest(secret)
+        return secret
 
     def revoke(self, now: datetime) -> None:
         if self.revoked_at is None:
@@ -155,9 +162,7 @@ class Session(models.Model):
     @property
     def planned_breaks(self) -> list[tuple[datetime, datetime]]:
         """The planned breaks as pairs of moments."""
-        return [
-            (datetime.fromisoformat(b["starts_at"]), datetime.fromisoformat(b["ends_at"])) for b in self.breaks
-        ]
+        return [(datetime.fromisoformat(b["starts_at"]), datetime.fromisoformat(b["ends_at"])) for b in self.breaks]
 
 
 class EngagementRowQuerySet(models.QuerySet["EngagementRow"]):

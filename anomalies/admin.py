@@ -1,0 +1,202 @@
+"""The admin of anomalies: the facts to read, and a person's judgement of them to write."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.html import format_html
+
+from anomalies.models import Anomaly, InvalidTransition
+
+SHARES = {"active_share": "Active share", "user_leave_rate": "Left in the last minute"}
+RATES = {"chat_msgs_per_min": "Chat messages a minute", "reactions_per_min": "Reactions a minute"}
+
+# What a reviewer can say: the button's name → the model's method and the word for the history.
+REVIEWS: dict[str, tuple[Callable[[Anomaly, object, datetime], None], str]] = {
+    "acknowledge": (Anomaly.acknowledge, "Acknowledged"),
+    "confirm": (Anomaly.confirm, "Confirmed"),
+    "dismiss": (Anomaly.dismiss, "Dismissed as a false alarm"),
+}
+
+
+def write_score(value: float | None) -> str:
+    """
+    >>> [write_score(value) for value in (0.314, 1.0, None)]
+    ['.31', '1.00', '–']
+    """
+    return "–" if value is None else f"{value:.2f}".removeprefix("0")
+
+
+def write_signal(name: str, value: float | None) -> str:
+    """
+    >>> write_signal("active_share", 0.423), write_signal("chat_msgs_per_min", 12.25)
+    ('42 %', '12.2')
+    """
+    if value is None:
+        return "not measured"
+    return f"{value:.0%}".replace("%", " %") if name in SHARES else f"{value:.1f}"
+
+
+def write_change(change: float | None) -> str:
+    """
+    >>> [write_change(change) for change in (-0.863, 0.1, None)]
+    ['−86 %', '+10 %', '–']
+    """
+    return "–" if change is None else f"{change * 100:+.0f} %".replace("-", "−")
+
+
+def write_duration(duration: timedelta) -> str:
+    """
+    >>> [write_duration(timedelta(seconds=seconds)) for seconds in (45, 200, 3900)]
+    ['45 s', '3 min 20 s', '1 h 5 min']
+    """
+    minutes, seconds = divmod(int(duration.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def evidence_of(anomaly: Anomaly) -> dict[str, object]:
+    """Return what the detail page shows above the form, ready to print."""
+    metadata = anomaly.metadata
+    signals = metadata.get("signals", {})
+    names = sorted(signals, key=lambda name: not signals[name].get("moved"))  # those that moved come first
+    return {
+        "current": write_score(anomaly.current_engagement),
+        "expected": write_score(anomaly.expected_engagement),
+        "change": write_change(None if anomaly.deviation is None else -anomaly.deviation),
+        "anomaly_score": write_score(anomaly.anomaly_score),
+        "hst_score": write_score(metadata.get("hst_score")),
+        "z_score": write_score(metadata.get("z_score")),
+        "advice": metadata.get("advice", ""),
+        "audience": metadata.get("audience"),
+        "signals": [
+            {
+                "label": (SHARES | RATES).get(name, name),
+                "observed": write_signal(name, signals[name].get("observed")),
+                "expected": write_signal(name, signals[name].get("expected")),
+                "change": write_change(signals[name].get("change")),
+                "moved": signals[name].get("moved", False),
+            }
+            for name in names
+        ],
+        "history": [
+            {
+                "at": datetime.fromisoformat(change["at"]),
+                "change": change["change"],
+                "severity": change.get("severity"),
+                "type": dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),
+                "anomaly_score": write_score(change.get("anomaly_score")),
+                "reason": change.get("reason", ""),
+            }
+            for change in metadata.get("history", [])
+        ],
+        "raw": json.dumps({"signals": anomaly.signals, "metadata": metadata}, indent=2, ensure_ascii=False),
+    }
+
+
+@admin.register(Anomaly)
+class AnomalyAdmin(admin.ModelAdmin):
+    list_display = ["type", "severity_mark", "when", "session", "status", "review", "lasted", "score"]
+    list_filter = ["anomaly_type", "severity", "status", "review", ("event", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["session"]
+    date_hierarchy = "timestamp"
+    search_fields = ["session__title", "event__name", "description", "id"]
+    search_help_text = "A session's title, an event's name, words of the explanation, or an id"
+    show_full_result_count = False
+    actions = ["acknowledge", "confirm", "dismiss"]
+    fieldsets = [
+        ("Facts", {"fields": ["id", "session", "event", "timestamp", "resolved_at", "lasted", "status"]}),
+        ("Review", {"fields": ["review", "reviewed_by", "reviewed_at", "note"]}),
+    ]
+    readonly_fields = [
+        "id", "session", "event", "timestamp", "resolved_at", "lasted", "status",
+        "review", "reviewed_by", "reviewed_at",
+    ]  # fmt: skip
+
+    class Media:
+        css = {"all": ["css/admin.css"]}
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False  # an anomaly goes with its session
+
+    @admin.display(description="type", ordering="anomaly_type")
+    def type(self, anomaly: Anomaly) -> str:
+        return anomaly.get_anomaly_type_display()
+
+    @admin.display(description="severity", ordering="severity")
+    def severity_mark(self, anomaly: Anomaly) -> str:
+        return format_html(
+            '<span class="severity severity-{}">{}</span>',
+            anomaly.severity.lower(),
+            anomaly.get_severity_display(),
+        )
+
+    @admin.display(description="when (UTC)", ordering="timestamp")
+    def when(self, anomaly: Anomaly) -> str:
+        return f"{anomaly.timestamp:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="lasted")
+    def lasted(self, anomaly: Anomaly) -> str:
+        return "goes on" if anomaly.duration is None else write_duration(anomaly.duration)
+
+    @admin.display(description="anomaly score", ordering="anomaly_score")
+    def score(self, anomaly: Anomaly) -> str:
+        return write_score(anomaly.anomaly_score)
+
+    def render_change_form(self, request, context, *args, obj=None, **options):
+        return super().render_change_form(request, {**context, "evidence": evidence_of(obj)}, *args, obj=obj, **options)
+
+    def save_model(self, request, anomaly: Anomaly, form, change) -> None:
+        """Write the note and the review through the model; nothing else of an anomaly can be edited."""
+        current = Anomaly.objects.select_for_update().get(id=anomaly.id, timestamp=anomaly.timestamp)
+        if "note" in form.changed_data:
+            current.annotate(form.cleaned_data["note"], request.user, timezone.now())
+        if request.POST.get("_review") in REVIEWS:
+            review, _ = REVIEWS[request.POST["_review"]]
+            try:
+                review(current, request.user, timezone.now())
+            except InvalidTransition as refused:
+                self.message_user(request, f"Not done: {refused}.", messages.WARNING)
+
+    def construct_change_message(self, request, form, formsets, add=False):
+        _, word = REVIEWS.get(request.POST.get("_review"), (None, None))
+        return f"{word}." if word else super().construct_change_message(request, form, formsets, add)
+
+    @admin.action(description="Acknowledge: somebody is on it", permissions=["change"])
+    def acknowledge(self, request, anomalies: QuerySet[Anomaly]) -> None:
+        self._review(request, anomalies, "acknowledge")
+
+    @admin.action(description="Confirm as real incidents", permissions=["change"])
+    def confirm(self, request, anomalies: QuerySet[Anomaly]) -> None:
+        self._review(request, anomalies, "confirm")
+
+    @admin.action(description="Dismiss as false alarms", permissions=["change"])
+    def dismiss(self, request, anomalies: QuerySet[Anomaly]) -> None:
+        self._review(request, anomalies, "dismiss")
+
+    @transaction.atomic
+    def _review(self, request, anomalies: QuerySet[Anomaly], name: str) -> None:
+        review, word = REVIEWS[name]
+        done, refusals = 0, []
+        # Locked, as the sweep may be about to resolve the same incidents.
+        for anomaly in anomalies.select_for_update(of=("self",)):
+            try:
+                review(anomaly, request.user, timezone.now())
+            except InvalidTransition as refused:
+                refusals.append(f"{anomaly}: {refused}.")
+            else:
+                self.log_change(request, anomaly, f"{word}.")
+                done += 1
+        if done:
+            self.message_user(request, f"{word}: {done}.")
+        for refusal in refusals:
+            self.message_user(request, refusal, messages.WARNING)

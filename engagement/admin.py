@@ -1,0 +1,209 @@
+"""The admin of events, their keys and their sessions; what was measured is read-only."""
+
+from datetime import UTC, datetime
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import CASCADE, Count, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from engagement.models import ApiKey, Event, Session
+from engagement.sessions import RefusedPlan, check_plan, write_breaks
+
+
+def count_doomed(doomed: QuerySet) -> dict[str, int]:
+    """Count, by plural name, what a deletion of these rows takes along, without loading any of it."""
+    counts: dict[str, int] = {}
+    queue = [doomed]
+    while queue:
+        rows = queue.pop(0)
+        name = str(rows.model._meta.verbose_name_plural)
+        if name in counts:  # anomalies hang on their session and on its event
+            continue
+        counts[name] = rows.count()
+        for relation in rows.model._meta.related_objects:
+            if relation.on_delete is CASCADE:
+                queue.append(relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": rows}))
+    return {name: count for name, count in counts.items() if count}
+
+
+class CountedDeletion(admin.ModelAdmin):
+    """Says before a deletion how much goes along. Django's own page would load every engagement row to name it."""
+
+    def get_deleted_objects(self, objs, request):
+        names = [str(obj) for obj in objs]
+        counts = count_doomed(self.model._base_manager.filter(pk__in=[obj.pk for obj in objs]))
+        # Whoever may delete a session may delete its rows and anomalies, which nobody may delete by themselves.
+        return names, counts, set(), []
+
+
+class ApiKeyInline(admin.TabularInline):
+    model = ApiKey
+    fields = ["name", "prefix", "created_at", "revoked_at"]
+    readonly_fields = ["prefix", "created_at", "revoked_at"]
+    extra = 0
+    can_delete = False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(Event)
+class EventAdmin(CountedDeletion):
+    list_display = ["name", "organizer_names", "session_count", "created_at"]
+    search_fields = ["name", "id"]
+    fields = ["name", "organizers"]
+    filter_horizontal = ["organizers"]
+    inlines = [ApiKeyInline]
+
+    class Media:
+        css = {"all": ["css/admin.css"]}
+
+    def get_queryset(self, request):
+        events = super().get_queryset(request).prefetch_related("organizers")
+        return events.annotate(session_count=Count("sessions"))
+
+    @admin.display(description="organizers")
+    def organizer_names(self, event: Event) -> str:
+        return ", ".join(user.get_username() for user in event.organizers.all()) or "–"
+
+    @admin.display(description="sessions", ordering="session_count")
+    def session_count(self, event: Event) -> int:
+        return event.session_count
+
+    def save_formset(self, request, form, formset, change) -> None:
+        """Save the new keys and show each secret once: only its digest is kept."""
+        for key in formset.save(commit=False):
+            secret = key.draw_secret()
+            key.save(force_insert=True)
+            self.message_user(
+                request,
+                format_html(
+                    "The API key of “{}” is <code>{}</code> – copy it now, it is not stored and cannot be shown again.",
+                    key.name,
+                    secret,
+                ),
+                messages.WARNING,
+            )
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):
+    """Keys are made on their event's page and never edited; here they are revoked."""
+
+    list_display = ["name", "event", "prefix", "created_at", "revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("event", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["event"]
+    search_fields = ["name", "prefix", "event__name"]
+    fields = ["name", "event", "prefix", "created_at", "revoked_at"]
+    actions = ["revoke"]
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request) -> bool:
+        return request.user.has_perm("engagement.change_apikey")
+
+    @admin.action(description="Revoke the selected API keys", permissions=["revoke"])
+    def revoke(self, request, keys: QuerySet[ApiKey]) -> None:
+        valid = keys.filter(revoked_at=None)
+        for key in valid:
+            key.revoke(timezone.now())
+            self.log_change(request, key, "Revoked.")
+        self.message_user(request, f"Revoked: {', '.join(map(str, valid)) or 'none, all were revoked already'}.")
+
+
+class BreaksField(forms.CharField):
+    """Planned breaks as lines of two moments, stored as `Session.breaks` is."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "cols": 50})
+    default_error_messages = {"line": "Line %(line)s is not two moments, such as 2026-03-02 10:00 to 2026-03-02 10:15."}
+
+    def prepare_value(self, value):
+        if isinstance(value, str):  # what was typed, shown again beside its error
+            return value
+        return "\n".join(f"{_typed(b['starts_at'])} to {_typed(b['ends_at'])}" for b in value or [])
+
+    def to_python(self, value):
+        breaks = []
+        for number, line in enumerate((value or "").splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                begin, end = (_aware(datetime.fromisoformat(moment.strip())) for moment in line.split(" to "))
+            except ValueError:
+                raise forms.ValidationError(self.error_messages["line"], code="line", params={"line": number}) from None
+            breaks.append((begin, end))
+        return write_breaks(breaks)
+
+
+def _typed(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
+
+
+class SessionForm(forms.ModelForm):
+    breaks = BreaksField(
+        required=False,
+        help_text="One a line: 2026-03-02 10:00 to 2026-03-02 10:15, in UTC unless an offset is written. "
+        "No incident opens in a planned break.",
+    )
+
+    class Meta:
+        model = Session
+        fields = ["event", "title", "external_id", "starts_at", "ends_at", "breaks", "lateness_seconds"]
+
+    def clean(self):
+        cleaned = super().clean()
+        plan = {name: cleaned[name] for name in ("starts_at", "ends_at", "breaks") if name in cleaned}
+        try:
+            check_plan(Session(**plan))
+        except RefusedPlan as refused:
+            field, *rest = refused.path
+            place = f"Break {rest[0] + 1}: {rest[1]} " if rest else ""
+            self.add_error(str(field), f"{place}{refused.detail}")
+        return cleaned
+
+
+@admin.register(Session)
+class SessionAdmin(CountedDeletion):
+    form = SessionForm
+    list_display = ["title", "event", "status", "detector_state", "starts_at", "created_at"]
+    list_filter = ["status", "detector_state", ("event", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["event"]
+    date_hierarchy = "created_at"
+    search_fields = ["title", "external_id", "event__name", "id"]
+    fieldsets = [
+        (None, {"fields": ["event", "title", "external_id"]}),
+        ("Plan", {"fields": ["starts_at", "ends_at", "breaks", "lateness_seconds"]}),
+        ("What we know", {"fields": ["id", "status", "detector_state", "judged_until", "heard_at", "ended_at"]}),
+    ]
+    autocomplete_fields = ["event"]
+
+    def get_readonly_fields(self, request, obj=None) -> list[str]:
+        facts = ["id", "status", "detector_state", "judged_until", "heard_at", "ended_at"]
+        return facts if obj is None else [*facts, "event", "external_id", "lateness_seconds"]
+
+    def get_fieldsets(self, request, obj=None):
+        return self.fieldsets if obj else self.fieldsets[:2]
+
+    def view_on_site(self, session: Session) -> str:
+        return reverse("session", args=[session.id])
+
+    def save_model(self, request, session: Session, form, change) -> None:
+        """Save only what was edited: the sweep moves the status and the cursor of the same row meanwhile."""
+        if not change:
+            session.save(force_insert=True)
+        elif form.changed_data:
+            session.save(update_fields=form.changed_data)
