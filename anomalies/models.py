@@ -1,10 +1,12 @@
 """What was judged: each session's detector state, and the anomalies, one for each incident."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from engagement.models import Event, Session
@@ -119,29 +121,35 @@ class Anomaly(models.Model):
 
     def acknowledge(self, by, now: datetime) -> None:
         """Say that somebody is on it. Raises `InvalidTransition` unless the incident is open."""
-        if self.status != self.Status.OPEN:
-            raise InvalidTransition(f"an anomaly that is {self.status} cannot be acknowledged")
-        self.status = self.Status.ACKNOWLEDGED
-        self._reviewed(by, now, "status")
+        with self._reviewing(by, now, "status"):
+            if self.status != self.Status.OPEN:
+                raise InvalidTransition(f"an anomaly that is {self.status} cannot be acknowledged")
+            self.status = self.Status.ACKNOWLEDGED
 
     def confirm(self, by, now: datetime) -> None:
         """Say that it was a real incident. A dismissed one comes back to where its life had brought it."""
-        self.review = self.Review.CONFIRMED
-        if self.status == self.Status.DISMISSED:
-            self.status = self.Status.RESOLVED if self.is_resolved else self.Status.ACKNOWLEDGED
-        self._reviewed(by, now, "review", "status")
+        with self._reviewing(by, now, "review", "status"):
+            self.review = self.Review.CONFIRMED
+            if self.status == self.Status.DISMISSED:
+                self.status = self.Status.RESOLVED if self.is_resolved else self.Status.ACKNOWLEDGED
 
     def dismiss(self, by, now: datetime) -> None:
         """Say that it was a false alarm; its banner goes, the fact stays."""
-        self.review = self.Review.FALSE_ALARM
-        self.status = self.Status.DISMISSED
-        self._reviewed(by, now, "review", "status")
+        with self._reviewing(by, now, "review", "status"):
+            self.review = self.Review.FALSE_ALARM
+            self.status = self.Status.DISMISSED
 
     def annotate(self, note: str, by, now: datetime) -> None:
         """Keep a reviewer's note."""
-        self.note = note
-        self._reviewed(by, now, "note")
+        with self._reviewing(by, now, "note"):
+            self.note = note
 
-    def _reviewed(self, by, now: datetime, *fields: str) -> None:
-        self.reviewed_by, self.reviewed_at = by, now
-        self.save(update_fields=[*fields, "reviewed_by", "reviewed_at"])
+    @contextmanager
+    def _reviewing(self, by, now: datetime, *fields: str) -> Iterator[None]:
+        """Hold the row as it is now, which the sweep may have moved since it was read, and save what changes."""
+        with transaction.atomic():
+            row = Anomaly.objects.select_for_update(of=("self",)).filter(id=self.id, timestamp=self.timestamp)
+            self.status, self.resolved_at = row.values_list("status", "resolved_at").get()
+            yield
+            self.reviewed_by, self.reviewed_at = by, now
+            self.save(update_fields=[*fields, "reviewed_by", "reviewed_at"])

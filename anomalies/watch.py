@@ -82,7 +82,7 @@ def judge_new_rows(
 
 def resolve_at_end(session: Session, at: datetime) -> list[Anomaly]:
     """Resolve what is open in a session that ends; the caller holds its lock."""
-    anomalies = list(Anomaly.objects.for_session(session).unresolved())
+    anomalies = list(Anomaly.objects.for_session(session).unresolved().select_for_update(of=("self",)))
     for anomaly in anomalies:
         _resolve(anomaly, at, anomaly.anomaly_score, ENDED)
     _update(anomalies)
@@ -175,7 +175,8 @@ def _keep_changes(
     rows: Mapping[tuple[uuid.UUID, datetime], EngagementRow],
     found: Mapping[uuid.UUID, Found],
 ) -> None:
-    unresolved = Anomaly.objects.filter(session__in=list(changes)).unresolved()
+    # Locked, so that a review in the same moment is neither lost nor undone.
+    unresolved = Anomaly.objects.filter(session__in=list(changes)).unresolved().select_for_update(of=("self",))
     going_on = {anomaly.session_id: anomaly for anomaly in unresolved}
     opened: list[Anomaly] = []
     moved: dict[uuid.UUID, Anomaly] = {}
