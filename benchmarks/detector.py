@@ -1,0 +1,55 @@
+"""What it costs to judge a row and to keep a session's detector, beside River's own trees."""
+
+import pickle
+from collections.abc import Iterator
+
+from river.anomaly import HalfSpaceTrees
+
+from anomalies.counts import as_rows
+from anomalies.incidents import Timetable, as_plan, step
+from anomalies.prior import FOREST, shipped
+from anomalies.replay import judge_rows
+from anomalies.state import new_states, pack
+from anomalies.trees import as_features
+from benchmarks.measure import Measurement, best_seconds
+from engagement.simulation import simulate
+
+ROWS = 240
+
+
+def measure() -> Iterator[Measurement]:
+    session = simulate(3, "webinar", 200, quiet=True)
+    readings = session.rows[:ROWS]
+    river = HalfSpaceTrees(n_trees=FOREST.n_trees, height=FOREST.height, seed=FOREST.seed)
+    features = as_features(FOREST, [0.1, 0.2, 0.1, 0.0, 0.2, 0.0])
+
+    def river_rows() -> None:
+        for _ in range(ROWS):
+            river.score_one(features)
+            river.learn_one(features)
+
+    river_row = best_seconds(river_rows) / ROWS * 1e6
+    rows = as_rows(readings)
+    for sessions in (1, 100, 1000):
+        states, plan, prior = new_states(sessions), as_plan([Timetable()] * sessions), shipped()
+        batches = [rows[[place] * sessions] for place in range(24)]
+
+        def judge(batches=batches, states=states, plan=plan, prior=prior) -> None:
+            fresh = states.copy()
+            for batch in batches:
+                step(fresh, batch, plan, prior)
+
+        cost = best_seconds(judge) / (24 * sessions) * 1e6
+        yield Measurement(
+            f"judge a row, {sessions} sessions at once", "µs", cost, "River's trees alone, one row", river_row
+        )
+
+    states = new_states(1)
+    judge_rows(states, [session.rows], [Timetable()])
+    yield Measurement(
+        "a session's detector, stored",
+        "bytes",
+        len(pack(states[0])),
+        "River's trees, pickled",
+        len(pickle.dumps(river)),
+    )
