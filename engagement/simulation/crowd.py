@@ -12,7 +12,7 @@ People = NDArray[np.int64]
 
 ARRIVE_SECONDS = 330  # by then nearly all who come are here
 FOCUS_SECONDS = 45.0  # how fast a person's focus forgets what it was
-STARTLED_SECONDS = 7.0  # the same while something happens
+STARTLED_FOCUS_SECONDS = 7.0  # the same while something happens
 
 
 class Crowd:
@@ -80,7 +80,7 @@ class Crowd:
 
     def look(self, second: int, factor: float, startled: bool) -> None:
         """Move the focus of all towards what holds now: each person's attention times `factor`."""
-        rate = 1 / (STARTLED_SECONDS if startled else FOCUS_SECONDS)
+        rate = 1 / (STARTLED_FOCUS_SECONDS if startled else FOCUS_SECONDS)
         wanted = np.clip(self.attention * factor, 0.01, 0.99)
         draws = self.rng.random(len(wanted))
         turn_off = self.present & self.focused & (draws < rate * (1 - wanted))

@@ -1,4 +1,7 @@
-"""The demo: a scripted 45-minute webinar with two incidents, around which everything else is drawn. Pure."""
+"""The demo: a scripted 45-minute webinar with two incidents, around which everything else is drawn. Pure.
+
+`manage.py simulate --demo conductor/demo/webinar.jsonl.gz` wrote the recording that `manage.py up` plays.
+"""
 
 from math import exp
 
@@ -9,10 +12,11 @@ from engagement.simulation.kinds import KINDS
 from engagement.simulation.plan import Plan, Stretch
 from engagement.simulation.session import FIRST_DAY, enact
 
+DEMO_SEED = 3
 FIRST_INCIDENT_SECOND = 12 * 60
 
 
-def webinar_demo(seed: int) -> LabelledSession:
+def webinar_demo(seed: int = DEMO_SEED) -> LabelledSession:
     """Return a webinar of about 120 people: at minute 12 attention falls and comes back, at minute 31 many leave."""
     plan = Plan(
         kind=KINDS["webinar"],

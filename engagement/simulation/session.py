@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engagement.readings import Reading
 from engagement.recordings.corpus import Label, LabelledSession
 from engagement.simulation.crowd import Crowd
 from engagement.simulation.faults import break_rows
-from engagement.simulation.plan import WARM_UP_SECONDS, Plan, Stretch, draw_plan
+from engagement.simulation.plan import WARM_UP_SECONDS, Plan, draw_plan
+from engagement.simulation.voices import Voices, draw_mood
 from engagement.windows import RawEvent, Windows
 
 FIRST_DAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -20,7 +20,9 @@ EMITTED = {
     "connections": {"join", "leave"},
     "chat": {"chat"},
 }
-QUESTIONS_SECONDS = 15 * 60
+STARTLED_SECONDS = 60  # people turn to and fro faster so long after something began or ended
+VOTE_SECONDS = 30.0  # who votes does so about so long after the poll opened ...
+VOTE_HAZARD = 1.2 / 22  # ... each second with this chance at first, times the share that the poll is drawn to get
 CLOSING_SECONDS = 110  # after the planned end people leave as if each stayed for so long on the average
 
 
@@ -72,38 +74,19 @@ def enact(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime, 
 def _play(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime) -> list[RawEvent]:
     total = plan.seconds + plan.overtime
     crowd = Crowd(rng, plan)
-    chat, reactions, active = _modulation(rng, plan, total)
-    # Chat answers chat: of each message come `branching` more, on the average within `memory` seconds.
-    branching, memory = rng.uniform(0.3, 0.6), rng.uniform(8, 25)
-    excitement = 0.0
-    applause_chance = 1 / rng.uniform(150, 500)
-    applause, fading = 0.0, float(np.exp(-1 / rng.uniform(6, 16)))
+    mood = draw_mood(rng, plan, total)
+    voices = Voices(rng, plan, mood)
+    turns = {int(turn) for stretch in plan.stretches + plan.breaks for turn in (stretch.start, stretch.end)}
     startled_until = -1
-    starts = {int(s.start) for s in plan.stretches} | {int(s.end) for s in plan.stretches}
-    starts |= {int(s.start) for s in plan.breaks} | {int(s.end) for s in plan.breaks}
     for second in range(total):
+        if second in turns:
+            startled_until = second + STARTLED_SECONDS
         here = int(crowd.present.sum())
-        base = (1 - branching) * plan.chat / 60 * here
-        said = int(rng.poisson(chat[second] * (base + excitement)))
-        excitement = (excitement + branching * said / memory / max(0.05, chat[second])) * (1 - 1 / memory)
-        crowd.act(second, said, "chat")
-        if rng.random() < applause_chance:
-            applause += plan.reactions / 60 * here * rng.gamma(2.0, 2.5)
-        clapped = int(rng.poisson(reactions[second] * (0.8 * plan.reactions / 60 * here + applause)))
-        applause *= fading
-        crowd.act(second, clapped, "reaction")
+        crowd.act(second, voices.count_chats(second, here), "chat")
+        crowd.act(second, voices.count_reactions(second, here), "reaction")
         _poll(crowd, plan, second)
-        if second in starts:
-            startled_until = second + 60
-        crowd.look(second, active[second], startled=second < startled_until)
-        for stretch in plan.stretches:
-            if stretch.exits and stretch.start <= second < stretch.start + stretch.exit_seconds:
-                crowd.exit(second, stretch)
-        crowd.go(second, plan.churn / 60, plan.reconnecting)
-        if second >= plan.seconds:
-            hurry = min(1.0, (second - plan.seconds) / 30 + 0.4)
-            crowd.go(second, hurry / CLOSING_SECONDS, 0.0)
-        crowd.come(second)
+        crowd.look(second, mood.active[second], startled=second < startled_until)
+        _come_and_go(crowd, plan, second)
     return _raw_events(rng, plan, crowd, name, starts_at)
 
 
@@ -113,48 +96,20 @@ def _poll(crowd: Crowd, plan: Plan, second: int) -> None:
             crowd.voted[:] = False
             crowd.events.append((1000 * second, "poll_opened", number))
         if opens < second < closes:
-            crowd.vote(second, share / 22 * float(np.exp(-(second - opens) / 30)) * 1.2)
+            crowd.vote(second, share * VOTE_HAZARD * float(np.exp(-(second - opens) / VOTE_SECONDS)))
         if second == closes:
             crowd.events.append((1000 * second, "poll_closed", number))
 
 
-def _modulation(
-    rng: np.random.Generator, plan: Plan, total: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return what chat, reactions and attention are multiplied by, second by second."""
-    chat = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 160)))
-    chat *= np.exp(_wander(rng, total, rng.uniform(0.1, 0.3), 900))
-    reactions = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 150)))
-    active = np.exp(_wander(rng, total, rng.uniform(0.05, 0.14), 170))
-    seconds = np.arange(total, dtype=np.float64)
-    if rng.random() < plan.kind.questions_chance:
-        shape = np.clip((seconds - plan.seconds + QUESTIONS_SECONDS) / 240, 0, 1)
-        chat *= 1 + rng.uniform(0.3, 1.0) * shape
-    for stretch in plan.stretches + plan.breaks:
-        shape = _shape(seconds, stretch)
-        chat *= 1 - (1 - stretch.chat) * shape
-        reactions *= 1 - (1 - stretch.reactions) * shape
-        active *= 1 - (1 - stretch.active) * shape
-    return chat, reactions, active
-
-
-def _shape(seconds: NDArray[np.float64], stretch: Stretch) -> NDArray[np.float64]:
-    """Return 0 outside a stretch and 1 where it is at its deepest."""
-    begun = np.ones_like(seconds) if stretch.start <= 0 else np.clip((seconds - stretch.start) / stretch.rise, 0, 1)
-    over = np.clip((seconds - stretch.end) / stretch.fall, 0, 1)
-    return np.asarray(begun * (1 - over))
-
-
-def _wander(rng: np.random.Generator, total: int, deviation: float, memory: float) -> NDArray[np.float64]:
-    """Return an Ornstein-Uhlenbeck path of this standing deviation, whose values forget each other in `memory` s."""
-    keep = float(np.exp(-1 / memory))
-    shocks = rng.normal(0.0, deviation * float(np.sqrt(1 - keep * keep)), total)
-    path = np.empty(total)
-    value = float(rng.normal(0.0, deviation))
-    for second in range(total):
-        value = keep * value + shocks[second]
-        path[second] = value
-    return path
+def _come_and_go(crowd: Crowd, plan: Plan, second: int) -> None:
+    for stretch in plan.stretches:
+        if stretch.exits and stretch.start <= second < stretch.start + stretch.exit_seconds:
+            crowd.exit(second, stretch)
+    crowd.go(second, plan.churn / 60, plan.reconnecting)
+    if second >= plan.seconds:
+        hurry = min(1.0, (second - plan.seconds) / 30 + 0.4)
+        crowd.go(second, hurry / CLOSING_SECONDS, 0.0)
+    crowd.come(second)
 
 
 def _raw_events(rng: np.random.Generator, plan: Plan, crowd: Crowd, name: str, starts_at: datetime) -> list[RawEvent]:

@@ -61,7 +61,7 @@ def test_simulate_tells_only_what_the_platform_can(emits, types):
 
 
 def test_rows_without_faults_are_the_windows_of_the_events():
-    demo = webinar_demo(3)
+    demo = webinar_demo()
     windows = Windows()
     windows.add(demo.events)
     for row, window in zip(demo.rows, windows.finish(), strict=True):
@@ -160,7 +160,7 @@ def test_a_meeting_is_small():
 
 
 def test_the_demo_has_its_two_incidents():
-    demo = webinar_demo(3)
+    demo = webinar_demo()
     incidents = [
         (label.type, (label.start - demo.starts_at).total_seconds() / 60) for label in demo.labels if label.type
     ]

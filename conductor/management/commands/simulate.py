@@ -1,6 +1,7 @@
 """`manage.py simulate`: write a labelled corpus of simulated sessions, or the demo recording."""
 
-from collections.abc import Iterator
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,18 @@ from tqdm import tqdm
 
 from engagement.recordings.corpus import CorpusWriter, LabelledSession
 from engagement.recordings.jsonl import signals_object, write_lines
-from engagement.simulation import KINDS, simulate, webinar_demo
+from engagement.simulation import DEMO_SEED, EMITS, KINDS, simulate, webinar_demo
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` on, for an argument."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        return int(text)
+
+    return read
 
 
 class Command(BaseCommand):
@@ -21,25 +33,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("out_dir", nargs="?", type=Path, help="the folder of the corpus")
-        parser.add_argument("--sessions", type=int, default=100, metavar="N", help="how many (default 100)")
-        parser.add_argument("--seed", type=int, default=1, metavar="S", help="a whole number (default 1)")
+        parser.add_argument("--sessions", type=at_least(1), default=100, metavar="N", help="how many (default 100)")
+        parser.add_argument("--seed", type=at_least(0), metavar="S", help=f"default 1, of the demo {DEMO_SEED}")
         parser.add_argument("--kind", choices=sorted(KINDS), help="only this kind (default: a mix)")
-        parser.add_argument("--audience", type=int, metavar="N", help="people expected (default: as the kind has)")
+        parser.add_argument(
+            "--audience", type=at_least(1), metavar="N", help="people expected (default: as the kind has)"
+        )
+        parser.add_argument("--emits", choices=EMITS, help="what the platforms can tell (default: a mix)")
         parser.add_argument("--events", action="store_true", help="write the raw events too")
         parser.add_argument("--quiet", action="store_true", help="no incidents, only what looks like one")
         parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording instead of a corpus")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["demo"]:
-            session = webinar_demo(options["seed"])
+            session = webinar_demo(DEMO_SEED if options["seed"] is None else options["seed"])
             write_lines(options["demo"], map(signals_object, session.rows))
             self.stdout.write(f"{options['demo']}: {len(session.rows)} rows")
             return
         out_dir: Path | None = options["out_dir"]
         if out_dir is None:
             raise CommandError("Name the folder to write the corpus to, or --demo FILE.")
-        if options["sessions"] < 1 or options["seed"] < 0 or (options["audience"] or 1) < 1:
-            raise CommandError("--sessions and --audience are 1 or more, --seed is 0 or more.")
         try:
             out_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -53,5 +66,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{out_dir}: {options['sessions']} sessions, {incidents} incidents")
 
     def _sessions(self, options: dict[str, Any]) -> Iterator[LabelledSession]:
+        seed = 1 if options["seed"] is None else options["seed"]
+        chosen = {name: options[name] for name in ("kind", "audience", "emits", "quiet")}
         for index in tqdm(range(options["sessions"]), unit="session", disable=None):
-            yield simulate(options["seed"], options["kind"], options["audience"], index=index, quiet=options["quiet"])
+            yield simulate(seed, index=index, **chosen)
