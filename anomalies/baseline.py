@@ -96,4 +96,4 @@ def interquartile_mean(values: Floats) -> Floats:
 
 def has_activity(states: States, full_activity: float) -> Mask:
     """Tell where the active share says something: it is known and not always full."""
-    return np.nan_to_num(states["usual"][:, ACTIVE_SHARE], nan=1.0) < full_activity
+    return np.asarray(np.nan_to_num(states["usual"][:, ACTIVE_SHARE], nan=1.0) < full_activity)

@@ -103,7 +103,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     states["slots"] += np.where(taken, gap, 0).astype(np.int32)
     previous = np.concatenate([rates, np.stack([rows["active"], rows["present"]], axis=1)], axis=1)
     states["previous"] = np.where(taken[:, None], previous, states["previous"])
-    return taken
+    return np.asarray(taken)
 
 
 def _gone(states: States, gap: NDArray[np.int64]) -> Floats:

@@ -16,7 +16,7 @@ GRACE = timedelta(seconds=60)  # an alert so soon after an incident's end still 
 AFTERMATH = timedelta(minutes=3)  # and so soon after that it is false, but one sees why
 PLANNED = ("planned break", "planned end")  # alerts there are counted apart
 ROOMS = ((20, "up to 20"), (100, "21 to 100"), (500, "101 to 500"), (float("inf"), "over 500"))
-BATCH = 10  # sessions that are judged together: enough to be fast, few enough to show progress
+BATCH = 50  # sessions that are judged together: enough to be fast, few enough to show progress
 
 Judge = Callable[[Mapping[str, tuple[Sequence[Reading], Timetable]]], Mapping[str, Sequence[Incident]]]
 

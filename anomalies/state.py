@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from anomalies.config import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, TREE_WINDOW
 
-VERSION = 1
+REVISION = 1  # to be raised when the same fields come to mean something else
 N_TREES = 10
 
 # Rows of `history`: what happened in each slot of 5 s, newest last.
@@ -57,6 +57,9 @@ STATE = np.dtype(
 
 States = NDArray[np.void]
 
+# A state that was written with other fields, or by another revision, has another number (15 bits).
+VERSION = zlib.crc32(repr((REVISION, STATE.descr)).encode()) & 0x7FFF
+
 
 def new_states(n: int = 1) -> States:
     """Return the states of n sessions that nothing is known of."""
@@ -79,6 +82,7 @@ def pack(state: np.void) -> bytes:
 def unpack(packed: bytes) -> np.void:
     """Return the state that `pack` made bytes of. Raises ValueError where these are no such bytes."""
     try:
-        return np.frombuffer(zlib.decompress(packed), STATE)[0].copy()
+        state: np.void = np.frombuffer(zlib.decompress(packed), STATE)[0].copy()
     except zlib.error as error:
         raise ValueError("not a packed detector state") from error
+    return state

@@ -36,7 +36,7 @@ class Forest:
         if self.height > 8 or tuple(sorted(self.features)) != self.features:
             raise ValueError("height is at most 8, and features are given in the order of their names")
         river = HalfSpaceTrees(n_trees=self.n_trees, height=self.height, window_size=1, seed=self.seed)
-        river.learn_one(dict.fromkeys(self.features, 0.5))  # River builds its trees at the first row
+        river.learn_one(dict.fromkeys(self.features, 0.5))  # type: ignore[no-untyped-call]  # River builds its trees at the first row
         on = np.zeros((self.n_trees, 2**self.height - 1), np.int64)
         at = np.zeros_like(on, np.float64)
         for tree, root in enumerate(river.trees):
@@ -63,7 +63,7 @@ class Forest:
         for _ in range(self.height):
             is_left = rows[row, self._split_on[tree, place]] < self._split_at[tree, place]
             place = 2 * place + 2 - is_left
-        return (place - (2**self.height - 1)).astype(np.uint8)
+        return np.asarray(place - (2**self.height - 1), np.uint8)
 
     def count_masses(self, leaves: Leaves) -> Masses:
         """Return how many of the rows passed each node: (rows, trees) → (trees, nodes), root first."""
