@@ -156,6 +156,7 @@ def _banner(
         "incident": going_on[0] if going_on else None,
         "learning_seconds_left": learning_seconds_left,
         "is_silent": is_silent,
+        "fall": _fall(going_on[0], newest) if going_on else None,
     }
     if going_on:
         kind = "open"
@@ -172,6 +173,13 @@ def _banner(
     else:
         kind = "calm"
     return {**banner, "kind": kind}
+
+
+def _fall(incident: Anomaly, newest: EngagementRow | None) -> float | None:
+    """Return the part of the expected score that is gone now; None where none is."""
+    now = None if newest is None else newest.engagement_score
+    expected = incident.expected_engagement
+    return None if now is None or not expected or now >= expected else 1 - now / expected
 
 
 def _just_over(

@@ -1,0 +1,202 @@
+"""The pages in a real Chromium, served by the running product under the Content-Security-Policy of production."""
+
+import http.client
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils.timezone import now
+
+from anomalies.models import Anomaly
+from conductor.tests import stage
+from engagement.ingest import record_rows
+from engagement.models import ApiKey, EngagementRow, Event, Session
+from engagement.readings import Reading
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PHONE, LAPTOP, PROJECTOR = (390, 844), (1366, 768), (1920, 1080)
+
+
+@pytest.fixture
+def event() -> Event:
+    return Event.objects.create(name="Spring summit")
+
+
+@pytest.fixture
+def session(event) -> Session:
+    """A live session whose newest row is of just now, so that the worker finds it neither silent nor new."""
+    session = Session.objects.create(event=event, title="Keynote")
+    moment = now().replace(microsecond=0)
+    rows = [
+        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40, 50, 4.0, 0.0) for place in reversed(range(120))
+    ]
+    record_rows(session.id, rows, moment)
+    Session.objects.filter(id=session.id).update(
+        judged_until=moment, heard_at=moment, detector_state=Session.DetectorState.WATCHING
+    )
+    return Session.objects.select_related("event").get()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What Chromium complained about, and what it asked of other sites."""
+    return []
+
+
+@pytest.fixture
+def page(stack, browser, event, complaints):
+    """A page that is logged in; a complaint fails the test at its end."""
+    stage.organizer("mara", event)
+    context = browser.new_context(viewport={"width": LAPTOP[0], "height": LAPTOP[1]}, timezone_id="Asia/Kolkata")
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if stack.url not in request.url else None)
+    page.goto(f"{stack.url}/accounts/login/")
+    page.get_by_label("Username").fill("mara")
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{stack.url}/")
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def wait_until_live(page) -> None:
+    page.wait_for_selector("#connection-status[data-state=live]")
+
+
+@pytest.mark.parametrize("width_and_height", [PHONE, LAPTOP, PROJECTOR])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_load_without_a_complaint_and_fit(page, stack, session, width_and_height, scheme):
+    stage.incident(session, timestamp=session.judged_until - timedelta(seconds=60))
+    page.set_viewport_size(dict(zip(("width", "height"), width_and_height, strict=True)))
+    page.emulate_media(color_scheme=scheme)
+    address = f"{stack.url}/sessions/{session.id}/"
+    for url in (f"{stack.url}/", address, f"{address}anomalies/"):
+        page.goto(url)
+        if url == address:
+            wait_until_live(page)
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url
+
+
+def test_four_rooms_fit_a_laptop(page, stack, event, session):
+    for title in ("Second", "Third", "Fourth"):
+        stage.live_session(event, title)
+    page.goto(f"{stack.url}/")
+    assert page.locator(".room").count() == 4
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+
+def test_times_are_in_the_viewers_zone(page, stack, session):
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    label = page.locator("#engagement-chart [data-time]").first
+    hours, minutes = map(int, label.text_content().split(":"))
+    at = re.search(r"T(\d\d):(\d\d)", label.get_attribute("data-time"))
+    assert (hours * 60 + minutes) % 1440 == (int(at[1]) * 60 + int(at[2]) + 330) % 1440
+
+
+def test_push_opens_the_banner_and_acknowledging_changes_it_without_a_reload(page, stack, session):
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.evaluate("window.neverReloaded = true")
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    post_a_row(session)
+    page.wait_for_selector(f"#anomaly-banner [data-anomaly-id='{anomaly.id}'][data-severity=CRITICAL]")
+    assert "Sudden drop" in page.locator("[role=alert]").text_content()
+    page.get_by_role("button", name="Acknowledge").click()
+    page.wait_for_selector("text=somebody is on it")
+    anomaly.refresh_from_db()
+    assert anomaly.reviewed_by.username == "mara"
+    page.get_by_role("button", name="False alarm").click()
+    page.wait_for_selector("#anomaly-banner[data-kind=calm]")
+    assert page.evaluate("window.neverReloaded")
+
+
+def test_focus_stays_on_the_button_when_a_push_comes(page, stack, session):
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.get_by_role("button", name="Acknowledge").focus()
+    page.evaluate("document.getElementById('engagement-score').dataset.old = ''")
+    post_a_row(session)
+    page.wait_for_selector("#engagement-score:not([data-old])")
+    assert page.evaluate("document.activeElement.id") == f"acknowledge-{anomaly.id}"
+
+
+def test_resolved_incident_turns_calm_and_closes_by_itself(page, stack, session):
+    page.clock.install()
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    page.wait_for_selector("#anomaly-banner [data-anomaly-id]")
+    anomaly.status, anomaly.resolved_at = Anomaly.Status.RESOLVED, session.judged_until + timedelta(seconds=5)
+    anomaly.save()
+    post_a_row(session)
+    page.wait_for_selector("#anomaly-banner[data-kind=resolved]")
+    assert "Sudden drop is over. It lasted 5 s." in page.locator("#anomaly-banner").text_content()
+    page.clock.fast_forward(11_000)
+    page.wait_for_selector("#anomaly-banner[data-kind=calm]")
+    assert page.get_by_text("As this room usually is").is_visible()
+
+
+def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, session):
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    stack.stop("web")
+    page.wait_for_selector("#connection-status[data-state=reconnecting]")
+    assert re.match(r"Reconnecting, shown is \d+ s old", page.locator("#connection-status").text_content())
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    stack.start_web()
+    page.wait_for_selector(f"#anomaly-banner [data-anomaly-id='{anomaly.id}']", timeout=60_000)
+    wait_until_live(page)
+    complaints.clear()  # Chromium says that it could not connect
+
+
+def test_list_refreshes_itself(page, stack, event, session):
+    page.goto(f"{stack.url}/")
+    assert page.locator(".room").count() == 1
+    stage.live_session(event, "Second room")
+    page.wait_for_selector("text=Second room", timeout=15_000)
+
+
+def test_keyboard_reaches_everything_that_can_be_clicked(page, stack, session):
+    stage.incident(session, timestamp=session.judged_until)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim()"))
+    assert {"Skip to the content", "Log out", "Acknowledge", "False alarm", "All, with their evidence"} <= reached
+
+
+def test_refused_handshake_is_http_403(stack, session):
+    _, secret = ApiKey.objects.issue(Event.objects.create(name="Other"), "platform")
+    assert handshake(stack.url, f"/ws/sessions/{session.id}/") == 403
+    assert handshake(stack.url, f"/ws/sessions/{session.id}/stream/", Authorization=f"Bearer {secret}") == 403
+    _, own = ApiKey.objects.issue(session.event, "platform")
+    assert handshake(stack.url, f"/ws/sessions/{session.id}/stream/", Authorization=f"Bearer {own}") == 101
+
+
+def handshake(url: str, path: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    connection.request("GET", path, headers=upgrade | headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def post_a_row(session: Session) -> None:
+    """Store a healthy row, five seconds after the newest; the beat of the stack finds it."""
+    newest = EngagementRow.objects.for_session(session).last()
+    record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 12.0, 0.5, 40, 50, 4.0, 0.0)], now())

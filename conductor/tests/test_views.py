@@ -1,0 +1,258 @@
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils.timezone import now
+
+from anomalies.models import Anomaly
+from conductor import live
+from conductor.rooms import worst_first
+from conductor.tests import stage
+from engagement.models import ApiKey, Event, Session
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def event() -> Event:
+    return Event.objects.create(name="Spring summit")
+
+
+@pytest.fixture
+def session(event) -> Session:
+    return stage.live_session(event)
+
+
+@pytest.fixture
+def organizer(event, client):
+    user = stage.organizer("mara", event)
+    client.force_login(user)
+    return user
+
+
+def addresses(session: Session) -> list[str]:
+    return ["/", f"/sessions/{session.id}/", f"/sessions/{session.id}/anomalies/"]
+
+
+def test_logged_out_browser_is_sent_to_the_login_page(client, session):
+    for address in addresses(session):
+        answer = client.get(address)
+        assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
+
+
+def test_logged_out_fragment_makes_the_page_reload(client, session):
+    answer = client.get("/", headers=HTMX)
+    assert (answer["HX-Refresh"], answer.content) == ("true", b"")
+
+
+def test_other_organizers_session_is_not_there(client, session):
+    anomaly = stage.incident(session)
+    client.force_login(stage.organizer("stranger"))
+    for address in addresses(session)[1:]:
+        assert client.get(address).status_code == 404
+    for click in ("anomaly-acknowledge", "anomaly-dismiss"):
+        assert client.post(reverse(click, args=[session.id, anomaly.id])).status_code == 404
+    anomaly.refresh_from_db()
+    assert anomaly.status == Anomaly.Status.OPEN
+    assert str(session.id) not in client.get("/").content.decode()
+
+
+def test_anomaly_of_another_session_is_not_there(client, organizer, event, session):
+    anomaly = stage.incident(stage.live_session(event, "Other room"))
+    assert client.post(reverse("anomaly-acknowledge", args=[session.id, anomaly.id])).status_code == 404
+
+
+def test_unknown_page_speaks_the_products_language(client, organizer):
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "Not here" in answer.content.decode()
+
+
+def test_login_and_logout_work(client, session, event):
+    stage.organizer("mara", event)
+    page = client.get("/accounts/login/?next=/").content.decode()
+    assert 'name="password"' in page
+    wrong = client.post("/accounts/login/", {"username": "mara", "password": "wrong"})
+    assert wrong.status_code == 200
+    assert 'role="alert"' in wrong.content.decode()
+    right = client.post("/accounts/login/", {"username": "mara", "password": "correct horse", "next": "/"})
+    assert right["Location"] == "/"
+    assert client.get("/accounts/logout/").status_code == 405
+    assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+    assert client.get("/").status_code == 302
+
+
+def test_dashboard_has_the_ids_of_the_contract(client, organizer, session):
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    for name in ("engagement-score", "engagement-chart", "signal-cards", "anomaly-banner", "connection-status"):
+        assert page.count(f'id="{name}"') == 1
+    assert "data-anomaly-id" not in page
+
+
+def test_dashboard_shows_the_open_incident(client, organizer, session):
+    anomaly = stage.incident(session)
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert f'data-severity="CRITICAL" data-anomaly-type="SUDDEN_DROP" data-anomaly-id="{anomaly.id}"' in page
+    for words in ("Sudden drop", "Chat fell from 14 to 2 a minute.", "Ask the room a question.", ".74", "Acknowledge"):
+        assert words in page
+
+
+def test_page_escapes_what_others_wrote(client, organizer, event):
+    session = stage.live_session(event, "<script>alert(1)</script>")
+    stage.incident(session, description="<img src=x onerror=alert(2)>")
+    for address in addresses(session):
+        page = client.get(address).content.decode()
+        assert "<script>alert" not in page
+        assert "<img" not in page
+
+
+def test_list_costs_the_same_queries_for_one_and_three_sessions(
+    client, organizer, event, session, django_assert_num_queries
+):
+    with django_assert_num_queries(7):  # login 2, sessions 3, rows 1, incidents 1
+        client.get("/")
+    for title in ("Second", "Third"):
+        stage.incident(stage.live_session(event, title))
+    with django_assert_num_queries(7):
+        page = client.get("/").content.decode()
+    assert page.count('class="room"') == 3
+
+
+def test_list_is_worst_first(event):
+    calm = stage.live_session(event, "calm")
+    stage.incident(stage.live_session(event, "warned"), "WARNING")
+    stage.incident(stage.live_session(event, "critical"), "CRITICAL")
+    Session.objects.create(event=event, title="scheduled")
+    for title, changes in {
+        "silent": {"detector_state": "UNKNOWN"},
+        "ended": {"status": "ended", "ended_at": stage.NOW},
+    }.items():
+        made = stage.live_session(event, title)
+        Session.objects.filter(id=made.id).update(**changes)
+    low = stage.live_session(event, "low", rows=3)
+    low.rows.update(engagement_score=0.1)
+    stage.incident(calm, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
+    rooms, left_out = worst_first(Session.objects.all())
+    assert [room.session.title for room in rooms] == [
+        "critical", "warned", "low", "calm", "silent", "scheduled", "ended",
+    ]  # fmt: skip
+    assert left_out == 0
+
+
+def test_dismissed_incident_does_not_mark_its_room(event, session):
+    stage.incident(session, status=Anomaly.Status.DISMISSED)
+    [room] = worst_first(Session.objects.all())[0]
+    assert (room.state, room.incident) == ("live", None)
+
+
+def test_list_leaves_out_old_ended_sessions_and_says_so(client, organizer, event):
+    for number in range(14):
+        Session.objects.create(event=event, title=f"old {number}", status="ended", ended_at=stage.NOW)
+    page = client.get("/").content.decode()
+    assert (page.count('class="room"'), "2 older sessions" in page) == (12, True)
+    assert client.get("/?ended").content.decode().count('class="room"') == 14
+
+
+def test_list_refresh_is_the_list_alone(client, organizer, session):
+    page, fragment = client.get("/").content.decode(), client.get("/", headers=HTMX).content.decode()
+    assert fragment.startswith('<section id="session-list"')
+    assert fragment in page
+
+
+def test_empty_list_teaches_with_the_events_own_key(client, organizer, event):
+    ApiKey.objects.issue(event, "Webinar bridge")[0].revoke(now())
+    assert "Webinar bridge" not in client.get("/").content.decode()
+    _, secret = ApiKey.objects.issue(event, "Course platform")
+    page = client.get("/").content.decode()
+    assert "curl http://testserver/api/v1/sessions" in page
+    assert "Course platform" in page
+    assert secret not in page
+
+
+def test_organizer_of_nothing_learns_whom_to_ask(client, db):
+    client.force_login(stage.User.objects.create_user("newcomer"))
+    assert "Ask an admin" in client.get("/").content.decode()
+
+
+def test_history_filters_by_severity_and_type(client, organizer, session):
+    stage.incident(session, "WARNING", anomaly_type="MASS_EXIT", description="the first")
+    stage.incident(session, "CRITICAL", seconds=90, description="the second")
+    address = f"/sessions/{session.id}/anomalies/"
+
+    def shown(query: str) -> list[str]:
+        return re.findall(r"the (\w+)</p>", client.get(address + query).content.decode())
+
+    assert shown("") == ["second", "first"]
+    assert shown("?severity=WARNING") == ["first"]
+    assert shown("?anomaly_type=SUDDEN_DROP") == ["second"]
+    assert shown("?severity=WARNING&anomaly_type=SUDDEN_DROP") == []
+    assert shown("?severity=nonsense") == ["second", "first"]
+
+
+def test_history_has_pages(client, organizer, session):
+    for second in range(51):
+        stage.incident(session, seconds=second)
+    page = client.get(f"/sessions/{session.id}/anomalies/?severity=CRITICAL").content.decode()
+    assert page.count('class="history-item"') == 50
+    assert 'href="?severity=CRITICAL&amp;page=2"' in page
+
+
+def test_acknowledge_is_kept_and_tells_every_screen(client, organizer, session, monkeypatch):
+    anomaly, told = stage.incident(session), []
+    monkeypatch.setattr(live, "announce", lambda changes, now: told.extend(changes))
+    address = reverse("anomaly-acknowledge", args=[session.id, anomaly.id])
+    assert client.post(address, headers=HTMX).status_code == 204
+    anomaly.refresh_from_db()
+    assert (anomaly.status, anomaly.reviewed_by) == (Anomaly.Status.ACKNOWLEDGED, organizer)
+    assert told == [live.SessionChange(session.id, row=None)]
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert "Acknowledged" in page
+    assert address not in page
+
+
+def test_acknowledge_twice_changes_nothing(client, organizer, session):
+    anomaly = stage.incident(session)
+    address = reverse("anomaly-acknowledge", args=[session.id, anomaly.id])
+    client.post(address)
+    anomaly.refresh_from_db()
+    assert client.post(address)["Location"] == f"/sessions/{session.id}/"
+    first_at = anomaly.reviewed_at
+    anomaly.refresh_from_db()
+    assert anomaly.reviewed_at == first_at
+
+
+def test_false_alarm_takes_the_banner_away(client, organizer, session):
+    anomaly = stage.incident(session)
+    client.post(reverse("anomaly-dismiss", args=[session.id, anomaly.id]), headers=HTMX)
+    anomaly.refresh_from_db()
+    assert (anomaly.status, anomaly.review) == (Anomaly.Status.DISMISSED, Anomaly.Review.FALSE_ALARM)
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert "data-anomaly-id" not in page
+    assert "false alarm" in page
+
+
+def test_clicks_need_the_csrf_token(session, event):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(stage.organizer("mara", event))
+    address = reverse("anomaly-acknowledge", args=[session.id, stage.incident(session).id])
+    refused = client.post(address)
+    assert (refused.status_code, "Not allowed" in refused.content.decode()) == (403, True)
+    token = re.search(r'"X-CSRFToken": "(\w+)"', client.get("/").content.decode()).group(1)
+    assert client.post(address, headers={**HTMX, "X-CSRFToken": token}).status_code == 204
+
+
+def test_pages_answer_only_the_methods_they_know(client, organizer, session):
+    assert client.post("/").status_code == 405
+    anomaly = stage.incident(session)
+    assert client.get(reverse("anomaly-acknowledge", args=[session.id, anomaly.id])).status_code == 405
+
+
+def test_resolved_incident_says_how_long_it_lasted(client, organizer, session):
+    newest = session.judged_until
+    stage.incident(session, seconds=0, status=Anomaly.Status.RESOLVED, resolved_at=newest - timedelta(seconds=5))
+    Session.objects.filter(id=session.id).update(heard_at=now())
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert "Sudden drop is over.</strong> It lasted 1 min 50 s." in page

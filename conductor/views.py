@@ -1,0 +1,111 @@
+"""The pages, and the clicks on them."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from anomalies.models import Anomaly, InvalidTransition
+from conductor import live
+from conductor.rooms import worst_first
+from engagement.models import ApiKey, Event, Session
+
+PAGE_SIZE = 50
+
+
+def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Send whoever is not logged in to the login page, and a fragment's page too: it cannot show a login."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        if request.htmx:
+            return HttpResponseClientRefresh()
+        return redirect_to_login(request.get_full_path())
+
+    return checked
+
+
+@require_safe
+@for_organizers
+def sessions(request: HttpRequest) -> HttpResponse:
+    """The organizer's sessions, worst first; the list alone where the page refreshes it."""
+    rooms, left_out = worst_first(Session.objects.for_organizer(request.user), every_ended="ended" in request.GET)
+    context = {"rooms": rooms, "left_out": left_out, "refresh_url": request.get_full_path()}
+    if not rooms:
+        event = Event.objects.for_organizer(request.user).first()
+        key = ApiKey.objects.filter(event=event, revoked_at=None).first() if event else None
+        context |= {"event": event, "key": key, "base_url": request.build_absolute_uri("/")}
+    return render(request, "sessions/_session_list.html" if request.htmx else "sessions/list.html", context)
+
+
+@require_safe
+@for_organizers
+def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """The dashboard of one session."""
+    session = _session(request, session_id)
+    context = {"session": session, "live": live.render_live(live.live_context(session, now()))}
+    return render(request, "sessions/session.html", context)
+
+
+@require_safe
+@for_organizers
+def session_anomalies(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Every incident of one session, newest first, filtered by severity and type."""
+    session = _session(request, session_id)
+    found = Anomaly.objects.for_session(session)
+    chosen = {}
+    for field, choices in (("severity", Anomaly.Severity), ("anomaly_type", Anomaly.Type)):
+        if (value := request.GET.get(field)) in choices.values:
+            chosen[field] = value
+    page = Paginator(found.filter(**chosen), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "session": session,
+        "page": page,
+        "chosen": chosen,
+        "severities": Anomaly.Severity.choices,
+        "types": Anomaly.Type.choices,
+    }
+    return render(request, "anomalies/history.html", context)
+
+
+@require_POST
+@for_organizers
+def acknowledge(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
+    """Say that somebody is on it; a second click, or one that comes late, changes nothing."""
+    anomaly = _anomaly(request, session_id, anomaly_id)
+    with suppress(InvalidTransition):
+        anomaly.acknowledge(request.user, now())
+    return _told(request, session_id)
+
+
+@require_POST
+@for_organizers
+def dismiss(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
+    """Say that it was a false alarm."""
+    _anomaly(request, session_id, anomaly_id).dismiss(request.user, now())
+    return _told(request, session_id)
+
+
+def _told(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Answer a click: the push changes every screen, the clicker's too."""
+    live.announce([live.SessionChange(session_id, row=None)], now())
+    return HttpResponse(status=204) if request.htmx else redirect("session", session_id)
+
+
+def _session(request: HttpRequest, session_id: UUID) -> Session:
+    visible = Session.objects.for_organizer(request.user).select_related("event")
+    return get_object_or_404(visible, id=session_id)
+
+
+def _anomaly(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> Anomaly:
+    return get_object_or_404(Anomaly.objects.for_session(_session(request, session_id)), id=anomaly_id)

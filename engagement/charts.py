@@ -1,0 +1,210 @@
+"""Turn scored rows into the geometry of the chart and the sparklines. Pure.
+
+Everything across and down is in per cent of the plot, from its top left corner, so one drawing fits a phone and a
+projector; the paths use the same numbers in a box of 100 × 100.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engagement.scoring import LEVELS
+
+SPAN = timedelta(minutes=30)
+LEAST_SPAN = timedelta(minutes=5)
+LONGEST_BRIDGE = timedelta(seconds=15)  # rows come every 5 s: over a longer gap nobody knows what happened
+MARK_WIDTH = 17.0  # what icon and type of an incident need on a laptop
+TICK_STEPS = (timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=5))
+MOST_TICKS = 7
+
+Moment = tuple[datetime, float | None]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time to be drawn; it goes on where `until` is None. `key` is the caller's own."""
+
+    since: datetime
+    until: datetime | None
+    key: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A drawn stretch: where it starts, how wide it is, and in which row of marks its own mark has room."""
+
+    x: float
+    width: float
+    lane: int
+    is_leftward: bool  # the mark is written to the left of the start, as the right edge is near
+    starts_inside: bool
+    key: object
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    place: float
+    at: datetime
+    is_minor: bool  # left out where there is little room
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A hairline: the least score of a level."""
+
+    y: float
+    value: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """All that the chart draws."""
+
+    since: datetime
+    until: datetime
+    line: str
+    band: str
+    band_edges: str  # in grey the band is hard to see inside an incident
+    band_label: Point | None
+    head: Point | None
+    lone: tuple[Point, ...]  # single rows between two gaps: a path cannot show them
+    late: tuple[Point, ...]
+    levels: tuple[Level, ...]
+    ticks: tuple[Tick, ...]
+    incidents: tuple[Block, ...]
+    breaks: tuple[Block, ...]
+
+
+def draw_chart(
+    rows: Sequence[Moment],
+    *,
+    late: Iterable[Moment] = (),
+    band: Sequence[tuple[datetime, float, float]] = (),
+    incidents: Iterable[Span] = (),
+    breaks: Iterable[Span] = (),
+) -> Chart | None:
+    """Return the drawing of the rows (moment, score), oldest first, or None where there is none.
+
+    It shows the last 30 minutes up to the newest row, less where the rows began later. A row without a score and
+    a gap of more than 15 s both interrupt the line.
+    """
+    if not rows:
+        return None
+    until = rows[-1][0]
+    since = max(until - SPAN, min(rows[0][0], until - LEAST_SPAN))
+    axis = _Axis(since, until)
+    runs = list(_runs([row for row in rows if row[0] >= since], LONGEST_BRIDGE))
+    points = [[axis.point(at, value) for at, value in run] for run in runs]
+    upper, lower = _band(axis, band)
+    newest = rows[-1][1]
+    return Chart(
+        since=since,
+        until=until,
+        line=" ".join(_path(run) for run in points if len(run) > 1),
+        band=_path([*upper, *reversed(lower)]) + "Z" if upper else "",
+        band_edges=f"{_path(upper)} {_path(lower)}" if upper else "",
+        band_label=lower[0] if lower else None,
+        head=None if newest is None else axis.point(until, newest),
+        lone=tuple(run[0] for run in points if len(run) == 1),
+        late=tuple(axis.point(at, value) for at, value in late if value is not None and since <= at <= until),
+        levels=tuple(Level(_y(least), least, name) for name, least in LEVELS if least),
+        ticks=tuple(_ticks(axis)),
+        incidents=tuple(_blocks(axis, incidents)),
+        breaks=tuple(_blocks(axis, breaks)),
+    )
+
+
+def draw_spark(rows: Sequence[Moment], top: float | None = None) -> str:
+    """Return the path of a sparkline in a box of 100 × 100; `top` is the value at its upper edge.
+
+    >>> from datetime import UTC
+    >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    >>> draw_spark([(at, 0.0), (at + timedelta(seconds=5), 4.0), (at + timedelta(seconds=10), 2.0)])
+    'M0 100L50 0L100 50'
+    >>> draw_spark([(at, 2.0)])
+    ''
+    """
+    known = [(at, value) for at, value in rows if value is not None]
+    if len(known) < 2:
+        return ""
+    top = max((value for _, value in known), default=0.0) if top is None else top
+    axis = _Axis(rows[0][0], rows[-1][0])
+    scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
+    runs = _runs(scaled, LONGEST_BRIDGE * 2)
+    return " ".join(_path([axis.point(at, value) for at, value in run]) for run in runs if len(run) > 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    since: datetime
+    until: datetime
+
+    def x(self, at: datetime) -> float:
+        return round(100 * ((at - self.since) / (self.until - self.since)), 3)
+
+    def point(self, at: datetime, value: float) -> Point:
+        return self.x(at), _y(value)
+
+
+def _y(value: float) -> float:
+    return round(100 * (1 - min(1.0, max(0.0, value))), 2)
+
+
+def _runs(rows: Iterable[Moment], longest: timedelta) -> Iterator[list[tuple[datetime, float]]]:
+    """Yield the stretches that may be joined by a line."""
+    run: list[tuple[datetime, float]] = []
+    for at, value in rows:
+        if run and (value is None or at - run[-1][0] > longest):
+            yield run
+            run = []
+        if value is not None:
+            run.append((at, value))
+    if run:
+        yield run
+
+
+def _path(points: Sequence[Point]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _band(axis: _Axis, band: Sequence[tuple[datetime, float, float]]) -> tuple[list[Point], list[Point]]:
+    """Return the upper and the lower edge of the expected band; the last step is good until the newest row."""
+    upper: list[Point] = []
+    lower: list[Point] = []
+    ends = [at for at, _, _ in band[1:]] + [axis.until]
+    for (at, low, high), end in zip(band, ends, strict=False):
+        if axis.since < end and at < axis.until:
+            upper.append(axis.point(max(at, axis.since), high))
+            lower.append(axis.point(max(at, axis.since), low))
+    for edge in (upper, lower):
+        edge += [(100.0, y) for _, y in edge[-1:]]
+    return upper, lower
+
+
+def _ticks(axis: _Axis) -> Iterator[Tick]:
+    """Yield the full minutes that are labelled, every second one minor."""
+    step = next((step for step in TICK_STEPS if (axis.until - axis.since) / step <= MOST_TICKS), TICK_STEPS[-1])
+    seconds = step.total_seconds()
+    at = axis.since + timedelta(seconds=-axis.since.timestamp() % seconds)
+    while at <= axis.until:
+        yield Tick(axis.x(at), at, is_minor=bool(at.timestamp() / seconds % 2))
+        at += step
+
+
+def _blocks(axis: _Axis, spans: Iterable[Span]) -> Iterator[Block]:
+    """Yield what of the spans lies in the plot, oldest first, each mark in the first lane where it has room."""
+    lane_ends: list[float] = []
+    for span in sorted(spans, key=lambda span: span.since):
+        left, right = max(span.since, axis.since), min(span.until or axis.until, axis.until)
+        if right < left or span.since > axis.until:
+            continue
+        x = axis.x(left)
+        is_leftward = x > 100 - MARK_WIDTH
+        start = x - MARK_WIDTH if is_leftward else x
+        lane = next((lane for lane, end in enumerate(lane_ends) if end <= start), len(lane_ends))
+        lane_ends[lane : lane + 1] = [start + MARK_WIDTH]
+        yield Block(x, round(axis.x(right) - x, 3), lane, is_leftward, span.since >= axis.since, span.key)
