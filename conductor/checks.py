@@ -1,0 +1,49 @@
+"""System checks of the environment: what a variable gets wrong, said with a hint before anything starts."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "timescale"}
+REDIS_SCHEMES = {"redis", "rediss", "unix"}
+
+
+@register("environment")
+def check_database_url(**_: object) -> list[CheckMessage]:
+    """DATABASE_URL names a PostgreSQL; the settings have refused already what cannot be read at all."""
+    hint = "Write postgresql://USER:PASSWORD@HOST:5432/NAME."
+    if urlsplit(settings.DATABASE_URL).scheme not in DATABASE_SCHEMES:
+        return [Error("DATABASE_URL does not name a PostgreSQL.", hint=hint, id="conductor.E001")]
+    if not settings.DATABASES["default"].get("NAME"):
+        return [Error("DATABASE_URL names no database.", hint=hint, id="conductor.E002")]
+    return []
+
+
+@register("environment")
+def check_redis_url(**_: object) -> list[CheckMessage]:
+    """REDIS_URL is one that redis-py, channels-redis and Celery all understand."""
+    hint = "Write redis://:PASSWORD@HOST:6379/0, rediss:// for TLS, or unix:///path/to/redis.sock?db=0."
+    try:
+        url = urlsplit(settings.REDIS_URL)
+        is_complete = url.path if url.scheme == "unix" else url.hostname and url.port != 0
+    except ValueError:
+        return [Error("REDIS_URL cannot be read.", hint=hint, id="conductor.E003")]
+    if url.scheme not in REDIS_SCHEMES or not is_complete:
+        return [Error("REDIS_URL does not name a Redis.", hint=hint, id="conductor.E003")]
+    return []
+
+
+@register("environment")
+def check_allowed_hosts(**_: object) -> Sequence[CheckMessage]:
+    """ALLOWED_HOSTS has a name: without one every request is refused. (Django checks the trusted origins.)"""
+    if settings.DEBUG or settings.ALLOWED_HOSTS:
+        return []
+    return [
+        Error(
+            "ALLOWED_HOSTS is empty: no request would be answered.",
+            hint="Name the hosts under which people reach the server, with commas: live.example.org,10.0.0.5.",
+            id="conductor.E004",
+        )
+    ]

@@ -1,0 +1,237 @@
+"""Start everything on this machine: the embedded servers, the web process, a worker, beat, and the demo."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import redis
+from django.conf import settings
+from django.core.management import BaseCommand, CommandError, call_command
+from django.db import connection
+from django.utils.timezone import now
+
+from conductor.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
+from conductor.embedded import CannotStart, Servers
+from conductor.private_files import write_private
+from conductor.processes import Children, die_with_parent
+from conductor.rest_client import CannotReach, Refused
+
+HOST = "127.0.0.1"
+READY_SECONDS = 60
+# docker-compose.yml runs the same commands; a test compares them.
+PROGRAMS = {
+    "web": "daphne -b {host} -p {port} conductor.asgi:application",
+    "worker": "celery -A conductor worker --concurrency 2 --without-mingle --without-gossip --loglevel INFO",
+    "beat": "celery -A conductor beat --loglevel INFO",
+}
+
+
+INTRODUCTION = """
+Engagement Conductor is up. A recorded webinar plays: within a minute its audience drifts away.
+
+  Page      {url}/sessions/{session_id}/
+  Login     {username}
+  Password  {password}
+  API key   {api_key}  (until the next start)
+  API       {url}/api/v1/docs
+  Admin     {url}/admin/
+  Logs      {data_dir}/log
+  Stop      Ctrl-C; the data stays in {data_dir}
+"""
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=port_argument, default=settings.PORT, help="default: PORT, else 8000")
+        parser.add_argument("--no-demo", action="store_true", help="no demo event, login or recording")
+        parser.add_argument(
+            "--stop-with-parent", action="store_true", help="stop when the process that ran this command dies"
+        )
+
+    def handle(self, *, port: int, no_demo: bool, stop_with_parent: bool, **_: object) -> None:
+        catch_stop_signals(interrupt)
+        if stop_with_parent:
+            die_with_parent(by=signal.SIGTERM)
+        servers = Servers(
+            settings.DATA_DIR,
+            postgres=not os.environ.get("DATABASE_URL"),
+            redis=not os.environ.get("REDIS_URL"),
+        )
+        try:
+            require_free_port(port)
+            servers.start()  # from here on the data folder is ours alone
+            self.run_on(servers, port, with_demo=not no_demo)
+        except (CannotStart, CannotReach, Refused) as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self.say("Stopped.")
+
+    def run_on(self, servers: Servers, port: int, *, with_demo: bool) -> NoReturn:
+        programs = Children(servers.children.log_folder)
+        notes = settings.DATA_DIR / "demo.json"
+        try:
+            notes.unlink(missing_ok=True)  # of a run that was killed
+            self.say("Preparing the database and the static files.")
+            require_reachable_servers()
+            call_command("migrate", interactive=False, verbosity=0)
+            call_command("collectstatic", interactive=False, verbosity=0)
+            for name, command in PROGRAMS.items():
+                start(programs, name, "-m", *command.format(host=HOST, port=port).split(), port=port)
+            await_readiness(port, servers.children, programs)
+            if with_demo:
+                note = make_demo(port)
+                write_private(notes, json.dumps(note, indent=2) + "\n")
+                # It finds the address and the key in demo.json.
+                start(programs, "replay", *replay_arguments(note["session_id"]), port=port, may_end=True)
+                self.say(INTRODUCTION.format(**note, data_dir=settings.DATA_DIR))
+            else:
+                self.say(f"Up at http://{HOST}:{port}/. For a login: manage.py createsuperuser. Ctrl-C stops.")
+            connection.close()
+            while True:
+                require_all_alive(servers.children, programs)
+                time.sleep(0.2)
+        except KeyboardInterrupt:
+            self.say("\nStopping.")
+            raise
+        finally:
+            catch_stop_signals(signal.SIG_IGN)  # what is left takes seconds and must be done
+            notes.unlink(missing_ok=True)
+            programs.stop()
+            servers.stop()
+
+    def say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()  # so that a pipe or a file shows it at once, too
+
+
+def catch_stop_signals(handler: Callable[[int, object], object] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            signal.signal(number, handler)
+
+
+def interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def port_argument(text: str) -> int:
+    if text.isdecimal() and 0 < int(text) < 65_536:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a number from 1 to 65535")
+
+
+def require_free_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} cannot be used: {error.strerror}. "
+                f"Choose another: --port {port + 1}, or make run PORT={port + 1}."
+            ) from error
+
+
+def require_reachable_servers() -> None:
+    """Ask both servers for a sign of life, so that a wrong address is one sentence and not five tracebacks."""
+    try:
+        psycopg.connect(**{**connection.get_connection_params(), "connect_timeout": 5}).close()
+    except psycopg.OperationalError as error:
+        raise CommandError(f"PostgreSQL: {first_line(error)}. Check DATABASE_URL.") from error
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=5) as client:
+            client.ping()
+    except redis.RedisError as error:
+        raise CommandError(f"Redis: {first_line(error)}. Check REDIS_URL.") from error
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".")
+
+
+def require_all_alive(*families: Children) -> None:
+    for children in families:
+        if lost := children.first_lost():
+            raise CommandError(
+                f"{lost.name} ended unexpectedly (exit status {lost.process.returncode}), so everything stops. "
+                f"The end of {lost.log}:\n{lost.last_words()}"
+            )
+
+
+def child_environment(port: int) -> dict[str, str]:
+    """Return the environment of web, worker and beat: ours, with what we know better said outright."""
+    return {
+        "CONDUCTOR_PLAIN_HTTP": "1",  # there is no proxy that speaks TLS before us
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "conductor.settings",
+        "CONDUCTOR_DATA_DIR": str(settings.DATA_DIR),
+        "DATABASE_URL": settings.DATABASE_URL,
+        "REDIS_URL": settings.REDIS_URL,
+        "SECRET_KEY": settings.SECRET_KEY,
+        "ALLOWED_HOSTS": ",".join(dict.fromkeys([*settings.ALLOWED_HOSTS, HOST, "localhost"])),
+        "PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def start(programs: Children, name: str, *arguments: str | Path, port: int, may_end: bool = False) -> None:
+    """Start a Python process of the product."""
+    environment = child_environment(port)
+    programs.start(name, [sys.executable, *arguments], env=environment, cwd=settings.BASE_DIR, may_end=may_end)
+
+
+def await_readiness(port: int, *families: Children) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    status, answer = ask_readiness(port)
+    while status != 200:
+        require_all_alive(*families)
+        if time.monotonic() > deadline:
+            raise CommandError(f"Not ready after {READY_SECONDS} s: {answer} The logs are in {settings.DATA_DIR}/log.")
+        time.sleep(0.2)
+        status, answer = ask_readiness(port)
+
+
+def ask_readiness(port: int) -> tuple[int, str]:
+    """Return the status and the text of /readyz; 0, and why, where nobody answers."""
+    client = HTTPConnection(HOST, port, timeout=10)
+    try:
+        client.request("GET", "/readyz")
+        answer = client.getresponse()
+        return answer.status, answer.read().decode()
+    except (OSError, HTTPException) as error:
+        return 0, f"{error}."
+    finally:
+        client.close()
+
+
+def make_demo(port: int) -> dict[str, str]:
+    """Make what the demo needs; return what a person, or a program, has to know of it."""
+    url = f"http://{HOST}:{port}"
+    demo = prepare_demo(settings.DATA_DIR, now())
+    return {
+        "url": url,
+        "username": demo.username,
+        "password": demo.password,
+        "api_key": demo.api_key,
+        "event_id": str(demo.event_id),
+        "session_id": open_demo_session(demo, url, now()),
+    }
+
+
+def replay_arguments(session_id: str) -> list[str]:
+    """The quiet beginning of the recording is posted at once, the rest as it happened."""
+    return [
+        "manage.py", "replay", str(RECORDING), "--session", session_id, "--now",
+        "--backfill", str(BACKFILL_SECONDS / 60),
+    ]  # fmt: skip
