@@ -8,9 +8,9 @@ import pytest
 import redis
 from django.utils.timezone import now
 
+from anomalies.incidents import Step, Timetable
 from anomalies.models import Anomaly
 from anomalies.replay import judge_rows
-from anomalies.incidents import Step, Timetable
 from anomalies.state import new_states, pack
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from engagement.ingest import record_rows

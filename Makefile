@@ -1,0 +1,55 @@
+# What to type. Everything runs in .venv, which is made here and needs nothing but Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
+
+.PHONY: run test test-timescale bench check browser
+
+run: .venv/runtime
+	@exec $(VENV) manage.py up --stop-with-parent
+
+test: .venv/dev browser
+	$(VENV) -m pytest
+
+test-timescale: .venv/dev
+	$(VENV) -m pytest -m timescale
+
+bench: .venv/dev
+	$(VENV) -m benchmarks
+
+# With the settings of production, and no server running.
+check: export SECRET_KEY := only-for-the-checks-0123456789-abcdefghijklmnopqrstuvwxyz
+check: export DEBUG := 0
+check: .venv/dev
+	$(VENV) -m ruff check .
+	$(VENV) -m ruff format --check .
+	$(VENV) -m mypy
+	$(VENV) -c "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+	$(VENV) -W "ignore:Got an error checking a consistent migration history:RuntimeWarning" manage.py makemigrations --check --dry-run
+	$(VENV) manage.py check --deploy --fail-level WARNING
+
+# Stamps: a changed requirements file installs again.
+.venv/runtime: requirements.txt | .venv/bin/python
+	@echo "Installing requirements.txt into .venv"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt requirements.txt | .venv/bin/python
+	@echo "Installing requirements-dev.txt into .venv"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ .venv/runtime
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'
+	@$(PYTHON) -m venv .venv
+
+# Debian's chromium for the browser tests, where it may be installed; without one those tests skip and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+		if [ "$$(id -u)" = 0 ]; then sudo=; else sudo="sudo -n"; fi; \
+		command -v apt-get >/dev/null && $$sudo true 2>/dev/null && \
+		echo "Installing chromium for the browser tests" && \
+		$$sudo apt-get update -qq >/dev/null && \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
+	} || echo "No chromium here: the browser tests will skip. Install it, or name one with CHROMIUM=..."
