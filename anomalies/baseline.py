@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 
 RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
 SLOW_LEAST = 17  # blocks from which there is a slow reference
-BAND_WIDTH = 2.0  # standard deviations of the score around what is usual
+BAND_WIDTH = 2.0  # standard deviations of the score around what is usual ...
+LEAST_BAND = 0.02  # ... of at least this
 
 
 def learn(states: States, which: Mask) -> None:
@@ -69,7 +70,7 @@ def _finish_block(states: States) -> None:
 
 def _widen_band(states: States) -> None:
     usual = states["usual"][:, MEAN_SCORE].astype(np.float64)
-    spread = BAND_WIDTH * np.sqrt(states["score_noise"].astype(np.float64))
+    spread = BAND_WIDTH * np.maximum(LEAST_BAND, np.sqrt(states["score_noise"].astype(np.float64)))
     ends = np.stack([usual - spread, usual + spread], axis=1)
     newest = np.rint(255 * np.clip(np.nan_to_num(ends), 0, 1)).astype(np.uint8)
     known = ~np.isnan(usual)

@@ -30,7 +30,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 LEAST_SHARE, MOST_SHARE = 0.02, 0.98
-SCORE_NOISE_RATE = 0.01
+SCORE_NOISE_RATE = 0.03  # a row; the score's own noise is only shown, as the width of what is expected
+SCORE_NOISE_CLIP = 0.1**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorC
     states["noise"] = np.where(quiet[:, None], taught, noise)
     off = states["history"][:, SCORE, -1].astype(np.float64) - states["usual"][:, MEAN_SCORE]
     score_noise = states["score_noise"].astype(np.float64)
-    taught = score_noise + SCORE_NOISE_RATE * (np.minimum(0.04, off**2) - score_noise)
+    taught = score_noise + SCORE_NOISE_RATE * (np.minimum(SCORE_NOISE_CLIP, off**2) - score_noise)
     states["score_noise"] = np.where(quiet & ~np.isnan(off), taught, score_noise)
     baseline.learn(states, may_learn)
     _learn_trees(states, FOREST.find_leaves(verdicts.features), quiet)

@@ -40,6 +40,7 @@ class Step(StrEnum):
 
 class Reason(StrEnum):
     RECOVERED = "the audience came back"
+    STAYING = "those who stayed are staying"
     SETTLED = "the room has settled at this level"
     BREAK = "a planned break began"
     ENDED = "the session was planned to end"
@@ -155,12 +156,13 @@ def _move(
         changes.append((int(place), _change(states[place], t[place], name, score[place], finding, None)))
     for place in np.flatnonzero(resolves):
         is_back = score[place] < config.close_below
+        recovered = Reason.STAYING if states["kind"][place] == Kind.MASS_EXIT else Reason.RECOVERED
         reason = (
             Reason.ENDED
             if is_over[place]
             else Reason.BREAK
             if not may_open[place]
-            else Reason.RECOVERED
+            else recovered
             if is_back
             else Reason.SETTLED
         )

@@ -68,7 +68,7 @@ def new_states(n: int = 1) -> States:
     for field in ("blocks", "usual", "reference", "previous"):
         states[field] = np.nan
     states["noise"] = 1.0
-    states["score_noise"] = 0.05**2
+    states["score_noise"] = 0.03**2
     states["closed_at"] = -np.inf
     states["unsettled_until"] = -np.inf
     return states

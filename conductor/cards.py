@@ -44,11 +44,18 @@ def signal_cards(
                 usual=expected,
                 change=None if value is None or not expected else value / expected - 1,
                 detail=_people(shown[-1]) if name == "active_share" and shown else "",
-                spark=draw_spark(series, top=1.0 if name in FULL_SHARES else None),
+                spark=draw_spark(series, top=_top(name, [value for _, value in series if value is not None])),
                 has_moved=name in moved,
             )
         )
     return cards
+
+
+def _top(name: str, values: Sequence[float]) -> float | None:
+    """Return what the top of a sparkline stands for; None lets the values say it."""
+    if name == "user_leave_rate":  # one leaver must not look like an exodus
+        return max(LEAVES_TOP, *values)
+    return 1.0 if name in FULL_SHARES else None
 
 
 def _people(row: EngagementRow) -> str:
@@ -63,3 +70,4 @@ SIGNALS: dict[str, Callable[[EngagementRow], float | None]] = {
     "user_leave_rate": lambda row: row.user_leave_rate,
 }
 FULL_SHARES = {"poll_participation", "active_share"}
+LEAVES_TOP = 0.2
