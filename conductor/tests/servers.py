@@ -26,6 +26,14 @@ def pytest_load_initial_conftests() -> None:
     atexit.register(servers.stop)
 
 
+def pytest_configure() -> None:
+    from django.conf import settings
+
+    # Between two tests the tables are emptied under the worker's hands. Of two transactions that wait for each
+    # other PostgreSQL ends the one that has waited longer than its own timeout: never ours, so always the worker's.
+    settings.DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c deadlock_timeout=60s"
+
+
 @pytest.fixture(autouse=True)
 def plain_static_names(settings) -> None:
     """Pages rendered in this process name static files plainly: hashed names exist only after collectstatic."""
