@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS
+from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.counts import Rows
 from anomalies.state import (
     ACTIVE_SHARE,
     ACTIVITY,
@@ -21,6 +22,7 @@ Floats = NDArray[np.float64]
 
 RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
 SLOW_LEAST = 17  # blocks from which there is a slow reference
+MOST_PROOFS = 255
 BAND_WIDTH = 2.0  # standard deviations of the score around what is usual ...
 LEAST_BAND = 0.02  # ... of at least this
 
@@ -95,6 +97,35 @@ def interquartile_mean(values: Floats) -> Floats:
     return np.where(size > 0, total / np.maximum(1, size), np.nan)
 
 
-def has_activity(states: States, full_activity: float) -> Mask:
-    """Tell where the active share says something: it is known and not always full."""
-    return np.asarray(np.nan_to_num(states["usual"][:, ACTIVE_SHARE], nan=1.0) < full_activity)
+def has_activity(states: States, config: DetectorConfig) -> Mask:
+    """Tell where the active share says something of its own.
+
+    It is known, not always full, and more people are active than chats and reactions can account for: a platform
+    that only knows who did something counts its chats twice.
+    """
+    says_something = np.nan_to_num(states["usual"][:, ACTIVE_SHARE], nan=1.0) < config.full_activity
+    return np.asarray(says_something & (states["proofs"] >= config.least_proofs))
+
+
+def learn_meaning(states: States, rows: Rows, config: DetectorConfig) -> None:
+    """Learn, in place, what "active" means here: how often more people are active than did something we count.
+
+    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing.
+    """
+    events = np.nan_to_num(rows["chats"]) + np.nan_to_num(rows["reactions"])
+    active = np.nan_to_num(rows["active"])
+    is_poll = ~np.isnan(rows["poll"])
+    since_poll = np.minimum(states["since_poll"] + 1, 2 * SLOTS_PER_MINUTE)
+    states["since_poll"] = np.where(is_poll, 0, since_poll)
+    tells = ~np.isnan(rows["active"]) & (states["since_poll"] > SLOTS_PER_MINUTE)
+    is_proof = tells & (active > events + 1)
+    states["proofs"] = np.minimum(MOST_PROOFS, states["proofs"].astype(np.int16) + is_proof)
+    states["has_spoken"] |= (events > 0) | (active > 0) | (np.nan_to_num(rows["poll"]) > 0)
+
+
+def forget(states: States, which: Mask) -> None:
+    """Let these sessions learn anew what is usual, in place: the room has changed for good."""
+    for field in ("blocks", "usual", "reference"):
+        states[field][which] = np.nan
+    for field in ("n_blocks", "block_slots", "block_known", "block"):
+        states[field][which] = 0

@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.config import SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.config import HISTORY_SLOTS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.detector import Verdicts
 from anomalies.state import (
@@ -85,31 +85,61 @@ def classify(
     left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
     leavers = np.cumsum(np.nan_to_num(left), axis=1)[:, -1]
     is_exit = verdicts.is_exit | ((rows["leave_rate"] >= config.mass_exit_rate) & (leavers >= config.exit_leavers))
-    is_slow = verdicts.evidence[:, 4] > 1.5 * np.maximum(0.1, verdicts.evidence[:, :2].max(axis=1))
-    drop = np.where(is_slow, False, _late_part(states, config) >= config.drop_share)
-    kinds = np.where(drop, Kind.SUDDEN_DROP, Kind.GRADUAL_DECLINE)
-    kinds = np.where((mean_score <= config.low_engagement) | is_dead, Kind.LOW_ENGAGEMENT, kinds)
+    kinds = np.where(mean_score <= config.low_engagement, Kind.LOW_ENGAGEMENT, Kind.GRADUAL_DECLINE)
+    kinds = np.where(is_dead, Kind.LOW_ENGAGEMENT, kinds)
     return np.where(is_exit, Kind.MASS_EXIT, kinds)
 
 
-def _late_part(states: States, config: DetectorConfig) -> Floats:
-    """Return how much of the fall from the usual level came within the latest 30 s."""
-    history, usual = states["history"].astype(np.float64), states["usual"].astype(np.float64)
-    share = history[:, ACTIVITY]
-    fallen = usual[:, ACTIVE_SHARE] - share[:, -1]
-    ago = (share[:, -9] + share[:, -8] + share[:, -7]) / 3
-    by_activity = np.where(np.isnan(ago), 1.0, (ago - share[:, -1]) / np.where(fallen == 0, np.nan, fallen))
-    use_activity = (usual[:, ACTIVE_SHARE] < config.full_activity) & (fallen > 0.05 * usual[:, ACTIVE_SHARE])
-    events = np.nan_to_num(history[:, CHATS]) + np.nan_to_num(history[:, REACTIONS])
-    rate = np.nan_to_num(usual[:, CHAT_RATE]) + np.nan_to_num(usual[:, REACTION_RATE])
+def is_step(state: np.void, config: DetectorConfig) -> bool:
+    """Tell whether the fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
 
-    def level(first: int, last: int | None) -> Floats:
-        total, people = (np.cumsum(a[:, first:last], axis=1)[:, -1] for a in (events, history[:, PEOPLE]))
-        return total / (people * rate + 1e-9)
+    All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
+    evenly since; the moment that explains most, summed over the signals by their precision, is when it began. Where
+    the active share says something, it is sudden if enough of that share's fall came in its steepest 30 s, the more
+    the longer ago it began; else if it began within `sudden_slots`, or if a step explains as much as the ramp.
+    """
+    history, usual = state["history"].astype(np.float64), state["usual"].astype(np.float64)
+    people, share = history[PEOPLE], usual[ACTIVE_SHARE]
+    falls, weights = [], []
+    for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE)):
+        expected = np.nan_to_num(usual[rate] * people)
+        seen = np.nan_to_num(history[signal])
+        falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
+        weights.append(expected / (config.dispersion + config.rate_spread**2 * expected))
+    has_activity = state["proofs"] >= config.least_proofs and share < config.full_activity
+    if has_activity:
+        falls.append(np.nan_to_num(1 - history[ACTIVITY] / share))
+        variance = (1 - share) / (np.maximum(1.0, people) * share) + config.activity_spread**2
+        weights.append(np.where(people > 0, 1 / variance, 0.0))
+    ramps, steps = (_explained(shapes, np.array(weights), np.array(falls)) for shapes in (_RAMPS, _STEPS))
+    began = int(_AGES[ramps.argmax()])
+    if has_activity:
+        return _steepest_part(history[ACTIVITY]) >= config.sudden_part + config.sudden_age * float(np.log(began))
+    return bool(began <= config.sudden_slots or steps.max() >= ramps.max())
 
-    now, before = level(-3, None), np.where(states["slots"] >= SLOTS_PER_MINUTE, level(-12, -6), 1.0)
-    by_events = np.where(before - now >= config.drop_share * (1 - now), 1.0, 0.0)
-    return np.where(use_activity, by_activity, by_events)
+
+def _steepest_part(shares: Floats) -> float:
+    """Return how much of the fall from the highest share of two minutes came in its steepest 30 s."""
+    known = shares[~np.isnan(shares)]
+    if len(known) < 10:
+        return 1.0
+    falls = [known[-k - 9 : -k - 6].mean() - known[-k - 2 : len(known) - k].mean() for k in range(len(known) - 8)]
+    whole = known.max() - known[-2:].mean()
+    return float(max(falls) / whole) if whole > 0 else 1.0
+
+
+_AGES = np.arange(2 * HISTORY_SLOTS - 1, 0, -1)  # slots ago that a ramp began, maybe before what is remembered
+_SLOTS_AGO = np.arange(HISTORY_SLOTS - 1, -1, -1)
+_RAMPS = np.clip(1 - _SLOTS_AGO / _AGES[:, None], 0, 1)
+_STEPS = (np.arange(HISTORY_SLOTS) >= np.arange(HISTORY_SLOTS)[:, None]).astype(np.float64)
+
+
+def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
+    """Return how much of the falls (signals, slots) each of the shapes (shapes, slots) explains."""
+    along = np.einsum("ms,ks,ks->mk", shapes, weights, falls)
+    power = np.einsum("ms,ks->mk", shapes**2, weights)
+    explained = np.where(power > 0, np.maximum(0.0, along) ** 2 / np.where(power > 0, power, 1.0), 0.0)
+    return np.asarray(explained.sum(axis=1))
 
 
 def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int, config: DetectorConfig) -> Finding:

@@ -28,21 +28,24 @@ class DetectorConfig:
 
     # The life of an incident.
     confirm_rows: int = 2  # rows in a row before it opens ...
-    at_once_from: float = 0.9  # ... but one is enough from this score
+    at_once_from: float = 0.8  # ... but one is enough from this score, and one more is wanted ...
+    sure_from: float = 0.68  # ... below this
     close_below: float = 0.35
     close_rows: int = 6
     cooldown_seconds: float = 60.0
-    thaw_seconds: float = 420.0  # then an incident is the new normal
+    thaw_seconds: float = 600.0  # then an incident is the new normal, and the room is learnt anew
     settle_seconds: float = 90.0  # after a planned break, when the windows still hold it
 
     # When a verdict may be given.
     warm_slots: int = 12
     dead_slots: int = 12  # a session that is dead from the start needs no baseline, only this long
     dead_audience: int = 15  # fewer people can be silent for a minute without meaning it
+    dead_events: float = 0.03  # chats and reactions a head and minute that are still nearly none
+    dead_growth: float = 1.2  # a room that fills faster than this in a minute has not begun
 
     # Holding rows that cannot be true.
     hold_glitches: int = 1
-    hold_stalls: int = 12
+    hold_stalls: int = 60
     glitch_share: float = 0.4  # the active share does not fall below this part of itself in one row
 
     # One-sided evidence over 15, 30, 60 and 120 s.
@@ -57,22 +60,33 @@ class DetectorConfig:
     weight_reactions: float = 0.8
     weight_activity: float = 1.6
     full_activity: float = 0.97  # an active share that is always full says nothing
+    least_proofs: int = (
+        3  # rows with more active people than events; before them "active" may only be who did something
+    )
     z_feature_full: float = 8.0  # evidence that is 1 for the trees
     z_full: float = 8.0  # evidence at which the z-score alone is certain: the trade of recall against silence
-    least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave
+    slow_part: float = 0.85  # evidence against the slow reference is worth a little less
+    least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave, ...
+    least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
+    clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score
+    few_people: int = 20  # in rooms of less, the active share is a mean of 20 s and not of 10
+    full_audience: float = 20.0  # evidence from fewer people counts for less, by the square root
+    turned_away_people: float = 3.0  # fewer people than these count for less
 
     # Exits have a test of their own: leaves over 10, 15, 30 and 60 s against the session's own churn.
     exit_windows: tuple[int, ...] = (2, 3, 6, 12)  # slots
     exit_shares: tuple[float, ...] = (0.35, 0.45, 0.7, 1.0)  # of mass_exit_rate, within each window
-    exit_z: float = 4.0
+    exit_z: float = 3.6
     exit_leavers: float = 3.0
     least_churn: float = 0.0004  # leaves a head and slot that any room has
 
     # Trees.
-    tail_full: float = 5.0  # −log10 of the share of quiet rows that score higher, at which trees are certain
+    tail_full: float = 3.7  # −log10 of the share of quiet rows that score higher, at which trees are certain
     own_row_weight: int = 60  # one row of the session against rows of the shared prior
 
-    drop_share: float = 0.55  # most of a fall within the last 30 s is a SUDDEN_DROP
+    sudden_part: float = 0.07  # of the fall of the active share in its steepest 30 s ...
+    sudden_age: float = 0.225  # ... plus this for each e-fold of slots since it began, is a SUDDEN_DROP
+    sudden_slots: int = 9  # a fall that began within so many slots is a SUDDEN_DROP
 
 
 DEFAULT = DetectorConfig()

@@ -18,6 +18,7 @@ ROW = np.dtype(
         ("leave_rate", "f8"),
         ("active", "f8"),
         ("present", "f8"),
+        ("poll", "f8"),
         ("score", "f8"),
     ]
 )
@@ -45,6 +46,7 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
                 number(reading.user_leave_rate),
                 number(reading.active_users),
                 number(reading.total_users),
+                number(reading.poll_participation),
                 np.nan if scored is None else scored.value,
             )
         )
@@ -63,6 +65,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     A gap of several slots is the sum of their counts, spread evenly. After a minute or more, or a confirmed
     glitch, counting starts anew from a twelfth of the rate. Both are guesses at single slots, and would be wrong
     again every minute; so once a signal's slots were guessed, they are scaled to sum to its rate at every row.
+    After a stall, the slots in which events were lost had no audience: nothing was expected in them.
     """
     is_first = states["slots"] == 0
     gap = np.where(is_first, 1.0, np.rint((rows["t"] - states["t"]) / SLOT_SECONDS))
@@ -79,11 +82,12 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     held = states["held"]
     is_held = (is_glitch & (held < config.hold_glitches)) | (is_stall & (held < config.hold_stalls))
     taken = ~is_early & ~is_held
+    is_back = taken & ~is_stall & (held > config.hold_glitches)  # what was held so long was a stall
     states["held"] = np.where(taken, 0, held + (is_held & ~is_early))
 
     is_new_signal = np.isnan(counts) & ~np.isnan(rates)
-    anew = (is_first | is_glitch | (gap >= SLOTS_PER_MINUTE))[:, None] | is_new_signal
-    is_exact = np.where(anew, rates == 0, states["is_exact"] & (gap == 1)[:, None])
+    anew = (is_first | is_glitch | ((gap >= SLOTS_PER_MINUTE) & ~is_back))[:, None] | is_new_signal
+    is_exact = np.where(anew, rates == 0, states["is_exact"] & ((gap == 1) | is_back)[:, None])
     states["is_exact"] = np.where(taken[:, None], is_exact, states["is_exact"])
     _shift(states, taken, gap)
     slot = np.arange(HISTORY_SLOTS)
@@ -91,11 +95,14 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     is_minute = slot >= HISTORY_SLOTS - SLOTS_PER_MINUTE
     for signal in (CHATS, REACTIONS, LEAVES):
         _fill(states, signal, taken, is_new, np.maximum(0.0, counts[:, signal]) / gap)
+        since_back = np.where(gap < SLOTS_PER_MINUTE, np.maximum(0.0, counts[:, signal]), rates[:, signal])
+        _fill(states, signal, is_back, is_new, np.where(slot == HISTORY_SLOTS - 1, since_back[:, None], 0.0))
         _fill(states, signal, taken & anew[:, signal], is_new | is_minute, rates[:, signal] / SLOTS_PER_MINUTE)
         _scale(states, signal, taken & ~is_exact[:, signal], rates[:, signal])
     for signal, value in ((PEOPLE, people), (ACTIVITY, share), (SCORE, rows["score"])):
         _fill(states, signal, taken, is_new, value)
     _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
+    _fill(states, PEOPLE, is_back, is_new & (slot < HISTORY_SLOTS - 1), np.zeros(len(states)))  # nobody was heard
 
     # Rows keep to the grid of slots unless the source has shifted it.
     on_grid = states["t"] + SLOT_SECONDS * np.rint((rows["t"] - states["t"]) / SLOT_SECONDS)
@@ -127,7 +134,8 @@ def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows) -> Mask
     usual = np.nan_to_num(states["usual"][:, [CHAT_RATE, REACTION_RATE]].astype(np.float64))
     expected = (usual[:, 0] + usual[:, 1]) * rows["present"]
     before = states["previous"][:, :2]
-    falls = (rates[:, :2] < before) | ((rates[:, :2] == 0) & (before == 0))
+    goes_on = (rates[:, :2] == 0) | (states["held"] > 0)[:, None]
+    falls = (rates[:, :2] < before) | ((rates[:, :2] == before) & goes_on)
     is_silent = np.where(states["is_exact"][:, :2], counts[:, :2] <= 0, falls) | np.isnan(rates[:, :2])
     nobody_moves = (rows["active"] == states["previous"][:, 3]) & (rows["present"] == states["previous"][:, 4])
     return np.asarray(is_silent.all(axis=1) & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0))
@@ -150,4 +158,4 @@ def _scale(states: States, signal: int, which: Mask, rate: Floats) -> None:
 
 def _fill(states: States, signal: int, which: Mask, slots: Mask, value: Floats) -> None:
     column = states["history"][:, signal]
-    states["history"][:, signal] = np.where(which[:, None] & slots, value[:, None], column)
+    states["history"][:, signal] = np.where(which[:, None] & slots, value.reshape(len(states), -1), column)

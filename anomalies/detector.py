@@ -52,6 +52,7 @@ class Verdicts:
     by_signal: Floats  # (sessions, 3)
     exit_z: Floats
     is_exit: Mask
+    has_activity: Mask
     fall: Floats  # the part of the usual engagement score that is gone
     features: Floats  # (sessions, 6), what the trees saw
     noises: Floats  # (sessions, 12), z before it was scaled
@@ -87,7 +88,7 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     is_judged = (states["slots"] >= config.warm_slots) & (states["n_blocks"] >= 1)
     return Verdicts(
         is_judged, np.where(is_judged, fused, 0.0), trees, tree_score, worst, evidence, by_signal, exit_z,
-        is_exit & is_judged, np.nan_to_num(fall, nan=1.0), features, raw,
+        is_exit & is_judged, baseline.has_activity(states, config), np.nan_to_num(fall, nan=1.0), features, raw,
     )  # fmt: skip
 
 
@@ -141,8 +142,9 @@ def _standard_scores(states: States, sums: Floats, config: DetectorConfig) -> Fl
         for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE))
         for window in config.windows
     ]
-    activity = _known_mean(states["history"][:, ACTIVITY, -2:].astype(np.float64))
     people = sums[:, PEOPLE, 0]
+    shares = states["history"][:, ACTIVITY].astype(np.float64)
+    activity = np.where(people < config.few_people, _known_mean(shares[:, -4:]), _known_mean(shares[:, -2:]))
     columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config))
     longest = config.windows[-1]
     columns.append(_count_z(sums, CHATS, reference[:, CHAT_RATE], longest, config))
@@ -160,10 +162,16 @@ def _count_z(sums: Floats, signal: int, rate: Floats, window: int, config: Detec
 
 
 def _share_z(share: Floats, usual: Floats, people: Floats, config: DetectorConfig) -> Floats:
-    """Return how far the active share lies below its usual value; 0 where it is unknown or always full."""
+    """Return how far the active share lies below its usual value; 0 where it is unknown or always full.
+
+    In people, and half a person is the least: of seven people none active is no catastrophe. A fall of less than
+    `turned_away_people` counts for less.
+    """
     of_people = np.clip(usual, LEAST_SHARE, MOST_SHARE)
     spread = np.sqrt((1 - of_people) / (people * of_people + 0.5) + config.activity_spread**2)
-    z = np.log(np.maximum(LEAST_SHARE, usual) / np.maximum(LEAST_SHARE, share)) / spread
+    expected, seen = usual * people, share * people
+    z = np.log((expected + 0.5) / (seen + 0.5)) / spread
+    z = np.where(z > 0, z * np.clip((expected - seen) / config.turned_away_people, 0, 1), z)
     return np.nan_to_num(np.where(usual < config.full_activity, z, 0.0))
 
 
@@ -185,13 +193,16 @@ def _fuse(states: States, z: Floats, sums: Floats, config: DetectorConfig) -> tu
         [
             config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people / 3),
             config.weight_reactions * np.minimum(1.0, usual[:, REACTION_RATE] * people / 3),
-            config.weight_activity * baseline.has_activity(states, config.full_activity),
+            config.weight_activity * baseline.has_activity(states, config),
         ],
         axis=1,
     )
     length = np.maximum(0.5, np.sqrt(weight[:, 0] ** 2 + weight[:, 1] ** 2 + weight[:, 2] ** 2))
     parts = np.stack([chat, reactions, activity], axis=2) * weight[:, None, :]
     fused = (parts[:, :, 0] + parts[:, :, 1] + parts[:, :, 2]) / length[:, None]
+    fused[:, -1] *= config.slow_part
+    # Of a handful of people each one is a large share, and they act as one: their evidence counts for less.
+    fused *= np.minimum(1.0, np.sqrt(sums[:, PEOPLE, 0] / config.full_audience))[:, None]
     return fused, np.where(weight > 0, np.stack([chat, reactions, activity], axis=2).max(axis=1), 0.0)
 
 

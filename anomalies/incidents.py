@@ -8,17 +8,18 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies import classifier, counts, detector
+from anomalies import baseline, classifier, counts, detector
 from anomalies.classifier import Finding, Kind
-from anomalies.config import DEFAULT, DetectorConfig
+from anomalies.config import DEFAULT, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.detector import Verdicts
 from anomalies.prior import Prior
-from anomalies.state import SCORE, States
+from anomalies.state import PEOPLE, SCORE, States
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+MOST_ROWS = 30_000  # counted no further
 LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
 
 
@@ -102,6 +103,7 @@ def step(
     if not len(taken):
         return []
     part, part_rows, part_plan = states[taken], rows[taken], plan[taken]
+    baseline.learn_meaning(part, part_rows, config)
     verdicts = detector.judge(part, prior, config)
     changes, may_learn = _move(part, part_rows, part_plan, verdicts, config)
     detector.learn(part, verdicts, may_learn, config)
@@ -119,14 +121,22 @@ def _move(
     may_open = ~is_over & (t >= states["unsettled_until"])
 
     mean_score = mean_latest_score(states)
-    states["low"] = np.where(mean_score <= config.low_engagement, states["low"] + 1, 0)
+    is_low = mean_score <= config.low_engagement
+    states["low"] = np.where(is_low, np.minimum(MOST_ROWS, states["low"] + 1), 0)
+    states["lively"] = np.where(is_low, states["lively"], np.minimum(MOST_ROWS, states["lively"] + 1))
     is_dead = _is_dead(states, rows, plan, config)
     score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
 
     was_open = states["is_open"].copy()
-    is_bad = (score >= config.warning_from) & ((verdicts.fall >= config.least_fall) | verdicts.is_exit)
+    turned_away = verdicts.by_signal[:, 2]
+    is_bad = (score >= config.warning_from) & (
+        verdicts.is_exit
+        | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
+        | (turned_away >= config.clearly_turned_away)
+    )
     states["run"] = np.where(is_bad & may_open & ~was_open, states["run"] + 1, 0)
-    needed = np.where(score >= config.at_once_from, 1, config.confirm_rows)
+    needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
+    needed = np.where(score >= config.at_once_from, 1, needed)
     is_rested = t - states["closed_at"] >= config.cooldown_seconds
     is_first = np.isneginf(states["closed_at"])
     opens = ~was_open & may_open & (((states["run"] >= needed) & is_rested) | (is_dead & is_first))
@@ -141,9 +151,13 @@ def _move(
     resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~may_open)
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
+    for place in np.flatnonzero(opens & (kinds == Kind.GRADUAL_DECLINE)):
+        if classifier.is_step(states[place], config):
+            kinds[place] = Kind.SUDDEN_DROP
     states["kind"] = np.where(opens | retypes, kinds, states["kind"])
     states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | worsens)
     states["is_open"] = (was_open | opens) & ~resolves
+    baseline.forget(states, resolves & is_settled)
     states["opened_at"] = np.where(opens, t, states["opened_at"])
     states["closed_at"] = np.where(resolves, t, states["closed_at"])
     for field in ("run", "calm"):
@@ -185,13 +199,20 @@ def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
 
 
 def _is_dead(states: States, rows: Rows, plan: Plan, config: DetectorConfig) -> Mask:
-    """Tell where a room has been at LOW_ENGAGEMENT ever since it began, long enough and with people in it."""
+    """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
+    events = np.nan_to_num(rows["chats"]) + np.nan_to_num(rows["reactions"])
+    is_silent = events <= np.maximum(1.0, config.dead_events * rows["present"])
+    people = states["history"][:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
+    is_filling = people[:, 1] > config.dead_growth * people[:, 0]
     since_start = rows["t"] - np.maximum(plan.starts_at, rows["t"] - config.dead_slots * 5)
     return np.asarray(
         (states["low"] >= config.dead_slots)
-        & (states["low"] >= states["slots"] - 1)
+        & (states["lively"] <= config.dead_slots)
         & (since_start >= config.dead_slots * 5)
         & ~(rows["present"] < config.dead_audience)
+        & states["has_spoken"]
+        & (np.isnan(rows["present"]) | is_silent)
+        & ~is_filling
     )
 
 

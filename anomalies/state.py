@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.config import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, TREE_WINDOW
+from anomalies.config import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, SLOTS_PER_MINUTE, TREE_WINDOW
 
 REVISION = 1  # to be raised when the same fields come to mean something else
 N_TREES = 10
@@ -36,6 +36,9 @@ STATE = np.dtype(
         ("reference", "f4", (5,)),
         ("noise", "f4", (NOISES,)),
         ("score_noise", "f4"),
+        ("proofs", "u1"),  # rows with more people active than chats and reactions can account for
+        ("since_poll", "i2"),  # slots since a poll was open
+        ("has_spoken", "?"),  # whether anything but people was ever seen
         ("band", "u1", (BAND_BLOCKS, 2)),  # expected score, low and high, in 255ths, newest last
         ("band_at", "f8"),  # the moment of the newest
         ("n_band", "u1"),
@@ -47,6 +50,7 @@ STATE = np.dtype(
         ("opened_at", "f8"),
         ("run", "i2"),  # rows in a row that would open one
         ("calm", "i2"),  # rows in a row that would close it
+        ("lively", "i2"),  # rows that were above it, ever
         ("low", "i2"),  # slots in a row at or below LOW_ENGAGEMENT
         ("closed_at", "f8"),
         ("unsettled_until", "f8"),
@@ -69,6 +73,7 @@ def new_states(n: int = 1) -> States:
         states[field] = np.nan
     states["noise"] = 1.0
     states["score_noise"] = 0.03**2
+    states["since_poll"] = SLOTS_PER_MINUTE + 1
     states["closed_at"] = -np.inf
     states["unsettled_until"] = -np.inf
     return states

@@ -69,9 +69,7 @@ def test_description_says_what_fell_from_what_to_what():
 
 def test_description_of_chat_names_the_rates():
     rows = [
-        replace(row, chat_msgs_per_min=0.0 if row.timestamp > at_minute(11) else row.chat_msgs_per_min / 2)
-        if row.timestamp > at_minute(10)
-        else row
+        replace(row, chat_msgs_per_min=1.0) if row.timestamp > at_minute(10) else row
         for row in healthy_room(7, 15, audience=400, chats_per_head=0.2)
     ]
     rows = [replace(row, active_users=None, reactions_per_min=None) for row in rows]

@@ -68,8 +68,8 @@ def test_glitch_that_stays_is_believed_at_the_second_row():
     assert states["history"][0, CHATS, -12:].tolist() == [0.0] * 12
 
 
-def test_frozen_audience_with_no_events_is_held_for_a_minute():
-    rows = healthy_room(minutes=12, audience=400, lost_from=10)
+def test_frozen_audience_with_no_events_is_held_for_five_minutes():
+    rows = healthy_room(minutes=16, audience=400, lost_from=10)
     states = new_states(1)
     states["usual"][0] = [0.02, 0.01, 0.0, 0.75, 0.8]
     taken = [bool(take(states, row[None], DEFAULT)[0]) for row in as_rows(rows)]
@@ -107,3 +107,17 @@ def test_a_signal_that_appears_late_starts_from_its_own_rate():
     states, taken = take_all(rows)
     assert all(taken)
     assert np.allclose(states["history"][0, CHATS, -12:], 2.0)
+
+
+def test_slots_in_which_events_were_lost_expect_nothing():
+    """When the events come back the lost minute is no drop: nobody was heard in it, so nothing was expected."""
+    rows = healthy_room(minutes=16, audience=400, lost_from=10)
+    healthy = healthy_room(seed=1, minutes=16, audience=400)
+    states = new_states(1)
+    states["usual"][0] = [0.02, 0.01, 0.0, 0.75, 0.8]
+    back = [replace(row, chat_msgs_per_min=3.0, reactions_per_min=2.0) for row in healthy[144:145]]
+    for row in as_rows([*rows[:144], *back]):
+        take(states, row[None], DEFAULT)
+    assert states["history"][0, CHATS, -1] == 3.0
+    assert states["history"][0, PEOPLE, -23:-1].tolist() == [0.0] * 22
+    assert states["history"][0, PEOPLE, -1] == 400

@@ -201,3 +201,36 @@ def test_room_that_stays_changed_settles_into_a_new_normal():
     found = incidents_of(mixed)
     assert found[0].changes[-1].reason == "the room has settled at this level"
     assert np.isclose((found[0].resolved_at - found[0].timestamp).total_seconds(), DEFAULT.thaw_seconds, atol=5)
+
+
+@pytest.mark.parametrize("audience", [5, 8, 12, 20])
+def test_small_rooms_are_silent_for_twenty_healthy_hours(audience):
+    rooms = {str(seed): (healthy_room(seed, 60, audience), Timetable()) for seed in range(20)}
+    assert not any(judge_sessions(rooms).values())
+
+
+@pytest.mark.parametrize("audience", [5, 8, 12, 20])
+def test_collapse_of_a_small_room_is_found(audience):
+    rooms = {str(seed): (collapse(healthy_room(seed, 14, audience), at_minute(10)), Timetable()) for seed in range(10)}
+    assert all(judge_sessions(rooms).values())
+
+
+def test_platform_that_only_knows_who_did_something_is_not_counted_twice():
+    """`active_users` that chats and reactions account for is no second witness."""
+    rng = np.random.default_rng(3)
+    rows = [
+        replace(row, active_users=int(min(row.chat_msgs_per_min + row.reactions_per_min, rng.integers(4, 9))))
+        for row in healthy_room(3, 60, audience=60)
+    ]
+    assert incidents_of(rows) == []
+
+
+def test_source_that_never_said_anything_but_connections_is_not_dead():
+    silent = [Reading(START + (n + 1) * SLOT, 0.0, None, 0, 100, 0.0, 0.0) for n in range(120)]
+    assert incidents_of(silent) == []
+
+
+def test_lost_events_open_nothing_while_lost_nor_when_they_come_back():
+    rows = healthy_room(minutes=12, audience=400, lost_from=10)
+    later = healthy_room(seed=5, minutes=20, audience=400)[144:]
+    assert incidents_of([*rows, *later]) == []
