@@ -41,8 +41,8 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
         rows.append(
             (
                 reading.timestamp.timestamp(),
-                number(reading.chat_msgs_per_min),
-                number(reading.reactions_per_min),
+                number(_rate(reading.chat_msgs_per_min, reading.chat_count)),
+                number(_rate(reading.reactions_per_min, reading.reaction_count)),
                 number(reading.user_leave_rate),
                 number(reading.active_users),
                 number(reading.total_users),
@@ -51,6 +51,14 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
             )
         )
     return np.array(rows, ROW)
+
+
+def _rate(rate: float | None, counted: int | None) -> float | None:
+    """Read a rate that is shown as unknown, as none of its kind ever came, as the 0 that was counted.
+
+    A baseline that began at the first message would take every room for one that falls silent.
+    """
+    return 0.0 if rate is None and counted is not None else rate
 
 
 def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:

@@ -47,6 +47,18 @@ class Recorded(BaseModel):
     )
 
 
+class RecordedEvents(BaseModel):
+    """What became of a batch of raw events; it is taken whole or not at all."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"accepted": 3, "duplicates": 0, "late": 0}]}
+    )
+
+    accepted: int = Field(description="Events stored now, the late ones among them.")
+    duplicates: int = Field(description="Events whose id was there already; they changed nothing.")
+    late: int = Field(description="Those of the accepted that came after their window had closed: they change no row.")
+
+
 class EngagementRow(BaseModel):
     """One engagement row and its score; null where unknown."""
 

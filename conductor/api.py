@@ -1,5 +1,6 @@
 """REST under /api/v1: parse, call one function, answer."""
 
+from dataclasses import asdict
 from datetime import datetime
 from time import monotonic
 from uuid import UUID
@@ -25,6 +26,7 @@ from conductor.schemas import (
     AnomalyQuery,
     Break,
     EngagementQuery,
+    Happenings,
     NewSession,
     OneOrMany,
     PageQuery,
@@ -32,6 +34,7 @@ from conductor.schemas import (
     Signals,
 )
 from engagement.buckets import in_buckets
+from engagement.events import RefusedEvent, record_events
 from engagement.ingest import RefusedReading, record_rows
 from engagement.models import EngagementRow, Session
 from engagement.sessions import create_session, revise_session
@@ -146,8 +149,25 @@ def post_signals(request: HttpRequest, session_id: UUID, body: Body[OneOrMany]):
     metrics.count_rows(recorded)
     if recorded.accepted:
         tasks.wake([session_id])
-    counts = {"accepted": recorded.accepted, "duplicates": recorded.duplicates, "late": recorded.late}
-    return JsonResponse(counts, status=202)
+    return JsonResponse(asdict(recorded), status=202)
+
+
+@api.post("/sessions/{session_id}/events", response={202: answers.RecordedEvents}, tags=["engagement"])
+def post_events(request: HttpRequest, session_id: UUID, body: Body[Happenings]):
+    """Record up to 1,000 raw events, in any order within the session's lateness bound.
+
+    The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
+    signals, whichever comes first.
+    """
+    _find(request, session_id)
+    try:
+        recorded = record_events(session_id, [happening.event() for happening in body], now())
+    except RefusedEvent as refused:
+        raise wrong_value((refused.index, refused.field), refused.detail) from refused
+    metrics.count_events(recorded)
+    if recorded.accepted:
+        tasks.wake([session_id])
+    return JsonResponse(asdict(recorded), status=202)
 
 
 @api.get("/sessions/{session_id}/engagement", response=answers.EngagementPage, tags=["engagement"])

@@ -20,11 +20,13 @@ from anomalies.models import Anomaly
 from conductor.cards import signal_cards
 from conductor.payloads import anomaly_payload, row_payload
 from engagement.charts import SPAN, Chart, Span, draw_chart
-from engagement.models import EngagementRow, Session
+from engagement.models import EngagementRow, EngagementRowQuerySet, Session
 from engagement.scoring import Score, score
 
 MOST_ROWS = 1800  # half an hour at one a second
+MOST_ROWS_OF_ENDED = 20_000  # a day at one every five seconds
 MOST_INCIDENTS = 20
+MOST_INCIDENTS_OF_ENDED = 200
 NOTICE = timedelta(seconds=10)  # how long a screen says that an incident is over
 LAST_MINUTE = timedelta(seconds=60)
 NEAR_ENOUGH = timedelta(seconds=20)
@@ -54,14 +56,17 @@ def stream_group(session_id: UUID) -> str:
 
 
 def live_context(session: Session, now: datetime) -> dict[str, object]:
-    """Return all that the live part of a session's page shows; four queries, and one more for a bare session."""
+    """Return all that the live part of a session's page shows; four queries, and one more for a bare session.
+
+    While it goes on that is the last half hour, and the whole session once it has ended.
+    """
     rows = EngagementRow.objects.for_session(session)
     began, ended = rows.aggregate(began=Min("timestamp"), ended=Max("timestamp")).values()
-    recent = [] if ended is None else list(rows.filter(timestamp__gte=ended - SPAN).order_by("-timestamp")[:MOST_ROWS])
-    recent.reverse()
+    recent = [] if ended is None else _shown_rows(session, rows, ended)
     line = [row for row in recent if not row.late]
     newest = line[-1] if line else None
-    incidents = list(Anomaly.objects.for_session(session)[:MOST_INCIDENTS])
+    most = MOST_INCIDENTS_OF_ENDED if session.is_ended else MOST_INCIDENTS
+    incidents = list(Anomaly.objects.for_session(session)[:most])
     outlook = watch.outlook(session.id)
     current = None if newest is None else score(newest.reading)
     banner = _banner(session, incidents, outlook.learning_seconds_left, newest, now)
@@ -79,6 +84,15 @@ def live_context(session: Session, now: datetime) -> dict[str, object]:
         "cards": signal_cards(line, outlook.usual, banner["incident"] if banner["is_open"] else None),
         "incidents": incidents,
     }
+
+
+def _shown_rows(session: Session, rows: EngagementRowQuerySet, ended: datetime) -> list[EngagementRow]:
+    """Return the rows of the chart, oldest first."""
+    if session.is_ended:
+        newest_first = rows.order_by("-timestamp")[:MOST_ROWS_OF_ENDED]
+    else:
+        newest_first = rows.filter(timestamp__gte=ended - SPAN).order_by("-timestamp")[:MOST_ROWS]
+    return list(newest_first)[::-1]
 
 
 def render_live(context: dict[str, object]) -> SafeString:
@@ -235,10 +249,13 @@ def _chart(
     band: Sequence[tuple[datetime, float, float]],
     incidents: Sequence[Anomaly],
 ) -> Chart | None:
+    if recent and recent[-1].timestamp - recent[0].timestamp > SPAN:
+        band = ()  # it is kept of the last half hour only: beside the rest it would look like a difference
     return draw_chart(
         [(row.timestamp, row.engagement_score) for row in recent if not row.late],
         late=[(row.timestamp, row.engagement_score) for row in recent if row.late],
         band=band,
         incidents=[Span(a.timestamp, a.resolved_at, a) for a in incidents if a.status != Anomaly.Status.DISMISSED],
         breaks=[Span(since, until) for since, until in session.planned_breaks],
+        span=None if session.is_ended else SPAN,
     )

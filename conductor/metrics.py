@@ -40,15 +40,26 @@ DURATION = Histogram(
     "conductor_request_seconds", "How long this process took to answer.", ["method", "route"], registry=registry
 )
 ROWS = Counter("conductor_rows", "Engagement rows that reached this process.", ["outcome"], registry=registry)
+EVENTS = Counter("conductor_events", "Raw events that reached this process.", ["outcome"], registry=registry)
 for outcome in ("accepted", "duplicate", "late"):
     ROWS.labels(outcome)
+    EVENTS.labels(outcome)
 
 
 def count_rows(recorded: Recorded) -> None:
     """Count a batch; a late row is an accepted one as well."""
-    ROWS.labels("accepted").inc(recorded.accepted)
-    ROWS.labels("duplicate").inc(recorded.duplicates)
-    ROWS.labels("late").inc(recorded.late)
+    _count_batch(ROWS, recorded)
+
+
+def count_events(recorded: Recorded) -> None:
+    """Count a batch; a late event is an accepted one as well."""
+    _count_batch(EVENTS, recorded)
+
+
+def _count_batch(counter: Counter, recorded: Recorded) -> None:
+    counter.labels("accepted").inc(recorded.accepted)
+    counter.labels("duplicate").inc(recorded.duplicates)
+    counter.labels("late").inc(recorded.late)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,7 @@ WHY = {
     400: "The body is not JSON.",
     401: "No key, or one that is unknown or revoked.",
     404: "Not there, or of another event.",
-    409: "The session has ended and takes no more.",
+    409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
     413: "More than 1,000 items, or more than 2 MB.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
     429: "This key sends too many requests.",
@@ -46,7 +46,7 @@ def _problems_of(path: str, operation: dict) -> list[int]:
     found |= {400, 413} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
     found |= {404} if "{session_id}" in path else set()
-    found |= {409} if path.endswith("/signals") else set()
+    found |= {409} if path.endswith(("/signals", "/events")) else set()
     return sorted(found)
 
 

@@ -5,22 +5,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
+from django.db.models.functions import Greatest
 
 from anomalies import watch
 from conductor import live, wakeups
 from conductor.live import SessionChange
+from engagement.aggregate import aggregate, forget_people
+from engagement.events import FRESH_FOR, close_all, close_by_clock
 from engagement.models import EngagementRow, Session
 
 SESSIONS_A_SWEEP = 200
 ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
 SILENT_AFTER = timedelta(seconds=60)
+LOST_AFTER = timedelta(seconds=30)
 ENDS_AFTER = timedelta(hours=4)
 LOCK_SPACE = 0x656E6761  # "enga": advisory locks are shared by all who use the database
 
 HAS_NEW_ROWS = """
-    s.status = 'live' AND EXISTS (
+    s.status = 'live' AND (s.closed_until > COALESCE(s.aggregated_until, '-infinity') OR EXISTS (
         SELECT FROM engagement e
-        WHERE e.session_id = s.id AND e.timestamp > COALESCE(s.judged_until, '-infinity'))
+        WHERE e.session_id = s.id AND e.timestamp > COALESCE(s.judged_until, '-infinity')))
 """
 LOCK_SESSIONS = f"""
     SELECT s.* FROM engagement_session s WHERE s.partition = %s AND {HAS_NEW_ROWS}
@@ -45,17 +50,18 @@ def advance(partition: int, now: datetime) -> None:
             if not _try_lock(partition):
                 return
             wakeups.lower_flag(partition)
-            changes = _sweep(partition, now)
+            sessions = list(Session.objects.raw(LOCK_SESSIONS, [partition]))
+            changes = _sweep(sessions, now)
         if changes:
             live.announce(changes, now)
-        elif not wakeups.is_flag_up(partition):
+        if not sessions and not wakeups.is_flag_up(partition):
             return
 
 
-def _sweep(partition: int, now: datetime) -> list[SessionChange]:
-    sessions = list(Session.objects.raw(LOCK_SESSIONS, [partition]))
-    rows = _new_rows([session.id for session in sessions])
-    return _judge(sessions, rows, now)
+def _sweep(sessions: Sequence[Session], now: datetime) -> list[SessionChange]:
+    """Make the rows of closed windows and judge them, with those that were posted, in one commit."""
+    aggregate(sessions, now, ROWS_A_SESSION)
+    return _judge(sessions, _new_rows([session.id for session in sessions]), now)
 
 
 def _new_rows(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[EngagementRow]]:
@@ -80,11 +86,13 @@ def _judge(
             tuple(found[session.id].resolved),
         )
         for session in sessions
+        if rows[session.id]
     ]
 
 
 def tick(now: datetime) -> None:
-    """Do what no row does: sweep what was never woken, notice silence, end what fell silent long ago."""
+    """Do what no post does: close windows by the clock, sweep what was never woken, notice silence and ends."""
+    close_by_clock(now)
     with connection.cursor() as cursor:
         cursor.execute(WAITING_PARTITIONS)
         waiting = [partition for (partition,) in cursor.fetchall()]
@@ -97,7 +105,8 @@ def tick(now: datetime) -> None:
 
 
 def _notice_silence(now: datetime) -> None:
-    silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - SILENT_AFTER).exclude(
+    without_rows = Q(heard_at__lt=now - SILENT_AFTER)
+    silent = Session.objects.filter(without_rows | _has_lost_its_source(now), status=Session.Status.LIVE).exclude(
         detector_state=Session.DetectorState.UNKNOWN
     )
     with transaction.atomic():
@@ -105,6 +114,16 @@ def _notice_silence(now: datetime) -> None:
         Session.objects.filter(id__in=ids).update(detector_state=Session.DetectorState.UNKNOWN)
     if ids:
         live.announce([SessionChange(id_, None) for id_ in ids], now)
+
+
+def _has_lost_its_source(now: datetime) -> Q:
+    """Find lively rooms from which nothing at all has come for so long that nobody can be there to tell."""
+    patience = ExpressionWrapper(F("patience_seconds") * Value(timedelta(seconds=1)), DurationField())
+    return Q(
+        newest_event_at__lt=now - Greatest(patience, Value(LOST_AFTER)),
+        newest_event_at__gt=now - FRESH_FOR,
+        patience_seconds__isnull=False,
+    )
 
 
 def end_session(session_id: uuid.UUID, now: datetime) -> Session:
@@ -117,12 +136,17 @@ def end_session(session_id: uuid.UUID, now: datetime) -> Session:
         session = Session.objects.select_for_update().get(id=session_id)
         if session.is_ended:
             return session
-        while rows := _new_rows([session_id])[session_id]:
-            changes += _judge([session], {session_id: rows}, now)
+        close_all(session)
+        is_done = False
+        while not is_done:
+            found = _sweep([session], now)
+            changes += found
             session.refresh_from_db()
+            is_done = not found and session.aggregated_until == session.closed_until
         resolved = watch.resolve_at_end(session, session.judged_until or now)
         session.status, session.ended_at = Session.Status.ENDED, now
         session.save(update_fields=["status", "ended_at"])
+        forget_people(session)
         changes.append(SessionChange(session_id, None, (), tuple(resolved)))
     live.announce(changes, now)
     return session

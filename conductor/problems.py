@@ -13,7 +13,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
 from conductor.schemas import ARRAY, OBJECT
-from engagement.ingest import SessionEnded
+from engagement.ingest import OtherSource, SessionEnded
 from engagement.models import Session
 from engagement.sessions import RefusedPlan
 
@@ -29,6 +29,12 @@ DETAILS = {
     405: "This address does not know the method.",
     413: "The body is too large: a batch holds up to 1,000 items and 2 MB.",
     500: "Something broke on our side. It has been logged.",
+}
+OTHER_SOURCE = {
+    Session.Source.SIGNALS: "The session is told of by signals, so its rows are there already: it takes no raw events. "
+    "Make another session for them.",
+    Session.Source.EVENTS: "The session is told of by raw events, from which its rows are made here: it takes no "
+    "signals. Make another session for them.",
 }
 
 
@@ -127,6 +133,7 @@ MAKERS = {
     UnreadablePostError: lambda request, exc: Problem(400, "The body broke off."),
     Session.DoesNotExist: lambda request, exc: Problem(404),
     SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
+    OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
     RefusedPlan: lambda request, exc: wrong_value(exc.path, exc.detail),
     OperationalError: _from_database,
     InterfaceError: _from_database,

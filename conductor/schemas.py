@@ -20,10 +20,12 @@ from pydantic_core import PydanticCustomError
 from anomalies.models import Anomaly
 from engagement.readings import Reading
 from engagement.sessions import MAX_BREAKS
+from engagement.windows import EVENT_TYPES, RawEvent
 
 MAX_BATCH = 1_000
 MAX_PEOPLE = 2**31 - 1  # the column is an int4
 MAX_PER_MINUTE = 1e9  # no audience sends more, and its square is still far from where a float ends
+NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -85,6 +87,7 @@ People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, l
 Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=60)]
 AnomalyType = Literal[*Anomaly.Type.values]
 Severity = Literal[*Anomaly.Severity.values]
+EventType = Literal[*EVENT_TYPES]
 
 
 class Taken(BaseModel):
@@ -188,6 +191,46 @@ class Signals(Taken):
         """Return the row as a value; `now` stands in for a timestamp that was left out."""
         return Reading(**{**self.__dict__, "timestamp": self.timestamp or now})
 
+
+class Happening(Taken):
+    """A raw event: one thing that happened. No message's text is taken, let alone kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "chat", "timestamp": EXAMPLE_AT, "user": "u-17", "id": "m-4711"}]}
+    )
+
+    type: EventType = Field(
+        description="`focus` and `blur`: the person's page came to the front, or went away; for platforms that know it."
+    )
+    timestamp: Moment = Field(
+        description="When it happened. Not before the year 2000, nor more than five minutes ahead of the server's "
+        "clock."
+    )
+    user: Text | None = Field(
+        None,
+        validate_default=True,
+        description="Who did it: any opaque string, not a name. Needed for `join`, `leave`, `focus` and `blur`; a "
+        "message, reaction or vote without one counts as one by nobody.",
+    )
+    id: Text | None = Field(
+        None, description="Your own id of the event, unique in the session: what is repeated counts once."
+    )
+    poll: Text | None = Field(None, description="Which poll; where it is left out, the newest that is open.")
+
+    @field_validator("user")
+    @classmethod
+    def _be_named(cls, user: str | None, info) -> str | None:
+        kind = info.data.get("type")  # declared before, so it is checked by now
+        if user is None and kind in NAMED_TYPES:
+            raise PydanticCustomError("nobody", "A {kind} needs a user", {"kind": kind})
+        return user
+
+    def event(self) -> RawEvent:
+        """Return it as a value."""
+        return RawEvent(**self.__dict__)
+
+
+Happenings = Annotated[list[Happening], Field(min_length=1, max_length=MAX_BATCH)]
 
 # Where an error is, Pydantic says with the tag of the branch it took; these two are no names of fields.
 OBJECT, ARRAY = "{}", "[]"

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from conductor import health, metrics, views
+from conductor import health, metrics, uploads, views
 from conductor.api import api
 
 admin.site.site_header = admin.site.site_title = "Engagement Conductor"
@@ -19,6 +19,7 @@ urlpatterns = [
         name="anomaly-acknowledge",
     ),
     path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/dismiss/", views.dismiss, name="anomaly-dismiss"),
+    path("recordings/", uploads.upload, name="recording-upload"),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

@@ -7,6 +7,8 @@ projector; the paths use the same numbers in a box of 100 × 100.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 
 from engagement.scoring import LEVELS
 
@@ -14,8 +16,9 @@ SPAN = timedelta(minutes=30)
 LEAST_SPAN = timedelta(minutes=5)
 LONGEST_BRIDGE = timedelta(seconds=15)  # rows come every 5 s: over a longer gap nobody knows what happened
 MARK_WIDTH = 17.0  # what icon and type of an incident need on a laptop
-TICK_STEPS = (timedelta(minutes=1), timedelta(minutes=2), timedelta(minutes=5))
+TICK_STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240))
 MOST_TICKS = 7
+COLUMNS = 900  # a plot has hardly more pixels: of more points in one of them only the lowest and the highest are drawn
 
 Moment = tuple[datetime, float | None]
 Point = tuple[float, float]
@@ -86,19 +89,22 @@ def draw_chart(
     band: Sequence[tuple[datetime, float, float]] = (),
     incidents: Iterable[Span] = (),
     breaks: Iterable[Span] = (),
+    span: timedelta | None = SPAN,
 ) -> Chart | None:
     """Return the drawing of the rows (moment, score), oldest first, or None where there is none.
 
-    It shows the last 30 minutes up to the newest row, less where the rows began later. A row without a score and
-    a gap of more than 15 s both interrupt the line.
+    It shows the last `span` up to the newest row, less where the rows began later; None shows them all. A row
+    without a score and a gap of more than 15 s both interrupt the line.
     """
     if not rows:
         return None
     until = rows[-1][0]
-    since = max(until - SPAN, min(rows[0][0], until - LEAST_SPAN))
+    since = min(rows[0][0], until - LEAST_SPAN)
+    if span is not None:
+        since = max(until - span, since)
     axis = _Axis(since, until)
     runs = list(_runs([row for row in rows if row[0] >= since], LONGEST_BRIDGE))
-    points = [[axis.point(at, value) for at, value in run] for run in runs]
+    points = [_thinned([axis.point(at, value) for at, value in run]) for run in runs]
     upper, lower = _band(axis, band)
     newest = rows[-1][1]
     return Chart(
@@ -165,6 +171,22 @@ def _runs(rows: Iterable[Moment], longest: timedelta) -> Iterator[list[tuple[dat
             run.append((at, value))
     if run:
         yield run
+
+
+def _thinned(points: list[Point]) -> list[Point]:
+    """Return what can be seen of a run of points: where many share a column, its lowest and its highest.
+
+    >>> _thinned([(0.0, 5.0), (0.01, 9.0), (0.02, 1.0), (0.03, 6.0), *((x, 5.0) for x in range(1, 2 * COLUMNS))])[:3]
+    [(0.01, 9.0), (0.02, 1.0), (1, 5.0)]
+    """
+    if len(points) <= 2 * COLUMNS:
+        return points
+    columns = (list(column) for _, column in groupby(points, key=lambda point: int(point[0] * COLUMNS / 100)))
+    return [
+        point
+        for column in columns
+        for point in sorted({min(column, key=itemgetter(1)), max(column, key=itemgetter(1))})
+    ]
 
 
 def _path(points: Sequence[Point]) -> str:

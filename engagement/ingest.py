@@ -1,4 +1,9 @@
-"""Record engagement rows: checked against the clock, idempotent, a batch whole or not at all."""
+"""Record engagement rows: checked against the clock, idempotent, a batch whole or not at all.
+
+Two things are written by posts and by sweeps alike, a session's rows and its cursors, and its row in the database
+is the lock: posts of signals hold it shared and look at `judged_until`; posts of raw events hold it alone, as they
+move `newest_event_at` and `closed_until`; a sweep, and the clock, hold it alone.
+"""
 
 import uuid
 from collections.abc import Sequence
@@ -8,19 +13,19 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from engagement.models import Session
-from engagement.readings import SIGNALS, Reading
+from engagement.readings import COUNTS, SIGNALS, Reading
 from engagement.scoring import score
 
 MAX_AHEAD = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it, a clock is broken and not a recording old
 
-LOCK_SESSION = "SELECT id, status, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
-COLUMNS = ("timestamp", *SIGNALS, "engagement_score", "late")
+LOCK_SESSION = "SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
+COLUMNS = ("session_id", "timestamp", *SIGNALS, *COUNTS, "engagement_score", "late")
 INSERT_ROWS = f"""
-    INSERT INTO engagement (session_id, received_at, {", ".join(COLUMNS)})
-    SELECT %s, %s, * FROM UNNEST(
-        %s::timestamptz[], %s::float8[], %s::float8[], %s::int[], %s::int[], %s::float8[], %s::float8[],
-        %s::float8[], %s::bool[])
+    INSERT INTO engagement (received_at, {", ".join(COLUMNS)})
+    SELECT %s, * FROM UNNEST(
+        %s::uuid[], %s::timestamptz[], %s::float8[], %s::float8[], %s::int[], %s::int[], %s::float8[], %s::float8[],
+        %s::int[], %s::int[], %s::int[], %s::float8[], %s::bool[])
     ON CONFLICT DO NOTHING
     RETURNING late
 """
@@ -28,6 +33,14 @@ INSERT_ROWS = f"""
 
 class SessionEnded(Exception):
     """The session takes no more signals."""
+
+
+class OtherSource(Exception):
+    """The session is told of by `source`: rows of its own and rows that follow from raw events do not mix."""
+
+    def __init__(self, source: str):
+        super().__init__(source)
+        self.source = source
 
 
 class RefusedReading(Exception):
@@ -50,22 +63,20 @@ class Recorded:
 def record_rows(session_id: uuid.UUID, readings: Sequence[Reading], now: datetime) -> Recorded:
     """Store the rows of one session in one transaction.
 
-    Raises `Session.DoesNotExist`, `SessionEnded` or `RefusedReading`; nothing is stored then. Of several
+    Raises `Session.DoesNotExist`, `SessionEnded`, `OtherSource` or `RefusedReading`; nothing is stored then. Of several
     readings with one timestamp the first is kept, the others are duplicates.
     """
     check_readings(readings, now)
     rows = {reading.timestamp: reading for reading in reversed(readings)}  # the first of equals wins
     with transaction.atomic():
-        # Before the shared lock: two first posts that both held it could not both change the row.
-        Session.objects.filter(id=session_id, status=Session.Status.SCHEDULED).update(status=Session.Status.LIVE)
+        claim_session(session_id, Session.Source.SIGNALS)
         # Shared with other posts, but not with the sweep: the cursor cannot move between our look at it
         # and our commit, so `late` is exactly "the detector will never be fed this row".
-        found = next(iter(Session.objects.raw(LOCK_SESSION, [session_id])), None)
-        if found is None:
-            raise Session.DoesNotExist
-        if found.is_ended:
-            raise SessionEnded
-        stored = _insert(session_id, sorted(rows.values(), key=lambda r: r.timestamp), found.judged_until, now)
+        found = lock_session(LOCK_SESSION, session_id, Session.Source.SIGNALS)
+        ordered = sorted(rows.values(), key=lambda reading: reading.timestamp)
+        until = found.judged_until
+        lates = [until is not None and reading.timestamp <= until for reading in ordered]
+        stored = insert_rows([session_id] * len(ordered), ordered, lates, now)
     return Recorded(len(stored), len(readings) - len(stored), sum(stored))
 
 
@@ -74,19 +85,46 @@ def check_readings(readings: Sequence[Reading], now: datetime) -> None:
     for index, reading in enumerate(readings):
         if reading.is_empty:
             raise RefusedReading(index, "", "at least one signal must be known")
-        if reading.timestamp > now + MAX_AHEAD:
-            raise RefusedReading(index, "timestamp", "is more than five minutes ahead of the server's clock")
-        if reading.timestamp < EARLIEST:
-            raise RefusedReading(index, "timestamp", f"is before {EARLIEST:%Y-%m-%d}")
+        if detail := refuse_moment(reading.timestamp, now):
+            raise RefusedReading(index, "timestamp", detail)
 
 
-def _insert(session_id: uuid.UUID, rows: Sequence[Reading], judged_until: datetime | None, now: datetime) -> list[bool]:
+def refuse_moment(at: datetime, now: datetime) -> str | None:
+    """Return what is wrong with a timestamp; None where nothing is."""
+    if at > now + MAX_AHEAD:
+        return "is more than five minutes ahead of the server's clock"
+    return f"is before {EARLIEST:%Y-%m-%d}" if at < EARLIEST else None
+
+
+def claim_session(session_id: uuid.UUID, source: Session.Source) -> None:
+    """Make a session live, and this its source, unless it has one.
+
+    Before any other lock: two first posts that both held a shared one could not both change the row.
+    """
+    unclaimed = Session.objects.filter(id=session_id, source="").exclude(status=Session.Status.ENDED)
+    unclaimed.update(status=Session.Status.LIVE, source=source)
+
+
+def lock_session(query: str, session_id: uuid.UUID, source: Session.Source) -> Session:
+    """Return the session that a query locks. Raises `Session.DoesNotExist`, `SessionEnded` or `OtherSource`."""
+    found = next(iter(Session.objects.raw(query, [session_id])), None)
+    if found is None:
+        raise Session.DoesNotExist
+    if found.is_ended:
+        raise SessionEnded
+    if found.source != source:
+        raise OtherSource(found.source)
+    return found
+
+
+def insert_rows(
+    session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
+) -> list[bool]:
     """Insert what is not there yet; return the `late` flag of every row that was stored."""
-    scores = [score(reading) for reading in rows]
-    columns: list[list[object]] = [[reading.timestamp for reading in rows]]
-    columns += [[getattr(reading, name) for reading in rows] for name in SIGNALS]
-    columns.append([None if result is None else result.value for result in scores])
-    columns.append([judged_until is not None and reading.timestamp <= judged_until for reading in rows])
+    scores = [score(reading) for reading in readings]
+    columns: list[Sequence[object]] = [session_ids, [reading.timestamp for reading in readings]]
+    columns += [[getattr(reading, name) for reading in readings] for name in SIGNALS + COUNTS]
+    columns += [[None if result is None else result.value for result in scores], lates]
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_ROWS, [session_id, now, *columns])
+        cursor.execute(INSERT_ROWS, [now, *columns])
         return [late for (late,) in cursor.fetchall()]

@@ -6,11 +6,12 @@ import uuid
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from engagement.readings import SIGNALS, Reading
+from engagement.readings import COUNTS, SIGNALS, Reading
 
 PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
 
@@ -111,6 +112,10 @@ class Session(models.Model):
         WATCHING = "WATCHING", "Watching"
         UNKNOWN = "UNKNOWN", "No data"
 
+    class Source(models.TextChoices):
+        SIGNALS = "signals", "Rows that the platform computed"
+        EVENTS = "events", "Raw events"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
     title = models.CharField(max_length=200)
@@ -125,11 +130,23 @@ class Session(models.Model):
     detector_state = models.CharField(
         max_length=20, choices=DetectorState, default=DetectorState.INSUFFICIENT_DATA, editable=False
     )
+    source = models.CharField(
+        max_length=10, choices=Source, blank=True, default="", editable=False, help_text="What came first, and so all."
+    )
     partition = models.PositiveSmallIntegerField(editable=False)
     judged_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest row that the detector has seen."
     )
     heard_at = models.DateTimeField(null=True, editable=False, help_text="When the last new rows were judged.")
+    # Of a session that is told of by raw events. `ingest` says who moves them, and under which lock.
+    newest_event_at = models.DateTimeField(null=True, editable=False)
+    closed_until = models.DateTimeField(null=True, editable=False, help_text="Where the newest closed window ends.")
+    aggregated_until = models.DateTimeField(
+        null=True, editable=False, help_text="Where the newest aggregated one does."
+    )
+    patience_seconds = models.FloatField(
+        null=True, editable=False, help_text="How long the room's silence counts as silence; null: for ever."
+    )
     ended_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -188,6 +205,9 @@ class EngagementRow(models.Model):
     total_users = models.IntegerField(null=True)
     reactions_per_min = models.FloatField(null=True)
     user_leave_rate = models.FloatField(null=True)
+    chat_count = models.IntegerField(null=True, help_text="In the row's own 5 s; null where it was posted.")
+    reaction_count = models.IntegerField(null=True)
+    leave_count = models.IntegerField(null=True, help_text="Net of reconnects.")
     engagement_score = models.FloatField(null=True, help_text="0..1; null where no signal says it.")
     late = models.BooleanField(default=False, help_text="Came after the detector had seen a newer row.")
     received_at = models.DateTimeField()
@@ -203,4 +223,63 @@ class EngagementRow(models.Model):
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.timestamp, **{name: getattr(self, name) for name in SIGNALS})
+        return Reading(self.timestamp, **{name: getattr(self, name) for name in SIGNALS + COUNTS})
+
+
+class RawEvent(models.Model):
+    """One thing that happened, as the platform told it: never a message's text."""
+
+    id = models.BigAutoField(primary_key=True)
+    # Both indexes below begin with session_id.
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="raw_events", db_index=False)
+    timestamp = models.DateTimeField()
+    type = models.CharField(max_length=12)
+    user = models.CharField(max_length=200, blank=True, default="", help_text="Opaque; empty where nobody is named.")
+    key = models.CharField(max_length=200, null=True, help_text="The platform's own id of the event.")
+    poll = models.CharField(max_length=200, blank=True, default="")
+    late = models.BooleanField(default=False, help_text="Came after its window had closed, and changed no row.")
+    received_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "raw_events"
+        constraints = [models.UniqueConstraint(fields=["session", "key"], name="unique_raw_event_key")]
+        indexes = [
+            # Aggregating reads what lies in the windows that have closed since.
+            models.Index(fields=["session", "timestamp"], name="raw_event_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.timestamp:%F %T}"
+
+
+class RoomState(models.Model):
+    """The counts of `engagement.room.Room` between two rows; written in one commit with the rows."""
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="room")
+    version = models.PositiveSmallIntegerField(help_text="A state of another version is rebuilt from the raw events.")
+    state = models.JSONField()
+
+    class Meta:
+        db_table = "rooms"
+
+    def __str__(self) -> str:
+        return f"room of {self.session_id}"
+
+
+class Presence(models.Model):
+    """One person of one session, written when something of theirs changes; see `engagement.room.Person`."""
+
+    pk = models.CompositePrimaryKey("session_id", "user")
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="people", db_index=False)
+    user = models.CharField(max_length=200)
+    is_present = models.BooleanField()
+    is_focused = models.BooleanField()
+    left_at = models.DateTimeField(null=True)
+    acted_at = models.DateTimeField(null=True)
+    votes = ArrayField(models.IntegerField(), default=list)
+
+    class Meta:
+        db_table = "presence"
+
+    def __str__(self) -> str:
+        return f"one of {self.session_id}"

@@ -11,6 +11,7 @@ SIGNALS = (
     "reactions_per_min",
     "user_leave_rate",
 )
+COUNTS = ("chat_count", "reaction_count", "leave_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,9 @@ class Reading:
     """One engagement row. A signal that is None is unknown, never zero.
 
     `chat_msgs_per_min` and `reactions_per_min` are counts over the last 60 s, `poll_participation` and
-    `user_leave_rate` are shares (0..1), `active_users` and `total_users` are people.
+    `user_leave_rate` are shares (0..1), `active_users` and `total_users` are people. The counts say how many
+    chat messages, reactions and leaves (net of reconnects) came of the 5 s that end at `timestamp`: exact, and 0 also
+    of a kind that never came, where the row was made from raw events; None where somebody else measured it.
     """
 
     timestamp: datetime
@@ -28,6 +31,9 @@ class Reading:
     total_users: int | None = None
     reactions_per_min: float | None = None
     user_leave_rate: float | None = None
+    chat_count: int | None = None
+    reaction_count: int | None = None
+    leave_count: int | None = None
 
     @property
     def active_share(self) -> float | None:

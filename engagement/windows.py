@@ -1,28 +1,27 @@
-"""Turn raw events into one reading every 5 s of event time, over an exact rolling 60 s window. Pure."""
+"""Turn raw events, in any order within the lateness bound, into one reading every 5 s of event time. Pure."""
 
-from collections import OrderedDict, deque
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from engagement.readings import Reading
+from engagement.room import (
+    EVENT_TYPES,
+    GRACE_SECONDS,
+    RANK,
+    ROW,
+    SECOND,
+    Person,
+    Room,
+    row_end,
+    to_moment,
+)
 
-EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed")
-ROW_SECONDS = 5
-WINDOW_SECONDS = 60
+__all__ = ["EVENT_TYPES", "Added", "RawEvent", "Windows", "closed_by_clock", "closed_by_event"]
+
 LATENESS_SECONDS = 2.0
-GRACE_SECONDS = 120.0
-MAX_SILENCE_SECONDS = 4 * 3600  # after it a session counts as over, so two far-off events make no endless rows
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-SECOND = 1_000_000
-ROW = ROW_SECONDS * SECOND
-WINDOW = WINDOW_SECONDS * SECOND
-MAX_SILENCE = MAX_SILENCE_SECONDS * SECOND
-
-# Of one moment: a leave before a join (a reconnect, the person is here), a poll's votes before its close.
-RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
+FRESH = 300 * SECOND  # with an older newest event it is no live session that fell silent, but a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,21 @@ class Added:
     late: int
 
 
-@dataclass(slots=True)
-class _Poll:
-    could_vote: set[str]  # who was here at any time since it opened
-    unnamed: int  # how many of them have no name
-    voters: set[str]
+def closed_by_event(newest: int, lateness: int) -> int:
+    """Return the end of the newest window that an event closes; all in µs since 1970."""
+    return (newest - lateness) // ROW * ROW
+
+
+def closed_by_clock(now: int, newest: int, lateness: int, patience: int | None) -> int | None:
+    """Return the end of the newest window that the clock closes in a session whose newest event is `newest`.
+
+    None where that is too old for a live session. Silence is counted for as long as the room's `patience`
+    lasts (see `Room`); the window of an event itself always closes in time.
+    """
+    if now - newest >= FRESH:
+        return None
+    closed = (now - lateness) // ROW * ROW
+    return closed if patience is None else min(closed, max((newest + patience) // ROW * ROW, row_end(newest)))
 
 
 class Windows:
@@ -67,12 +76,14 @@ class Windows:
     several leavers, and for more of them than this audience usually has.
 
     `active_users` never exceeds `total_users`: who left is not active, whatever they did before. Joining is
-    not activity, so a page that reconnects over and over does not look engaged. Where a session has no joins,
-    its audience is unknown (None), and with it the shares of it. Chat and reactions are counts: silence is 0.
+    not activity, so a page that reconnects over and over does not look engaged. Joins, leaves, focus and blur
+    count only for a person who is named. Where a session has no joins, its audience is unknown (None), and with
+    it the shares of it. What is never sent is unknown as well: see `Room`, which also says when a silence has no
+    rows at all. `sends_all` says that the platform is known to send every kind, so its silence is 0 from the start.
 
-    All attributes are plain values, so a session's windows can be pickled, stored and taken up again. Ids are
-    remembered while their window is open; later a repeat is late in any case.
+    Ids are remembered while their window is open; later a repeat is late in any case.
 
+    >>> from datetime import UTC, timedelta
     >>> windows = Windows()
     >>> nine = datetime(2026, 3, 2, 9, tzinfo=UTC)
     >>> _ = windows.add([RawEvent("join", nine, "ada"), RawEvent("chat", nine + timedelta(seconds=3), "ada")])
@@ -81,33 +92,25 @@ class Windows:
     (5, 1, 1, 1.0)
     """
 
-    def __init__(self, lateness_seconds: float = LATENESS_SECONDS, grace_seconds: float = GRACE_SECONDS):
+    def __init__(
+        self,
+        lateness_seconds: float = LATENESS_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
+        sends_all: bool = False,
+    ):
         self.lateness = round(lateness_seconds * SECOND)
-        self.grace = round(grace_seconds * SECOND)
-        self._pending: list[tuple[int, int, str, str, str]] = []  # moment, rank, user, poll, id
+        self._room = Room(grace=round(grace_seconds * SECOND), sends_all=sends_all)
+        self._people: dict[str, Person] = {}
+        self._pending: list[tuple[int, int, str, str]] = []
         self._open_ids: dict[str, int] = {}
         self._newest: int | None = None
-        self._closed: int | None = None  # the end of the newest row that has closed, read or not
-        self._next: int | None = None  # the end of the next row to give
-        self._heard = 0  # the newest event that a row holds
-
-        self._present: set[str] = set()
-        self._unnamed_present = 0
-        self._focused: set[str] = set()
-        self._has_joins = False
-        self._has_focus = False
-        self._chats: deque[int] = deque()
-        self._reactions: deque[int] = deque()
-        self._acted: OrderedDict[str, int] = OrderedDict()  # who → when last, oldest first
-        self._leaves: OrderedDict[tuple[str, int], None] = OrderedDict()  # oldest first
-        self._left_at: dict[str, int] = {}
-        self._polls: dict[str, _Poll] = {}  # the open ones, in the order in which they opened
+        self._closed: int | None = None  # the end of the newest window that has closed, its row read or not
 
     def add(self, events: Iterable[RawEvent]) -> Added:
         """Take events in the order in which they came. Raises ValueError for an unknown type."""
         accepted = duplicates = late = 0
         for event in events:
-            moment = _moment(event.timestamp)
+            moment = to_moment(event.timestamp)
             if event.type not in RANK:
                 raise ValueError(f"unknown event type {event.type!r}")
             if event.id is not None and event.id in self._open_ids:
@@ -118,166 +121,36 @@ class Windows:
                 accepted += 1
                 if event.id is not None:
                     self._open_ids[event.id] = moment
-                entry = (moment, RANK[event.type], event.user or "", event.poll or "", event.id or "")
-                self._pending.append(entry)
+                self._pending.append((moment, RANK[event.type], event.user or "", event.poll or ""))
                 if self._newest is None or moment > self._newest:
                     self._newest = moment
-                    self._close_before(moment)
+                    self._close(closed_by_event(moment, self.lateness))
         return Added(accepted, duplicates, late)
 
     def advance(self, until: datetime | None = None) -> list[Reading]:
         """Return the readings whose windows have closed: by the newest event, or by the clock `until`."""
         if until is not None and self._newest is not None:
-            self._close_before(_moment(until))
+            self._close(closed_by_clock(to_moment(until), self._newest, self.lateness, self._room.patience))
         return self._rows()
 
     def finish(self, ended_at: datetime | None = None) -> list[Reading]:
         """Return the remaining readings: to the row of the newest event, or to the last one that `ended_at` fills."""
         if self._newest is not None:
-            last = _row_end(self._newest)
+            self._close(row_end(self._newest))
             if ended_at is not None:
-                last = max(last, _moment(ended_at) // ROW * ROW)
-            self._closed = last if self._closed is None else max(self._closed, last)
-        return self._rows()
+                self._close(to_moment(ended_at) // ROW * ROW)
+        return self._rows(is_over=True)
 
-    def _close_before(self, moment: int) -> None:
-        closed = (moment - self.lateness) // ROW * ROW
-        if self._closed is None or closed > self._closed:
+    def _close(self, closed: int | None) -> None:
+        if closed is not None and (self._closed is None or closed > self._closed):
             self._closed = closed
 
-    def _rows(self) -> list[Reading]:
-        rows: list[Reading] = []
+    def _rows(self, is_over: bool = False) -> list[Reading]:
         if self._closed is None:
-            return rows
-        self._pending.sort(reverse=True)  # the next one is at the end
-        while True:
-            if self._next is None:
-                if not self._pending:
-                    break
-                self._next = _row_end(self._pending[-1][0])
-            if self._next > self._closed:
-                break
-            while self._pending and self._pending[-1][0] < self._next:
-                self._apply(*self._pending.pop()[:4])
-            if self._next - self._heard > MAX_SILENCE:
-                self._next = None  # go on at the row of the next event, once there is one
-                if not self._pending:
-                    break
-                continue
-            rows.append(self._row(self._next))
-            self._next += ROW
+            return []
         closed = self._closed
+        self._pending.sort()
+        split = bisect_left(self._pending, (closed,))
+        due, self._pending = self._pending[:split], self._pending[split:]
         self._open_ids = {key: moment for key, moment in self._open_ids.items() if moment >= closed}
-        return rows
-
-    def _apply(self, moment: int, rank: int, user: str, poll: str) -> None:
-        self._heard = moment
-        match EVENT_TYPES[rank]:
-            case "join":
-                self._join(moment, user)
-            case "leave":
-                self._leave(moment, user)
-            case "chat":
-                self._chats.append(moment)
-                self._act(moment, user)
-            case "reaction":
-                self._reactions.append(moment)
-                self._act(moment, user)
-            case "poll_vote":
-                self._vote(user, poll)
-                self._act(moment, user)
-            case "poll_opened":
-                self._polls.setdefault(poll, _Poll(set(self._present), self._unnamed_present, set()))
-            case "poll_closed":
-                self._polls.pop(poll, None)
-            case "focus" if user:
-                self._has_focus = True
-                self._focused.add(user)
-            case "blur" if user:
-                self._has_focus = True
-                self._focused.discard(user)
-
-    def _join(self, moment: int, user: str) -> None:
-        self._has_joins = True
-        if not user:
-            self._unnamed_present += 1
-            for poll in self._polls.values():
-                poll.unnamed += 1
-            return
-        self._present.add(user)
-        for poll in self._polls.values():
-            poll.could_vote.add(user)
-        left_at = self._left_at.pop(user, None)
-        if left_at is not None and moment - left_at <= self.grace:
-            self._leaves.pop((user, left_at), None)
-
-    def _leave(self, moment: int, user: str) -> None:
-        # Only who is here can leave: a doubled leave, or one whose join was never seen, is no exit.
-        if user in self._present:
-            self._present.remove(user)
-            self._left_at[user] = moment
-            self._focused.discard(user)
-            self._acted.pop(user, None)
-        elif not user and self._unnamed_present:
-            self._unnamed_present -= 1
-        else:
-            return
-        self._leaves[user, moment] = None
-
-    def _act(self, moment: int, user: str) -> None:
-        if user:
-            self._acted[user] = moment
-            self._acted.move_to_end(user)
-
-    def _vote(self, user: str, name: str) -> None:
-        """Count a voter; a vote that names no poll is for the newest."""
-        poll = self._polls.get(name) if name else self._newest_poll()
-        if user and poll:
-            poll.could_vote.add(user)
-            poll.voters.add(user)
-
-    def _newest_poll(self) -> _Poll | None:
-        return next(reversed(self._polls.values()), None)
-
-    def _row(self, end: int) -> Reading:
-        since = end - WINDOW
-        for moments in (self._chats, self._reactions):
-            while moments and moments[0] < since:
-                moments.popleft()
-        while self._acted and next(iter(self._acted.values())) < since:
-            self._acted.popitem(last=False)
-        while self._leaves and next(iter(self._leaves))[1] < since:
-            self._leaves.popitem(last=False)
-        present = len(self._present) + self._unnamed_present
-        left = len(self._leaves)
-        active = len(self._focused & self._present) if self._has_focus else len(self._acted)
-        if self._has_joins:
-            active = min(active, present)
-        return Reading(
-            timestamp=EPOCH + timedelta(microseconds=end),
-            chat_msgs_per_min=float(len(self._chats)),
-            poll_participation=self._participation(),
-            active_users=active,
-            total_users=present if self._has_joins else None,
-            reactions_per_min=float(len(self._reactions)),
-            user_leave_rate=(left / (present + left) if left else 0.0) if self._has_joins else None,
-        )
-
-    def _participation(self) -> float | None:
-        """Return the share of those who could vote in the newest open poll that did; None where there is none.
-
-        Those who could are all who were here since it opened, also who left: else an exit would raise the share.
-        """
-        poll = self._newest_poll()
-        if poll is None or not self._has_joins:
-            return None
-        could_vote = len(poll.could_vote) + poll.unnamed
-        return len(poll.voters) / could_vote if could_vote else None
-
-
-def _moment(at: datetime) -> int:
-    return (at - EPOCH) // MICROSECOND
-
-
-def _row_end(moment: int) -> int:
-    return moment // ROW * ROW + ROW
+        return self._room.advance(due, self._people, closed, is_over)

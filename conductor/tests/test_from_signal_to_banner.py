@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import START, at_minute, collapse, healthy_room
 from engagement.models import ApiKey, EngagementRow, Event
+from engagement.recordings.jsonl import signals_object
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -35,7 +36,7 @@ def post(stack):
 
 
 def as_signals(readings, moved):
-    return [{**asdict(reading), "timestamp": reading.timestamp + moved} for reading in readings]
+    return [signals_object(replace(reading, timestamp=reading.timestamp + moved)) for reading in readings]
 
 
 def test_collapse_becomes_a_banner_and_recovery_takes_it_away(stack, browser, post):

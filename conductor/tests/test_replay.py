@@ -12,7 +12,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from conductor.management.commands.replay import as_rows, replay, shift_to
+from conductor.management.commands.replay import replay, shift_to
 from conductor.rest_client import CannotReach, Refused, RestClient
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.readings import Reading
@@ -34,6 +34,7 @@ class Platform:
     url: str = ""
     answers: deque[tuple[int, dict[str, str], bytes]] = field(default_factory=deque)
     batches: list[list[dict[str, object]]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     connections: int = 0
 
     @property
@@ -58,6 +59,7 @@ def platform() -> Iterator[Platform]:
             status, headers, answer = known.answers.popleft() if known.answers else (202, {}, b"")
             if status == 202:
                 known.batches.append(body)
+                known.paths.append(self.path)
                 answer = json.dumps(accepted).encode()
             if status == 0:  # hang up
                 self.close_connection = True
@@ -135,9 +137,19 @@ def test_now_puts_nothing_into_the_future_where_it_goes_faster(speed):
     assert shift_to(now, rows(15), speed, timedelta(0))[-1].timestamp == now
 
 
-def test_raw_events_become_rows():
-    events = [RawEvent("join", NINE, "ada"), RawEvent("chat", NINE + timedelta(seconds=7), "ada")]
-    assert [(row.total_users, row.chat_msgs_per_min) for row in as_rows(events)] == [(1, 0), (1, 1)]
+def test_raw_events_go_to_the_events_endpoint_once_a_second_at_most():
+    waits: list[float] = []
+    events = [RawEvent("chat", NINE + timedelta(seconds=n), "ada", str(n)) for n in range(3)]
+    with platform() as server, client_of(server.url) as client:
+        done = replay(events, client, "s", speed=1e-3, wait_until=waits.append)
+        replay(events, client, "s", speed=10, wait_until=waits.append)
+    assert done.accepted == 3
+    assert server.paths == ["/api/v1/sessions/s/events"] * 6
+    assert server.batches[0] == [event_object(events[0])]
+    assert waits[:3] == [0, 1000, 2000]
+    assert waits[3] == 0
+    assert 1 <= waits[4] < 1.5
+    assert 1 <= waits[5] < 1.5
 
 
 def test_the_client_tries_again_and_waits_as_it_is_told():
@@ -202,12 +214,18 @@ def test_the_command_makes_a_session_and_repeating_it_changes_nothing(key, live_
     assert Session.objects.count() == 1
 
 
-def test_the_command_turns_raw_events_into_rows(key, live_server, tmp_path):
+def test_the_command_posts_raw_events(key, live_server, tmp_path, capsys):
     recording = tmp_path / "class.jsonl"
-    write_lines(recording, map(event_object, [RawEvent("join", NINE, "ada"), RawEvent("chat", NINE, "ada")]))
-    said = run(recording, "--url", live_server.url, "--api-key", key, "--speed", 0)
-    assert "2 raw events are turned into rows" in said
-    assert EngagementRow.objects.get().chat_msgs_per_min == 1
+    events = [RawEvent("join", NINE, "ada"), RawEvent("chat", NINE, "ada"), RawEvent("leave", NINE, "bob")]
+    write_lines(recording, map(event_object, events))
+    target = ("--url", live_server.url, "--api-key", key, "--speed", 0)
+    assert "3 events accepted, 0 duplicates, 0 late" in run(recording, *target)
+    session = Session.objects.get()
+    assert "0 events accepted, 3 duplicates, 0 late" in run(recording, *target, "--session", session.id)
+    assert "3/3" in capsys.readouterr().err
+    assert [(event.type, event.timestamp) for event in session.raw_events.all()] == [
+        (event.type, event.timestamp) for event in sorted(events, key=lambda event: event.type != "leave")
+    ]
 
 
 def test_the_command_finds_the_running_demo(key, live_server, tmp_path, settings):

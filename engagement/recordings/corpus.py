@@ -3,25 +3,18 @@
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TypeVar, cast
+from typing import IO, TextIO, TypeVar, cast
 
 from engagement.readings import Reading
-from engagement.recordings.jsonl import (
-    BadRecording,
-    event_object,
-    moment,
-    read_lines,
-    read_moment,
-    reading,
-    signals_object,
-)
+from engagement.recordings.jsonl import event_object, moment, read_moment, reading, signals_object
+from engagement.recordings.recording import BadRecording
 from engagement.windows import RawEvent
 
 Span = tuple[datetime, datetime]
@@ -121,12 +114,35 @@ def _by_session(folder: Path, name: str, read: Callable[[Mapping[str, object]], 
     if path is None:
         raise FileNotFoundError(f"{folder} holds no {name}.jsonl")
     found: defaultdict[str, list[Item]] = defaultdict(list)
-    for number, record in read_lines(path):
+    for number, record in _read_lines(path):
         try:
             found[_name(record)].append(read(record))
         except ValueError as error:
             raise BadRecording(f"{path}, line {number}: {error}") from None
     return found
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Yield the number and the object of each line that is not blank; a corpus is our own, and may be of any size."""
+    number = 0
+    try:
+        with _open_to_read(path) as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    record = json.loads(line)
+                    if not isinstance(record, dict):
+                        raise BadRecording(f"{path}, line {number}: is not a JSON object")
+                    yield number, record
+    except json.JSONDecodeError as error:
+        raise BadRecording(f"{path}, line {number}: is not JSON ({error.msg})") from None
+    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError):
+        raise BadRecording(f"{path}, after line {number}: is damaged, or no text in UTF-8") from None
+
+
+def _open_to_read(path: Path) -> TextIO:
+    return (
+        cast(TextIO, gzip.open(path, "rt", encoding="utf-8")) if path.suffix == ".gz" else path.open(encoding="utf-8")
+    )
 
 
 def _name(record: Mapping[str, object]) -> str:

@@ -2,67 +2,65 @@
 
 import gzip
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO, cast
 
 from engagement.readings import SIGNALS, Reading
+from engagement.recordings.recording import Gathering, check_year
+from engagement.recordings.source import Source
 from engagement.windows import EVENT_TYPES, RawEvent
 
 PEOPLE = ("active_users", "total_users")
 SHARES = ("poll_participation", "user_leave_rate")
+MAX_PEOPLE = 2**31 - 1  # the bounds of the REST endpoint
+MAX_PER_MINUTE = 1e9
+MAX_ROWS = 24 * 3600  # one a second for as long as a recording may be
 
 
-class BadRecording(Exception):
-    """The file is no recording; the message names the file and, where there is one, the line."""
+def read(source: Source, gathering: Gathering) -> None:
+    """Gather readings or raw events, whichever the lines are; their order does not matter.
 
-
-def read_recording(path: Path) -> list[Reading] | list[RawEvent]:
-    """Return what a recording holds: readings, or raw events, whichever its first line is.
-
-    Raises `FileNotFoundError`, or `BadRecording` where a line is neither, differs from the first, is older
-    than the one before it, or where there is no line at all.
+    Raises `BadRecording` where a line is neither, or both are mixed.
     """
-    readings: list[Reading] = []
-    events: list[RawEvent] = []
-    last: datetime | None = None
-    for number, record in read_lines(path):
+    has_events = False
+    for line in source.lines():
+        if not line.strip():
+            continue
+        record = read_object(source, line)
         try:
-            item = raw_event(record) if "type" in record else reading(record)
+            if "type" in record:
+                has_events = True
+                _gather_event(raw_event(record), gathering)
+            else:
+                row = reading(record)
+                check_year(row.timestamp)
+                gathering.rows.append(row)
+                if len(gathering.rows) > MAX_ROWS:
+                    raise ValueError(f"more than {MAX_ROWS:,} rows: split the recording")
         except ValueError as error:
-            raise BadRecording(f"{path}, line {number}: {error}") from None
-        if (isinstance(item, RawEvent) and readings) or (isinstance(item, Reading) and events):
-            raise BadRecording(f"{path}, line {number}: raw events and signals objects are mixed")
-        if last is not None and item.timestamp < last:
-            raise BadRecording(f"{path}, line {number}: is older than the line before it")
-        last = item.timestamp
-        if isinstance(item, RawEvent):
-            events.append(item)
-        else:
-            readings.append(item)
-    if last is None:
-        raise BadRecording(f"{path} is empty")
-    return readings or events
+            raise source.wrong(str(error)) from None
+        if has_events and gathering.rows:
+            raise source.wrong("raw events and signals objects are mixed")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    """Yield the number and the object of each line that is not blank."""
-    number = 0
+def read_object(source: Source, line: str) -> dict[str, object]:
+    """Return the object of a line. Raises `BadRecording`."""
     try:
-        with _open_to_read(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    record = json.loads(line)
-                    if not isinstance(record, dict):
-                        raise BadRecording(f"{path}, line {number}: is not a JSON object")
-                    yield number, record
-    except json.JSONDecodeError as error:
-        raise BadRecording(f"{path}, line {number}: is not JSON ({error.msg})") from None
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-        raise BadRecording(f"{path}, after line {number}: {error}") from None
+        record = json.loads(line)
+    except (ValueError, RecursionError):  # also a number of 5,000 digits
+        raise source.wrong("is not JSON, or breaks off") from None
+    if not isinstance(record, dict):
+        raise source.wrong("is not a JSON object")
+    return record
+
+
+def _gather_event(event: RawEvent, gathering: Gathering) -> None:
+    if not gathering.is_repeat(event.id):
+        user = None if event.user is None else gathering.person(event.user)
+        poll = None if event.poll is None else gathering.poll(event.poll)
+        gathering.add(event.type, event.timestamp, user, poll)
 
 
 def reading(record: Mapping[str, object]) -> Reading:
@@ -80,9 +78,12 @@ def reading(record: Mapping[str, object]) -> Reading:
 
 
 def raw_event(record: Mapping[str, object]) -> RawEvent:
-    """Return the raw event that an object describes. Raises ValueError for what the contract refuses."""
-    if record["type"] not in EVENT_TYPES:
-        raise ValueError(f"unknown event type {record['type']!r}")
+    """Return the raw event that an object describes, without anything else it holds.
+
+    Raises ValueError for what the contract refuses; its words never quote the object.
+    """
+    if not isinstance(record["type"], str) or record["type"] not in EVENT_TYPES:
+        raise ValueError("unknown event type")
     texts: dict[str, str] = {}
     for name in ("user", "id", "poll"):
         value = record.get(name)
@@ -110,6 +111,16 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def read_recording(path: Path) -> list[Reading] | list[RawEvent]:
+    """Return what a recording in JSON Lines holds. Raises `OSError` or `BadRecording`."""
+    gathering = Gathering()
+    with path.open("rb") as file:
+        source = Source(file, str(path))
+        read(source, gathering)
+    recording = gathering.finish(str(path), {}, source.digest.hex()[:8])
+    return recording.rows or recording.events
+
+
 def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write objects to a file, gzipped where its name ends in .gz. The same objects give the same bytes."""
     with path.open("wb") as file:
@@ -119,12 +130,6 @@ def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
                 packed.writelines(text)
         else:
             file.writelines(text)
-
-
-def _open_to_read(path: Path) -> TextIO:
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"  # whatever the file is called
-    return cast(TextIO, gzip.open(path, "rt", encoding="utf-8")) if is_gzip else path.open(encoding="utf-8")
 
 
 def read_moment(record: Mapping[str, object], name: str) -> datetime:
@@ -137,14 +142,17 @@ def read_moment(record: Mapping[str, object], name: str) -> datetime:
         if at.tzinfo is not None:
             return at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"{name} {value!r} is no RFC 3339 timestamp") from None
-    raise ValueError(f"{name} {value!r} has no offset")
+        raise ValueError(f"{name} is no RFC 3339 timestamp") from None
+    raise ValueError(f"{name} has no offset")
 
 
 def _number(record: Mapping[str, object], name: str) -> float:
     value = record[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    most = MAX_PEOPLE if name in PEOPLE else MAX_PER_MINUTE
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ValueError(f"{name} is no number of 0 or more")
+    if value > most:
+        raise ValueError(f"{name} is above {most:,.0f}")
     return float(value)
 
 

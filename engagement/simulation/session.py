@@ -50,7 +50,7 @@ def enact(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime, 
     """Play a plan; `faulty` adds the glitches and gaps of a platform's own rows."""
     last_row_at = starts_at + timedelta(seconds=(plan.seconds + plan.overtime) // 5 * 5)
     events = _play(rng, plan, name, starts_at)
-    windows = Windows()
+    windows = Windows(sends_all=True)
     windows.add(events)
     rows = [_rounded(row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
     labels = _labels(plan, starts_at, last_row_at)
@@ -158,10 +158,13 @@ def _labels(plan: Plan, starts_at: datetime, last_row_at: datetime) -> list[Labe
 
 
 def _rounded(row: Reading) -> Reading:
-    """Return the row with its shares to four places, as platforms send them and files stay small."""
+    """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s."""
     votes, left = row.poll_participation, row.user_leave_rate
     return replace(
         row,
+        chat_count=None,
+        reaction_count=None,
+        leave_count=None,
         poll_participation=None if votes is None else round(votes, 4),
         user_leave_rate=None if left is None else round(left, 4),
     )

@@ -62,7 +62,7 @@ def test_simulate_tells_only_what_the_platform_can(emits, types):
 
 def test_rows_without_faults_are_the_windows_of_the_events():
     demo = webinar_demo()
-    windows = Windows()
+    windows = Windows(sends_all=True)
     windows.add(demo.events)
     for row, window in zip(demo.rows, windows.finish(), strict=True):
         assert row.timestamp == window.timestamp

@@ -1,12 +1,16 @@
-import pickle
+import json
+from bisect import bisect_left
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engagement.readings import Reading
-from engagement.windows import EVENT_TYPES, GRACE_SECONDS, Added, RawEvent, Windows
+from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, ROW, Room, row_end, to_moment
+from engagement.windows import Added, RawEvent, Windows
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATENESS_SECONDS = 4.0
@@ -44,7 +48,23 @@ def test_silence_brings_every_rate_to_zero():
 
 def test_a_window_holds_its_start_and_not_its_end():
     rows = rows_of([*joins(1), RawEvent("chat", at(5)), RawEvent("chat", at(64.999))])
-    assert [rows[5].chat_msgs_per_min, rows[10].chat_msgs_per_min, rows[65].chat_msgs_per_min] == [0, 1, 2]
+    assert [rows[10].chat_msgs_per_min, rows[65].chat_msgs_per_min] == [1, 2]
+    assert [rows[second].chat_count for second in (10, 15, 65)] == [1, 0, 1]
+
+
+def test_what_a_platform_never_sent_is_unknown_and_from_the_first_on_silence_is_zero():
+    rows = rows_of([*joins(3), RawEvent("reaction", at(7), "u1"), RawEvent("chat", at(11))], until=75)
+    assert [rows[5].chat_msgs_per_min, rows[5].reactions_per_min, rows[5].active_users] == [None, None, None]
+    assert [rows[5].chat_count, rows[5].reaction_count, rows[5].leave_count] == [0, 0, 0]
+    assert [rows[10].chat_msgs_per_min, rows[10].reactions_per_min, rows[10].active_users] == [None, 1, 1]
+    assert [rows[75].chat_msgs_per_min, rows[75].reactions_per_min, rows[75].active_users] == [0, 0, 0]
+
+
+def test_who_sends_all_is_silent_from_the_start():
+    windows = Windows(sends_all=True)
+    windows.add(joins(3))
+    [row] = windows.finish()
+    assert [row.chat_msgs_per_min, row.reactions_per_min, row.active_users] == [0, 0, 0]
 
 
 def test_the_leave_rate_is_the_share_that_left_and_falls_back():
@@ -76,10 +96,22 @@ def test_only_who_is_here_can_leave():
     assert [rows[15].user_leave_rate, rows[15].total_users] == [0.25, 3]
 
 
-def test_people_without_names_are_counted():
-    events = [RawEvent("join", at(n)) for n in range(4)] + [RawEvent("leave", at(6)), RawEvent("chat", at(7))]
+def test_coming_and_going_is_of_a_person_and_a_message_may_be_of_nobody():
+    events = [*joins(1), *(RawEvent(kind, at(6)) for kind in ("join", "leave", "focus", "blur", "chat"))]
     row = rows_of(events)[10]
-    assert [row.total_users, row.user_leave_rate, row.chat_msgs_per_min, row.active_users] == [3, 0.25, 1, 0]
+    assert [row.total_users, row.user_leave_rate, row.chat_msgs_per_min, row.active_users] == [1, 0, 1, 0]
+
+
+def test_a_reconnect_is_taken_out_of_the_slot_in_which_it_left():
+    events = [
+        *joins(4),
+        RawEvent("leave", at(11), "u1"),
+        RawEvent("leave", at(12), "u2"),
+        RawEvent("join", at(13), "u2"),
+    ]
+    rows = rows_of([*events, RawEvent("join", at(21), "u1")])
+    assert [rows[15].leave_count, rows[15].user_leave_rate] == [1, 0.25]
+    assert [rows[25].leave_count, rows[25].user_leave_rate] == [0, 0]
 
 
 def test_who_looks_is_active_where_the_platform_knows_it():
@@ -110,6 +142,81 @@ def test_poll_participation_is_the_share_of_those_who_could_vote_while_it_is_ope
     opened, closed = RawEvent("poll_opened", at(11), poll="p"), RawEvent("poll_closed", at(26), poll="p")
     rows = rows_of([*joins(10), opened, *votes, late_comer, leaver, closed], until=30)
     assert [rows[second].poll_participation for second in (10, 15, 20, 25, 30)] == [None, 0.2, 2 / 11, 2 / 11, None]
+
+
+def test_votes_without_a_person_are_a_voter_each_and_one_without_a_poll_is_for_the_newest():
+    polls = [RawEvent("poll_opened", at(1), poll="p"), RawEvent("poll_opened", at(2), poll="q")]
+    votes = [RawEvent("poll_vote", at(3)), RawEvent("poll_vote", at(3)), RawEvent("poll_vote", at(4), "u1", poll="p")]
+    rows = rows_of(
+        [*joins(4), *polls, *votes, RawEvent("poll_closed", at(6)), RawEvent("poll_closed", at(11))], until=15
+    )
+    assert [rows[5].poll_participation, rows[10].poll_participation, rows[15].poll_participation] == [0.5, 0.25, None]
+
+
+def test_a_poll_that_opens_again_starts_anew():
+    def vote(second: float) -> list[RawEvent]:
+        return [RawEvent("poll_opened", at(second), poll="p"), RawEvent("poll_vote", at(second + 1), "u1", poll="p")]
+
+    rows = rows_of([*joins(2), *vote(1), RawEvent("poll_closed", at(6), poll="p"), *vote(11)], until=15)
+    assert [rows[5].poll_participation, rows[10].poll_participation, rows[15].poll_participation] == [0.5, None, 0.5]
+
+
+def test_polls_that_are_never_closed_do_not_pile_up():
+    room, people = Room(), {}
+    opened = [(number, RANK["poll_opened"], "", str(number)) for number in range(MAX_POLLS + 3)]
+    room.advance([(0, RANK["join"], "ada", ""), *opened], people, ROW)
+    assert list(room.polls) == [str(number) for number in range(3, MAX_POLLS + 3)]
+    assert len(json.dumps(room.pack())) < 3_000
+
+
+def lively(seconds: float, since: float = 0.0, every: float = 0.5) -> list[RawEvent]:
+    """Return a room of ten that does something twice a second."""
+    kinds = ("chat", "focus", "reaction", "blur")
+    count = round(seconds / every)
+    return [RawEvent(kinds[n % 4], at(since + n * every), f"u{n % 10}") for n in range(count)]
+
+
+def test_a_silence_that_a_lively_room_does_not_know_has_no_rows_nor_has_the_minute_after_it():
+    rows = rows_of([*joins(10), *lively(300), *lively(120, since=360)])
+    assert list(rows) == [*range(5, 305, 5), *range(420, 485, 5)]
+    assert rows[420].chat_msgs_per_min == 30
+
+
+def test_a_short_silence_is_silence():
+    rows = rows_of([*joins(10), *lively(300), *lively(60, since=308)])
+    assert list(rows) == list(range(5, 375, 5))
+    assert [rows[300].chat_count, rows[305].chat_count, rows[310].chat_count] == [2, 0, 1]
+
+
+def test_a_room_that_goes_on_a_little_is_heard():
+    """Chat and reactions stop, and of 120 events a minute 8 are left: people who look away and come back."""
+    few = [RawEvent(("blur", "focus")[n % 2], at(300 + 8 * n), "u1") for n in range(30)]
+    rows = rows_of([*joins(10), *lively(300), *few])
+    assert list(rows) == list(range(5, 540, 5))
+    assert rows[400].chat_msgs_per_min == 0
+
+
+def test_ten_silent_minutes_of_a_room_that_was_lively_for_one_are_zero():
+    rows = rows_of([*joins(10), *lively(60), RawEvent("chat", at(660), "u1")])
+    assert list(rows) == list(range(5, 670, 5))
+    assert {row.chat_msgs_per_min for second, row in rows.items() if 120 <= second < 665} == {0}
+
+
+def test_the_clock_waits_where_silence_is_not_to_be_believed():
+    windows = Windows(lateness_seconds=2)
+    windows.add([*joins(10), *lively(300)])
+    windows.advance()
+    rows = windows.advance(at(330))
+    assert rows[-1].timestamp == at(300)  # the newest event is at 299.5; 8 are missing after 4 s
+    assert windows.add([RawEvent("chat", at(301), "u1")]) == Added(1, 0, 0)  # held back, but not late
+    assert [row.timestamp for row in windows.advance(at(331))] == [at(305)]
+
+
+def test_the_clock_closes_nothing_of_a_recording():
+    windows = Windows(lateness_seconds=2)
+    windows.add([RawEvent("chat", at(1))])
+    assert windows.advance(at(301)) == []
+    assert len(windows.advance(at(300.9))) == 59
 
 
 def test_an_event_after_its_window_closed_is_late_and_changes_nothing():
@@ -186,7 +293,7 @@ def test_repeats_do_nothing(events, data):
 
 
 @given(recordings(), st.data())
-def test_batches_of_any_size_and_a_stored_state_give_the_same_rows(events, data):
+def test_batches_of_any_size_give_the_same_rows(events, data):
     windows = Windows(LATENESS_SECONDS)
     rows: list[Reading] = []
     rest = events
@@ -195,8 +302,40 @@ def test_batches_of_any_size_and_a_stored_state_give_the_same_rows(events, data)
         windows.add(rest[:size])
         rest = rest[size:]
         rows += windows.advance()
-        windows = pickle.loads(pickle.dumps(windows))
     assert rows + windows.finish() == all_rows(events)
+
+
+@st.composite
+def outages(draw) -> list[RawEvent]:
+    """A room that is lively for minutes, with silences of any length, among what else may happen."""
+    parts, second = [*joins(6)], 0.0
+    for _ in range(draw(st.integers(1, 3))):
+        length = draw(st.integers(60, 260))
+        parts += lively(length, since=second, every=draw(st.sampled_from([0.5, 2, 4])))
+        second += length + draw(st.integers(0, 200))
+    return sorted([*parts, *draw(recordings())], key=lambda event: event.timestamp)
+
+
+@given(st.one_of(recordings(), outages()), st.integers(0, 2**32))
+def test_a_room_that_was_stored_after_any_slot_gives_the_same_rows(events, seed):
+    """As the database keeps it: the room as JSON, and the people that the next events name."""
+    random = Random(seed)
+    entries = sorted((to_moment(e.timestamp), RANK[e.type], e.user or "", e.poll or "") for e in events)
+    end = row_end(entries[-1][0])
+    whole = Room().advance(entries, {}, end)
+
+    rows: list[Reading] = []
+    stored, people, done = json.dumps(Room().pack()), {}, 0
+    while done < end:
+        until = min(end, random.randint(0, 60) * ROW + max(done, row_end(entries[0][0])))
+        due = entries[bisect_left(entries, (done,)) : bisect_left(entries, (until,))]
+        room = Room.unpack(json.loads(stored))
+        named = {user: deepcopy(people[user]) for _, _, user, _ in due if user in people}
+        most = random.choice([None, 1, 7, 100])
+        found = room.advance(due, named, until, most=most)
+        rows, people, stored = rows + found, people | named, json.dumps(room.pack())
+        done = room.next - ROW if len(found) == most else until
+    assert rows == whole
 
 
 @given(recordings())
@@ -207,36 +346,106 @@ def test_rows_are_what_the_definition_says(events):
     for row in rows:
         happened = [event for event in events if event.timestamp < row.timestamp]
         minute = [event for event in happened if event.timestamp >= row.timestamp - timedelta(seconds=60)]
-        present, unnamed, left = audience(happened)
+        present, left = audience(happened)
         gone = [moment for moment in left if moment >= row.timestamp - timedelta(seconds=60)]
-        here = len(present) + unnamed
-        assert row.chat_msgs_per_min == sum(event.type == "chat" for event in minute)
-        assert row.reactions_per_min == sum(event.type == "reaction" for event in minute)
-        if not any(event.type == "join" for event in happened):
-            assert row.total_users is None
+        here = len(present)
+        for kind, rate, count in (
+            ("chat", row.chat_msgs_per_min, row.chat_count),
+            ("reaction", row.reactions_per_min, row.reaction_count),
+        ):
+            slot = [event for event in minute if event.timestamp >= row.timestamp - timedelta(seconds=5)]
+            is_known = any(event.type == kind for event in happened)
+            assert rate == (sum(event.type == kind for event in minute) if is_known else None)
+            assert count == sum(event.type == kind for event in slot)
+        has_joins = any(event.type == "join" and event.user for event in happened)
+        assert row.active_users == active(happened, minute, present, has_joins)
+        if not has_joins:
+            assert [row.total_users, row.user_leave_rate, row.poll_participation] == [None, None, None]
             continue
         assert row.total_users == here
         assert row.user_leave_rate == (len(gone) / (here + len(gone)) if gone else 0)
-        assert 0 <= row.active_users <= row.total_users
-        assert row.poll_participation is None or 0 <= row.poll_participation <= 1
+        assert row.poll_participation == participation(happened)
 
 
-def audience(events: list[RawEvent]) -> tuple[set[str], int, list[datetime]]:
-    """Return who is here, how many more without a name, and the moments of the leaves that were no reconnects."""
+def ranked(events: list[RawEvent]) -> list[RawEvent]:
+    return sorted(events, key=lambda event: (event.timestamp, EVENT_TYPES.index(event.type), event.user or ""))
+
+
+def audience(events: list[RawEvent]) -> tuple[set[str], list[datetime]]:
+    """Return who is here, and the moments of the leaves that were no reconnects."""
     here: set[str] = set()
-    unnamed = 0
-    left: list[tuple[datetime, str | None]] = []
-    ranked = sorted(events, key=lambda event: (event.timestamp, EVENT_TYPES.index(event.type)))
-    for event in ranked:
+    left: list[tuple[datetime, str]] = []
+    for event in ranked(events):
+        if event.user is None:
+            continue
         if event.type == "join":
-            back = timedelta(seconds=GRACE_SECONDS)
-            mine = [leave for leave in left if event.user is not None and leave[1] == event.user]
-            if mine and event.user not in here and event.timestamp - mine[-1][0] <= back:
+            mine = [leave for leave in left if leave[1] == event.user]
+            if mine and event.user not in here and event.timestamp - mine[-1][0] <= timedelta(seconds=GRACE_SECONDS):
                 left.remove(mine[-1])
-            unnamed += event.user is None
-            here |= {event.user} - {None}
-        elif event.type == "leave" and (event.user in here or (event.user is None and unnamed)):
+            here.add(event.user)
+        elif event.type == "leave" and event.user in here:
             left.append((event.timestamp, event.user))
-            unnamed -= event.user is None
             here.discard(event.user)
-    return here, unnamed, [moment for moment, _ in left]
+    return here, [moment for moment, _ in left]
+
+
+def active(happened: list[RawEvent], minute: list[RawEvent], present: set[str], has_joins: bool) -> int | None:
+    """Return who looks, where anybody ever told; else who acted in the minute and is still here."""
+    acts = ("chat", "reaction", "poll_vote")
+    looks = [event for event in ranked(happened) if event.type in ("focus", "blur") and event.user]
+    if not looks and not any(event.type in acts for event in happened):
+        return None
+    found: set[str] = set()
+    if looks:
+        here: set[str] = set()
+        for event in ranked(happened):
+            match event.type:
+                case "focus":
+                    found |= {event.user} - {None}
+                case "blur":
+                    found.discard(event.user)
+                case "leave" if event.user in here:
+                    found.discard(event.user)
+                    here.discard(event.user)
+                case "join":
+                    here.add(event.user)
+        return len(found & present)
+    here = set()
+    for event in ranked(happened):
+        if event.type == "join":
+            here.add(event.user)
+        elif event.type == "leave" and event.user in here:
+            here.discard(event.user)
+            found.discard(event.user)
+        elif event.type in acts and event in minute:
+            found |= {event.user} - {None}
+    return min(len(found), len(present)) if has_joins else len(found)
+
+
+def participation(events: list[RawEvent]) -> float | None:
+    """Return the share of the newest open poll, from sets of people instead of counters."""
+    here: set[str] = set()
+    polls: dict[str, tuple[set[str], set[str], list[None]]] = {}
+    for event in ranked(events):
+        match event.type:
+            case "join" if event.user:
+                here.add(event.user)
+                for could_vote, _, _ in polls.values():
+                    could_vote.add(event.user)
+            case "leave":
+                here.discard(event.user)
+            case "poll_opened":
+                polls.setdefault(event.poll, (set(here), set(), []))
+            case "poll_closed":
+                polls.pop(event.poll, None)
+            case "poll_vote" if event.poll in polls:
+                could_vote, voters, nameless = polls[event.poll]
+                if event.user is None:
+                    nameless.append(None)
+                else:
+                    could_vote.add(event.user)
+                    voters.add(event.user)
+    if not polls:
+        return None
+    could_vote, voters, nameless = list(polls.values())[-1]
+    return min(1.0, (len(voters) + len(nameless)) / len(could_vote)) if could_vote else None

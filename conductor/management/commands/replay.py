@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,16 +16,21 @@ from tqdm import tqdm
 
 from conductor.rest_client import CannotReach, Refused, RestClient
 from engagement.readings import Reading
-from engagement.recordings.jsonl import BadRecording, read_recording, signals_object
-from engagement.windows import RawEvent, Windows
+from engagement.recordings import BadRecording, Recording, open_recording
+from engagement.recordings.jsonl import event_object, signals_object
+from engagement.windows import RawEvent
 
 BATCH = 1_000  # the most that one request may hold
+EVENTS_EVERY_SECONDS = 1.0  # a request for each event would be many; later ones could come late
 SECONDS_BETWEEN_BARS = 10.0  # where nobody looks, as in a log
+
+
+Items = Sequence[Reading] | Sequence[RawEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What became of a recording's rows, and the session they went to."""
+    """What became of a recording's rows or raw events, and the session they went to."""
 
     session_id: str
     accepted: int
@@ -34,7 +39,7 @@ class Replayed:
 
 
 def replay(
-    rows: Sequence[Reading],
+    items: Items,
     client: RestClient,
     session_id: str,
     speed: float = 1.0,
@@ -42,32 +47,35 @@ def replay(
     progress: Callable[[int], object] = lambda count: None,
     wait_until: Callable[[float], object] | None = None,
 ) -> Replayed:
-    """Post rows in time order, `speed` times faster than they happened, 0: as fast as it goes.
+    """Post rows or raw events in time order, `speed` times faster than they happened, 0: as fast as it goes.
 
-    The rows of the first `backfill` go at once, and the clock starts with the row after them. What is due by
-    the time a request is answered goes in the next one, so a slow server gets larger batches and not a delay.
-    `progress` hears how many rows each request took; `wait_until` waits for a number of seconds since the start.
+    Those of the first `backfill` go at once, and the clock starts with what comes after. What is due by the time a
+    request is answered goes in the next one, so a slow server gets larger batches and not a delay. `progress` hears
+    how many each request took; `wait_until` waits for a number of seconds since the start.
     Raises what `RestClient.post` raises.
     """
     started = time.monotonic()
     wait_until = wait_until or (lambda seconds: time.sleep(max(0.0, started + seconds - time.monotonic())))
     totals = {"accepted": 0, "duplicates": 0, "late": 0}
-    at_once, paced = _split(rows, backfill)
-    sent = 0
-    while sent < len(rows):
+    has_events = isinstance(items[0], RawEvent)
+    path = f"/sessions/{quote(session_id, safe='')}/{'events' if has_events else 'signals'}"
+    at_once, paced = _split(items, backfill)
+    sent, free_at = 0, 0.0
+    while sent < len(items):
         if sent < len(at_once):
             batch = at_once[sent : sent + BATCH]
         elif speed == 0:
-            batch = rows[sent : sent + BATCH]
+            batch = items[sent : sent + BATCH]
         else:
             place = sent - len(at_once)
-            wait_until(_due(paced, place, speed))
+            wait_until(max(_due(paced, place, speed), free_at))
             elapsed = time.monotonic() - started
+            free_at = elapsed + EVENTS_EVERY_SECONDS if has_events else 0.0
             until = place + 1
             while until < len(paced) and until - place < BATCH and _due(paced, until, speed) <= elapsed:
                 until += 1
             batch = paced[place:until]
-        answer = client.post(f"/sessions/{quote(session_id, safe='')}/signals", [signals_object(row) for row in batch])
+        answer = client.post(path, [_as_object(item) for item in batch])
         for name in totals:
             totals[name] += int(str(answer[name]))
         sent += len(batch)
@@ -75,48 +83,37 @@ def replay(
     return Replayed(session_id, **totals)
 
 
-def _due(paced: Sequence[Reading], place: int, speed: float) -> float:
+def _as_object(item: Reading | RawEvent) -> dict[str, object]:
+    return event_object(item) if isinstance(item, RawEvent) else signals_object(item)
+
+
+def _due(paced: Items, place: int, speed: float) -> float:
     return (paced[place].timestamp - paced[0].timestamp).total_seconds() / speed
 
 
-def _split(rows: Sequence[Reading], backfill: timedelta) -> tuple[Sequence[Reading], Sequence[Reading]]:
-    """Return the rows of the first `backfill`, and the others."""
-    until = rows[0].timestamp + backfill
-    count = sum(row.timestamp < until for row in rows)
-    return rows[:count], rows[count:]
+def _split(items: Items, backfill: timedelta) -> tuple[Items, Items]:
+    """Return what happened in the first `backfill`, and the rest."""
+    until = items[0].timestamp + backfill
+    count = sum(item.timestamp < until for item in items)
+    return items[:count], items[count:]
 
 
-def shift_to(now: datetime, rows: Sequence[Reading], speed: float, backfill: timedelta) -> list[Reading]:
-    """Return the rows as if the recording played now: the first one after the backfill is `now`.
+def shift_to(now: datetime, items: Items, speed: float, backfill: timedelta) -> Items:
+    """Return rows or raw events as if the recording played now: the first one after the backfill is `now`.
 
-    Faster than real time its rows would soon lie in the future; then the last one is `now`.
+    Faster than real time they would soon lie in the future; then the last one is `now`.
     """
-    paced = _split(rows, backfill)[1]
-    anchor = paced[0] if paced and 0 < speed <= 1 else rows[-1]
+    paced = _split(items, backfill)[1]
+    anchor = paced[0] if paced and 0 < speed <= 1 else items[-1]
     shift = now - anchor.timestamp
-    return [replace(row, timestamp=row.timestamp + shift) for row in rows]
-
-
-def as_rows(recording: Sequence[Reading] | Sequence[RawEvent]) -> list[Reading]:
-    """Return the rows of a recording; raw events are windowed here, as the server takes rows only."""
-    return list(_rows(recording))
-
-
-def _rows(recording: Sequence[Reading] | Sequence[RawEvent]) -> Iterator[Reading]:
-    windows = Windows()
-    for item in recording:
-        if isinstance(item, Reading):
-            yield item
-        else:
-            windows.add([item])
-    yield from windows.finish()
+    return [replace(item, timestamp=item.timestamp + shift) for item in items]
 
 
 class Command(BaseCommand):
     help = (
-        "Posts a recording (.jsonl or .jsonl.gz: one signals object or one raw event a line) through the REST endpoint "
-        "in event time. Raw events are turned into one row every 5 s on this side. Rows that are there already count "
-        "as duplicates, so the same recording may be replayed into a session again."
+        "Posts a recording through the REST endpoint in event time. It may be JSON Lines of signals objects or raw "
+        "events, BigBlueButton's events.xml, a Zoom webinar's attendee report or chat, or a chat log of YouTube or "
+        "Twitch. What is there already counts as a duplicate, so it may be replayed into a session again."
     )
 
     def add_arguments(self, parser: Any) -> None:
@@ -136,9 +133,11 @@ class Command(BaseCommand):
         if not 0 <= options["speed"] < float("inf") or not 0 <= options["backfill"] < 1e6:
             raise CommandError("--speed and --backfill are 0 or more.")
         speed, backfill = options["speed"], timedelta(minutes=options["backfill"])
-        rows = self._read(options["file"])
+        recording = self._read(options["file"])
+        items: Items = recording.events or recording.rows
+        kind = "event" if recording.events else "row"
         if options["now"]:
-            rows = shift_to(datetime.now(UTC), rows, speed, backfill)
+            items = shift_to(datetime.now(UTC), items, speed, backfill)
         try:
             client = RestClient(*self._target(options["url"], options["api_key"]))
         except ValueError as error:
@@ -146,29 +145,32 @@ class Command(BaseCommand):
         minimum = 0.1 if sys.stderr.isatty() else SECONDS_BETWEEN_BARS
         try:
             session_id = options["session"] or self._make_session(client, options["file"])
-            self.stdout.write(f"Replaying {len(rows):,} rows into {client.url}/sessions/{session_id}/")
+            self.stdout.write(f"Replaying {len(items):,} {kind}s into {client.url}/sessions/{session_id}/")
             self.stdout.flush()
-            with tqdm(total=len(rows), unit="row", mininterval=minimum) as bar:
+            with tqdm(total=len(items), unit=kind, mininterval=minimum) as bar:
                 client.on_retry = lambda reason: bar.write(f"{reason}; trying again", file=sys.stderr)
-                done = replay(rows, client, session_id, speed, backfill, bar.update)
+                done = replay(items, client, session_id, speed, backfill, bar.update)
         except (CannotReach, Refused) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped; what was posted stays.", returncode=130) from None
         finally:
             client.close()
-        self.stdout.write(f"{done.accepted:,} rows accepted, {done.duplicates:,} duplicates, {done.late:,} late.")
+        self.stdout.write(f"{done.accepted:,} {kind}s accepted, {done.duplicates:,} duplicates, {done.late:,} late.")
 
-    def _read(self, path: Path) -> list[Reading]:
+    def _read(self, path: Path) -> Recording:
+        """Return the recording, and say what in it cannot be used."""
         try:
-            recording = read_recording(path)
+            recording = open_recording(path, str(path))
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}") from None
         except BadRecording as error:
             raise CommandError(str(error)) from None
-        if isinstance(recording[0], RawEvent):
-            self.stdout.write(f"{len(recording):,} raw events are turned into rows here, on this side.")
-        return as_rows(recording)
+        for note in recording.notes:
+            self.stdout.write(note)
+        for reason, count in recording.unused.items():
+            self.stdout.write(f"Not used: {count:,} {reason}.")
+        return recording
 
     def _target(self, url: str | None, api_key: str | None) -> tuple[str, str]:
         if url and api_key:

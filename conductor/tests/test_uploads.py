@@ -1,0 +1,292 @@
+import gzip
+import json
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+
+from anomalies.models import Anomaly
+from anomalies.tests.rooms import at_minute, collapse, healthy_room
+from conductor import archive, pipeline, uploads
+from conductor.tests import stage
+from engagement.ingest import record_rows
+from engagement.models import EngagementRow, Event, Session
+from engagement.recordings.jsonl import signals_object
+from engagement.tests.test_recordings_bigbluebutton import document, event, join, leave
+from engagement.tests.test_recordings_chatlog import DATED
+from engagement.tests.test_recordings_zoom import REPORT, SAVED, SEVEN_PM
+
+pytestmark = pytest.mark.django_db
+
+NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ROOM = collapse(healthy_room(minutes=50), at_minute(20), at_minute(24))
+ROWS = "\n".join(json.dumps(signals_object(row)) for row in ROOM).encode()
+
+
+@pytest.fixture
+def summit() -> Event:
+    return Event.objects.create(name="Spring summit")
+
+
+@pytest.fixture
+def organizer(summit, client):
+    user = stage.organizer("mara", summit)
+    client.force_login(user)
+    return user
+
+
+@pytest.fixture
+def upload(client, organizer, summit):
+    """Post the form as a browser does; whole by default, each field may be changed."""
+
+    def post(*contents: bytes, names: tuple[str, ...] = (), **fields):
+        files = [
+            SimpleUploadedFile(name, content)
+            for name, content in zip(names or ("recording",) * len(contents), contents, strict=True)
+        ]
+        whole = {"files": files, "event": str(summit.id), "title": "Rehearsal", "zone": "UTC"}
+        return client.post("/recordings/", whole | fields)
+
+    return post
+
+
+def error_of(answer) -> str:
+    """What the page says is wrong, and only the page: nothing is stored."""
+    assert (answer.status_code, Session.objects.count(), EngagementRow.objects.count()) == (200, 0, 0)
+    return " ".join(re.findall(r'class="form-error".*?</svg>(.*?)</p>', answer.content.decode()))
+
+
+def test_a_recording_is_kept_as_it_would_have_run(client, upload):
+    answer = upload(gzip.compress(ROWS))
+    session = Session.objects.get()
+    assert answer["Location"] == f"/sessions/{session.id}/"
+    assert (session.title, session.status, session.ended_at) == ("Rehearsal", "ended", ROOM[-1].timestamp)
+    assert session.rows.count() == len(ROOM)
+    [incident] = Anomaly.objects.for_session(session)
+    assert incident.anomaly_type == "MASS_EXIT"
+    assert at_minute(20) <= incident.timestamp <= at_minute(21)
+    assert incident.status == "resolved"
+    page = client.get(answer["Location"]).content.decode()
+    assert "the session as it would have run" in page
+    assert f"{len(ROOM)} rows" in page
+    assert incident.description in page
+    assert 'class="chart-start" data-severity="CRITICAL"' in page
+    assert "the session as it would have run" not in client.get(answer["Location"]).content.decode()
+
+
+def test_a_kept_recording_is_a_session_like_any_other(client, upload):
+    session_url = upload(ROWS)["Location"]
+    assert f'href="{session_url}"' in client.get("/").content.decode()
+    assert "Mass exit" in client.get(f"{session_url}anomalies/").content.decode()
+
+
+def test_what_is_kept_is_what_a_live_session_would_have(upload, summit):
+    upload(ROWS)
+    kept = Session.objects.get()
+    live = Session.objects.create(event=summit, title="Live")
+    for start in range(0, len(ROOM), 7):
+        record_rows(live.id, ROOM[start : start + 7], stage.NOW)
+        pipeline.advance(live.partition, stage.NOW)
+    pipeline.end_session(live.id, stage.NOW)
+
+    def judged(session):
+        fields = ("timestamp", "anomaly_type", "severity", "anomaly_score", "resolved_at", "description", "metadata")
+        return list(Anomaly.objects.for_session(session).values(*fields))
+
+    assert judged(kept) == judged(live)
+    scores = [list(each.rows.values_list("timestamp", "engagement_score")) for each in (kept, live)]
+    assert scores[0] == scores[1]
+
+
+def test_several_files_of_a_session_are_one(upload):
+    upload(SAVED, REPORT.encode(), names=("chat.txt", "report.csv"))
+    session = Session.objects.get()
+    assert session.ends_at == SEVEN_PM + timedelta(hours=1)  # when the host left
+    row = session.rows.get(timestamp=SEVEN_PM + timedelta(minutes=1))
+    assert (row.chat_msgs_per_min, row.total_users) == (2.0, 2)
+
+
+def test_the_plan_is_of_the_zone_that_was_chosen(upload):
+    upload(SAVED, zone="Europe/Oslo", starts_at="2026-03-02T19:00", ends_at="2026-03-02T20:00")
+    session = Session.objects.get()
+    assert (session.starts_at, session.ends_at) == (SEVEN_PM - timedelta(hours=1), SEVEN_PM)
+    assert session.rows.first().timestamp == SEVEN_PM - timedelta(minutes=59, seconds=50)
+
+
+def test_what_could_not_be_used_is_told(client, upload):
+    content = document(join(0, "a"), leave(60, "a"), *(event(n, "WHITEBOARD", "X") for n in range(1, 4)))
+    page = client.get(upload(content)["Location"]).content.decode()
+    assert "<li>3 whiteboard events</li>" in page
+    assert "Read as BigBlueButton events: 2 events of 1 person" in page
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "room.log is empty."),
+        (b"\x00\x01\xfe\xff" * 500, "room.log is no recording that we know: choose JSON Lines"),
+        (ROWS[:-9], f"room.log, line {len(ROOM)}: is not JSON, or breaks off."),
+        (document(join(0, "a"), leave(9, "a"))[:-12], "is not XML, or breaks off."),
+        (gzip.compress(ROWS)[:-99], "is packed with gzip and breaks off."),
+        (json.dumps({"comments": DATED}).encode()[:-9], "is not JSON, or breaks off."),
+        (SAVED, "tells no date: give the planned start, or choose the attendee report along with it."),
+        (b"PK\x03\x04", "is a zip archive: unpack it and choose the files in it."),
+        (b'{"timestamp": "2090-01-01T00:00:00Z", "active_users": 1}', "more than five minutes ahead"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_stored(upload, content, words):
+    assert words in error_of(upload(content, names=("room.log",)))
+
+
+def test_more_rows_than_one_can_wait_for_are_refused(upload, monkeypatch):
+    monkeypatch.setattr(archive, "MAX_ROWS", len(ROOM) - 1)
+    assert "has more than 599 rows: split it." in error_of(upload(ROWS))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_in_the_middle_stores_nothing(upload, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the detector broke")
+
+    monkeypatch.setattr(archive.pipeline, "end_session", fail)
+    with pytest.raises(RuntimeError):
+        upload(ROWS)
+    assert (Session.objects.count(), EngagementRow.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"title": " "}, "This field is required."),
+        ({"title": "a\0b"}, "Null characters are not allowed."),
+        ({"zone": "Mars/Olympus"}, "Select a valid choice."),
+        ({"starts_at": "soon"}, "Enter a valid date/time."),
+        ({"starts_at": "2026-03-02T09:00", "ends_at": "2026-03-02T08:00"}, "ends before its planned start"),
+        ({"files": []}, "This field is required."),
+        ({"event": "nonsense"}, "is not a valid UUID."),
+    ],
+)
+def test_every_field_is_checked(upload, fields, words):
+    assert words in error_of(upload(ROWS, **fields))
+
+
+def test_too_many_files_are_refused(upload):
+    assert "Choose up to 5 files" in error_of(upload(*[ROWS] * 6))
+
+
+def test_the_event_of_another_organizer_cannot_be_chosen(client, upload):
+    other = Event.objects.create(name="Somebody else's")
+    assert "Select a valid choice" in error_of(upload(ROWS, event=str(other.id)))
+    assert "Somebody else" not in client.get("/recordings/").content.decode()
+
+
+def test_who_organizes_nothing_is_told(client):
+    client.force_login(stage.organizer("nobody", Event.objects.create(name="Gone")))
+    Event.objects.all().delete()
+    assert "You organize no event yet" in client.get("/recordings/").content.decode()
+
+
+def test_a_login_is_needed(client, summit):
+    for answer in (client.get("/recordings/"), client.post("/recordings/", {"title": "x"})):
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/recordings/")
+
+
+def test_the_csrf_token_is_needed(organizer, summit):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(organizer)
+    fields = {"event": str(summit.id), "title": "x", "zone": "UTC"}
+    assert client.post("/recordings/", fields | {"files": SimpleUploadedFile("r", ROWS)}).status_code == 403
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/recordings/").content.decode())[1]
+    fields["csrfmiddlewaretoken"] = token
+    assert client.post("/recordings/", fields | {"files": SimpleUploadedFile("r", ROWS)}).status_code == 302
+
+
+def test_a_huge_upload_is_refused_before_it_is_read(client, organizer, monkeypatch):
+    monkeypatch.setattr("django.http.request.HttpRequest._load_post_and_files", lambda request: pytest.fail("was read"))
+    answer = client.post("/recordings/", {"title": "x"}, headers={"Content-Length": str(uploads.MAX_BODY + 1)})
+    assert answer.status_code == 413
+    assert "An upload holds up to 64 MB" in answer.content.decode()
+
+
+@pytest.mark.parametrize("kilobytes", [1, 4_000])
+def test_no_temporary_file_stays(upload, tmp_path, monkeypatch, kilobytes):
+    monkeypatch.setattr(settings, "FILE_UPLOAD_TEMP_DIR", tmp_path)
+    seen = []
+
+    def look_and_keep(*args, **plan):
+        seen.extend(tmp_path.iterdir())
+        return archive.keep_recording(*args, **plan)
+
+    monkeypatch.setattr(uploads, "keep_recording", look_and_keep)
+    upload(ROWS + (b"\n" + b" " * 1023) * kilobytes)
+    assert len(seen) == (kilobytes * 1024 > settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+    assert list(tmp_path.iterdir()) == []
+
+
+NAME, ADDRESS, WORDS = "Xylophonia Quux", "xylophonia@example.org", "Marzipankartoffel"
+PRIVATE = {
+    "bigbluebutton": document(
+        join(0, "w_a", ADDRESS).replace("<name>Guest", f"<name>{NAME}"),
+        event(3, "CHAT", "PublicChatEvent", senderId="w_a", sender=NAME, message=WORDS),
+        event(4, "POLL", "PollStartedRecordEvent", pollId=WORDS, question=WORDS),
+        event(5, "POLL", "UserRespondedToPollRecordEvent", pollId=WORDS, userId="w_a", answer=WORDS),
+        event(6, "WHITEBOARD", WORDS, text=WORDS),
+        leave(600, "w_a"),
+    ),
+    "report": REPORT.replace("Guest One", NAME).replace("one@example.org", ADDRESS).replace("A talk", WORDS).encode(),
+    "chat": SAVED.replace(b"Guest One", NAME.encode()).replace(b"good evening", WORDS.encode()),
+    "jsonl": json.dumps(
+        {"type": "chat", "timestamp": "2026-03-02T09:00:00Z", "user": ADDRESS, "id": NAME, "poll": WORDS, "text": WORDS}
+    ).encode(),
+    "twitch": json.dumps({"comments": DATED}).replace("Guest 1", NAME).replace("sorts", WORDS).encode(),
+    "log": f"[0:00:05] {NAME}: {WORDS}\n".encode(),
+}
+
+
+def everything_stored() -> str:
+    """All that the database holds, as text; bytes are in it in hexadecimal."""
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor)
+        texts = []
+        for table in tables:
+            cursor.execute(f'SELECT t::text FROM "{table}" t')
+            texts += [text for (text,) in cursor.fetchall()]
+    return "\n".join(texts)
+
+
+@pytest.mark.parametrize("content", PRIVATE.values(), ids=PRIVATE)
+@pytest.mark.parametrize("is_broken", [False, True], ids=["whole", "broken"])
+def test_no_name_and_no_word_stays_anywhere(client, upload, caplog, content, is_broken):
+    caplog.set_level(logging.DEBUG)
+    answer = upload(content[:-7] + b"\xff{<\x00" if is_broken else content, starts_at="2026-03-02T19:00")
+    pages = [answer.content.decode(), *(client.get(url).content.decode() for url in ("/", "/recordings/"))]
+    for session in Session.objects.all():
+        pages += [client.get(f"/sessions/{session.id}/").content.decode()]
+        pages += [client.get(f"/sessions/{session.id}/anomalies/").content.decode()]
+    assert is_broken or Session.objects.exists()
+    seen = "\n".join([everything_stored(), caplog.text, *pages]).lower()
+    for secret in (NAME, ADDRESS, WORDS):
+        assert secret.lower() not in seen
+        assert secret.encode().hex() not in seen
+        assert secret.lower().encode().hex() not in seen
+
+
+def test_the_page_shows_the_whole_session(client, upload):
+    page = client.get(upload(ROWS)["Location"]).content.decode()
+    times = re.findall(r'data-time="([^"]+)"', page)
+    assert [datetime.fromisoformat(time) for time in times] == [NINE + timedelta(minutes=n) for n in range(10, 51, 10)]
+    assert page.count('class="chart-mark"') == 1
+
+
+def test_the_list_leads_to_the_page(client, organizer):
+    assert 'href="/recordings/"' in client.get("/").content.decode()
+
+
+def test_the_time_zones_are_known_to_the_page(client, organizer):
+    page = client.get("/recordings/").content.decode()
+    assert '<option value="America/New_York">America/New York</option>' in page

@@ -1,0 +1,141 @@
+"""The door for recordings: a file comes in, its session is kept as it would have run, and its page is shown."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils.timezone import now
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from conductor.archive import keep_recording
+from conductor.views import for_organizers
+from engagement.ingest import RefusedReading
+from engagement.models import Event, Session
+from engagement.recordings import BadRecording, Recording, open_recordings
+from engagement.recordings.source import MAX_BYTES
+from engagement.sessions import RefusedPlan
+
+MAX_FILES = 5
+MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
+TOO_LARGE = f"An upload holds up to {MAX_BYTES // 2**20} MB. Pack the file with gzip, or split the recording."
+
+
+class Files(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One file, or several of one session."""
+
+    widget = Files
+
+    def clean(self, data: object, initial: object = None) -> list[UploadedFile]:
+        chosen = data if isinstance(data, list) else [data]
+        if len(chosen) > MAX_FILES:
+            raise forms.ValidationError(f"Choose up to {MAX_FILES} files of one session.")
+        # Whether one is empty, its reader says, by its name.
+        return [super(FilesField, self).clean(each, initial) for each in chosen or [None]]
+
+
+class RecordingForm(forms.Form):
+    """What is needed to read a recording, and whose it is to be."""
+
+    files = FilesField(
+        label="Recording", allow_empty_file=True, help_text="Several files only where they are of one session."
+    )
+    event = forms.ModelChoiceField(Event.objects.none(), empty_label=None)
+    title = forms.CharField(max_length=200, help_text="What the list of sessions will call it.")
+    zone = forms.ChoiceField(
+        label="Time zone", initial="UTC", help_text="Of times that name none, in the files and below."
+    )
+    starts_at = forms.DateTimeField(
+        label="Planned start",
+        required=False,
+        help_text="A chat log that tells no date needs it.",
+        widget=forms.DateTimeInput({"type": "datetime-local"}),
+    )
+    ends_at = forms.DateTimeField(
+        label="Planned end",
+        required=False,
+        help_text="From then on nobody is missed.",
+        widget=forms.DateTimeInput({"type": "datetime-local"}),
+    )
+
+    def __init__(self, *args, events: Sequence[Event], **kwargs):
+        super().__init__(*args, label_suffix="", **kwargs)
+        self.fields["event"].queryset = events
+        self.fields["zone"].choices = _zones()
+
+    def clean_zone(self) -> tzinfo:
+        name = self.cleaned_data["zone"]
+        return UTC if name == "UTC" else ZoneInfo(name)  # a machine without zone files knows UTC all the same
+
+    def clean_starts_at(self) -> datetime | None:
+        return self._in_zone("starts_at")
+
+    def clean_ends_at(self) -> datetime | None:
+        return self._in_zone("ends_at")
+
+    def _in_zone(self, name: str) -> datetime | None:
+        at, zone = self.cleaned_data[name], self.cleaned_data.get("zone", UTC)
+        return at and at.replace(tzinfo=zone).astimezone(UTC)
+
+
+@csrf_exempt  # the check would read the whole body before we have looked at its size and at who sends it
+@require_http_methods(["GET", "HEAD", "POST"])
+@for_organizers
+def upload(request: HttpRequest) -> HttpResponse:
+    """The form, and what becomes of it."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+        form = _form(request)
+        return render(request, "recordings/upload.html", {"form": form, "refused": TOO_LARGE}, status=413)
+    return _upload(request)
+
+
+@csrf_protect
+def _upload(request: HttpRequest) -> HttpResponse:
+    if request.method != "POST":
+        return render(request, "recordings/upload.html", {"form": _form(request)})
+    form = _form(request, request.POST, request.FILES)
+    kept = _keep(form) if form.is_valid() else None
+    if kept is None:
+        return render(request, "recordings/upload.html", {"form": form})
+    session, recording = kept
+    report = {"session": session, "recording": recording, "rows": session.rows.count()}
+    messages.info(request, render_to_string("recordings/_recording_report.html", report))
+    return redirect("session", session.id)
+
+
+def _form(request: HttpRequest, *data: object) -> RecordingForm:
+    return RecordingForm(*data, events=Event.objects.for_organizer(request.user))
+
+
+def _keep(form: RecordingForm) -> tuple[Session, Recording] | None:
+    """Return the session that is kept, or None where the form now says what is wrong; nothing is stored then."""
+    fields = form.cleaned_data
+    plan = {"starts_at": fields["starts_at"], "ends_at": fields["ends_at"]}
+    try:
+        sources = [(file.file, file.name) for file in fields["files"]]
+        recording = open_recordings(sources, starts_at=fields["starts_at"], zone=fields["zone"])
+        return keep_recording(fields["event"], fields["title"], recording, now(), **plan), recording
+    except BadRecording as error:
+        form.add_error("files", f"{error}.")
+    except RefusedReading as error:
+        form.add_error("files", f"A time in the recording {error.detail}. Is the time zone right?")
+    except RefusedPlan:
+        form.add_error("ends_at", "The session ends before its planned start. Is the time zone right?")
+    return None
+
+
+@cache
+def _zones() -> list[tuple[str, str]]:
+    names = sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+    return [(name, name.replace("_", " ")) for name in ("UTC", *names)]

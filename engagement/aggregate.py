@@ -1,0 +1,208 @@
+"""Aggregate raw events whose windows have closed into engagement rows; the caller holds the sessions' locks.
+
+What a room must remember between two rows is its counts (`RoomState`) and, of those whom new events name, the people
+(`Presence`). So a row costs what happened in its 5 s, and never a look at all who are here or at the past.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from engagement.ingest import insert_rows
+from engagement.models import Presence, RoomState, Session
+from engagement.readings import Reading
+from engagement.room import EPOCH, RANK, ROW, SECOND, Entry, Person, Room, to_moment
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+MOST_EVENTS = 2_000  # of a session at once, unless more lie in one slot of 5 s
+
+NEW_EVENTS = """
+    SELECT s.id, e.timestamp, e.type, e."user", e.poll FROM engagement_session s CROSS JOIN LATERAL (
+        SELECT * FROM raw_events
+        WHERE session_id = s.id AND NOT late AND timestamp < s.closed_until
+            AND timestamp >= COALESCE(s.aggregated_until, '-infinity')
+        ORDER BY timestamp LIMIT %s) e
+    WHERE s.id = ANY(%s)
+"""
+EVENTS_BETWEEN = """
+    SELECT session_id, timestamp, type, "user", poll FROM raw_events
+    WHERE session_id = %s AND NOT late AND timestamp >= %s AND timestamp < %s
+"""
+PEOPLE = """
+    SELECT p.session_id, p."user", is_present, is_focused, left_at, acted_at, votes
+    FROM UNNEST(%s::uuid[], %s::varchar[]) AS named (session_id, "user")
+    JOIN presence p ON p.session_id = named.session_id AND p."user" = named."user"
+"""
+SAVE_PEOPLE = """
+    INSERT INTO presence (session_id, "user", is_present, is_focused, left_at, acted_at, votes)
+    SELECT session_id, "user", is_present, is_focused, left_at, acted_at, votes::int[] FROM UNNEST(
+        %s::uuid[], %s::varchar[], %s::bool[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::text[]
+    ) AS new (session_id, "user", is_present, is_focused, left_at, acted_at, votes)
+    ON CONFLICT (session_id, "user") DO UPDATE
+    SET is_present = EXCLUDED.is_present, is_focused = EXCLUDED.is_focused, left_at = EXCLUDED.left_at,
+        acted_at = EXCLUDED.acted_at, votes = EXCLUDED.votes
+"""
+SAVE_ROOMS = """
+    INSERT INTO rooms (session_id, version, state)
+    SELECT id, %s, state::jsonb FROM UNNEST(%s::uuid[], %s::text[]) AS new (id, state)
+    ON CONFLICT (session_id) DO UPDATE SET version = EXCLUDED.version, state = EXCLUDED.state
+"""
+MOVE_CURSORS = """
+    UPDATE engagement_session s
+    SET aggregated_until = new.aggregated_until, patience_seconds = new.patience_seconds
+    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::float8[]) AS new (id, aggregated_until, patience_seconds)
+    WHERE s.id = new.id
+"""
+
+People = dict[str, Person]
+
+
+def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int) -> None:
+    """Store the rows of closed windows, oldest first, so many of a session at most; move each session's cursor.
+
+    Whoever calls again until `aggregated_until` is `closed_until` has them all.
+    """
+    sessions = [session for session in sessions if _has_closed(session)]
+    if not sessions:
+        return
+    entries = _new_entries(sessions)
+    rooms, rebuilt = _load_rooms(sessions)
+    people = _load_people({id_: entries[id_] for id_ in entries if id_ not in rebuilt})
+    before = deepcopy(people)
+    people |= rebuilt
+    rows: list[tuple[uuid.UUID, Reading]] = []
+    for session in sessions:
+        room, until = rooms[session.id], _until(session, entries)
+        due = sorted(entry for entry in entries[session.id] if entry[0] < until)
+        readings = room.advance(due, people.setdefault(session.id, {}), until, most=most_rows)
+        if len(readings) == most_rows and room.next is not None:
+            until = min(until, room.next - ROW)  # the rest of the events is read again
+        session.aggregated_until = _at(until)
+        session.patience_seconds = None if room.patience is None else room.patience / SECOND
+        rows += [(session.id, reading) for reading in readings if not reading.is_empty]
+    _save_people(people, before)
+    _save(sessions, rooms)
+    insert_rows([id_ for id_, _ in rows], [reading for _, reading in rows], [False] * len(rows), now)
+
+
+def forget_people(session: Session) -> None:
+    """Drop what an ended session needs no more; the rows and the raw events stay."""
+    Presence.objects.filter(session_id=session.id).delete()
+    RoomState.objects.filter(session_id=session.id).delete()
+
+
+def _has_closed(session: Session) -> bool:
+    closed, done = session.closed_until, session.aggregated_until
+    return session.source == Session.Source.EVENTS and closed is not None and (done is None or done < closed)
+
+
+def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[Entry]]:
+    """Return each session's events in closed windows; where there are very many, those of the first slots."""
+    entries: dict[uuid.UUID, list[Entry]] = {session.id: [] for session in sessions}
+    for id_, entry in _read(NEW_EVENTS, [MOST_EVENTS, list(entries)]):
+        entries[id_].append(entry)
+    for session in sessions:
+        found = entries[session.id]
+        if len(found) == MOST_EVENTS and _slot(min(found)) == _slot(max(found)):
+            start = _slot(min(found))
+            between = [session.id, _at(start), _at(start + ROW)]
+            entries[session.id] = [entry for _, entry in _read(EVENTS_BETWEEN, between)]
+    return entries
+
+
+def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[Entry]]) -> int:
+    """Return how far the events that were read are all there are."""
+    found, closed = entries[session.id], to_moment(session.closed_until)
+    if len(found) < MOST_EVENTS:
+        return closed
+    first, last = _slot(min(found)), _slot(max(found))
+    return min(closed, last if first < last else first + ROW)
+
+
+def _slot(entry: Entry) -> int:
+    return entry[0] // ROW * ROW
+
+
+def _read(query: str, parameters: Sequence[object]) -> Iterable[tuple[uuid.UUID, Entry]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        for id_, timestamp, kind, user, poll in cursor.fetchall():
+            yield id_, (to_moment(timestamp), RANK[kind], user, poll)
+
+
+def _load_rooms(sessions: Sequence[Session]) -> tuple[dict[uuid.UUID, Room], dict[uuid.UUID, People]]:
+    """Return every session's room, and all the people of those that had to be rebuilt."""
+    stored = RoomState.objects.in_bulk([session.id for session in sessions])
+    rooms: dict[uuid.UUID, Room] = {}
+    rebuilt: dict[uuid.UUID, People] = {}
+    for session in sessions:
+        found = stored.get(session.id)
+        if found is not None and found.version == VERSION:
+            rooms[session.id] = Room.unpack(found.state)
+        elif session.aggregated_until is None:
+            rooms[session.id] = Room()
+        else:
+            log.info("rebuilding the room of session %s from its raw events", session.id)
+            rooms[session.id], rebuilt[session.id] = Room(), {}
+            past = sorted(entry for _, entry in _read(EVENTS_BETWEEN, [session.id, EPOCH, session.aggregated_until]))
+            rooms[session.id].advance(past, rebuilt[session.id], to_moment(session.aggregated_until))
+    return rooms, rebuilt
+
+
+def _load_people(entries: Mapping[uuid.UUID, Sequence[Entry]]) -> dict[uuid.UUID, People]:
+    """Return those whom the events name and who were known before."""
+    named = {(id_, user) for id_, found in entries.items() for _, _, user, _ in found if user}
+    people: dict[uuid.UUID, People] = {id_: {} for id_ in entries}
+    if named:
+        ids, users = zip(*named, strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(PEOPLE, [list(ids), list(users)])
+            for id_, user, is_present, is_focused, left_at, acted_at, votes in cursor.fetchall():
+                people[id_][user] = Person(is_present, is_focused, _moment(left_at), _moment(acted_at), votes)
+    return people
+
+
+def _save_people(people: Mapping[uuid.UUID, People], before: Mapping[uuid.UUID, People]) -> None:
+    changed = [
+        (id_, user, person)
+        for id_, those in people.items()
+        for user, person in those.items()
+        if person != before.get(id_, {}).get(user)
+    ]
+    if not changed:
+        return
+    columns = [
+        [id_ for id_, _, _ in changed],
+        [user for _, user, _ in changed],
+        [person.is_present for _, _, person in changed],
+        [person.is_focused for _, _, person in changed],
+        [_at(person.left_at) for _, _, person in changed],
+        [_at(person.acted_at) for _, _, person in changed],
+        ["{" + ",".join(map(str, person.votes)) + "}" for _, _, person in changed],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(SAVE_PEOPLE, columns)
+
+
+def _save(sessions: Sequence[Session], rooms: Mapping[uuid.UUID, Room]) -> None:
+    ids = [session.id for session in sessions]
+    states = [json.dumps(rooms[id_].pack(), separators=(",", ":")) for id_ in ids]
+    cursors = [[session.aggregated_until for session in sessions], [session.patience_seconds for session in sessions]]
+    with connection.cursor() as cursor:
+        cursor.execute(SAVE_ROOMS, [VERSION, ids, states])
+        cursor.execute(MOVE_CURSORS, [ids, *cursors])
+
+
+def _moment(at: datetime | None) -> int | None:
+    return None if at is None else to_moment(at)
+
+
+def _at(moment: int | None) -> datetime | None:
+    return None if moment is None else EPOCH + timedelta(microseconds=moment)

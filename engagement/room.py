@@ -1,0 +1,326 @@
+"""What is known of a room, and the row of every 5 s that follows from its events in time order. Pure."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engagement.readings import Reading
+
+EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed")
+ROW_SECONDS = 5
+WINDOW_SECONDS = 60
+GRACE_SECONDS = 120.0
+MAX_SILENCE_SECONDS = 4 * 3600  # after it a session counts as over, so two far-off events make no endless rows
+MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+SECOND = 1_000_000
+ROW = ROW_SECONDS * SECOND
+WINDOW = WINDOW_SECONDS * SECOND
+GRACE = round(GRACE_SECONDS * SECOND)
+MAX_SILENCE = MAX_SILENCE_SECONDS * SECOND
+SLOTS = WINDOW // ROW
+
+# When the source is gone and not the audience; see `Room`.
+PACE_MINUTES = 3
+LIVELY = 12  # events in the quietest of these minutes: one a row
+MISSED_TO_WAIT = 8
+MISSED_TO_BE_GONE = 20
+
+# Of one moment: a leave before a join (a reconnect, the person is here), a poll's votes before its close.
+RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
+
+# An event as it is sorted: moment (µs since 1970), rank of its type, user, poll; empty where there is none.
+Entry = tuple[int, int, str, str]
+
+
+@dataclass(slots=True)
+class Person:
+    """What is kept of one person: changed by their own events only."""
+
+    is_present: bool = False
+    is_focused: bool = False
+    left_at: int | None = None  # since when they are away
+    acted_at: int | None = None
+    votes: list[int] = field(default_factory=list)  # numbers of the open polls that they voted in
+
+    def was_here_since(self, moment: int) -> bool:
+        return self.is_present or (self.left_at is not None and self.left_at >= moment)
+
+
+@dataclass(slots=True)
+class Poll:
+    number: int
+    opened_at: int
+    could_vote: int  # all who were here at any time since it opened, and who voted
+    voters: int
+
+
+@dataclass(slots=True)
+class Room:
+    """The counts of one session: `advance` takes events in time order, slot by slot, and gives the rows.
+
+    A row costs what happened in its 5 s, however many people are here: each event changes counters and the one
+    person it tells of. So what must be stored between rows is this small value, and the people that changed.
+
+    **Unknown until seen.** A platform that never sends chat looks like a room in which nobody writes. Taking its
+    silence for 0 would call every webinar that reports connections only dead from the start. So chat, reactions
+    and activity are None until the first of their kind in the session came (or where `sends_all` is set), and
+    from then on silence is 0. The counts of 5 s are what came in, and so 0 before as well: whoever learns what is
+    usual here would otherwise begin at the moment of a message, and take every room for one that falls silent.
+
+    **No data is not no engagement.** A room's pace is the number of events of any kind (people who come, go, look
+    away, write) in the quietest of its last three minutes. At `LIVELY` and above, silence has a meaning: once
+    `MISSED_TO_WAIT` events are missing, the chance that nobody did anything is one in 3,000, so `patience` ends
+    and rows wait for the next event. If that comes before `MISSED_TO_BE_GONE` are missing, the rows of the silence
+    are given: the audience was quiet. If it comes later the source was gone, as even a fifth of the usual pace would
+    have shown itself by then (one silence in 50 would not): the silence has no rows, nor has the minute after it,
+    whose windows would hold what nobody saw. A room with a lower pace can truly fall silent: its rows go on, whatever
+    it takes. All of it follows from the events alone, so a recording gives the same rows at any speed.
+    """
+
+    grace: int = GRACE
+    sends_all: bool = False
+    next: int | None = None  # the end of the next row
+    heard: int = 0  # the newest event that was taken
+    whole_from: int = 0  # rows that end before it are not given
+    present: int = 0
+    focused: int = 0  # who looks, of those who are present
+    has_joins: bool = False
+    has_focus: bool = False
+    has_chats: bool = False
+    has_reactions: bool = False
+    has_actors: bool = False
+    # The last minute by slots of 5 s, newest last. A reconnect takes its leave out of the slot in which it was,
+    # and who acts again moves from one slot to another.
+    chats: list[int] = field(default_factory=lambda: [0] * SLOTS)
+    reactions: list[int] = field(default_factory=lambda: [0] * SLOTS)
+    leaves: list[int] = field(default_factory=lambda: [0] * SLOTS)
+    actors: list[int] = field(default_factory=lambda: [0] * SLOTS)
+    events: list[int] = field(default_factory=lambda: [0] * (SLOTS * PACE_MINUTES))
+    pace: int = 0
+    n_polls: int = 0
+    polls: dict[str, Poll] = field(default_factory=dict)  # the open ones, in the order in which they opened
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> "Room":
+        polls = {name: Poll(**poll) for name, poll in packed["polls"]}
+        return cls(**{**packed, "polls": polls})
+
+    def pack(self) -> dict[str, Any]:
+        """Return what `unpack` takes, as values that JSON has. Objects of JSON have no order, so polls are pairs."""
+        return {**asdict(self), "polls": [(name, asdict(poll)) for name, poll in self.polls.items()]}
+
+    @property
+    def patience(self) -> int | None:
+        """How long (µs) after an event silence is taken for silence; None: for ever."""
+        return MISSED_TO_WAIT * WINDOW // self.pace if self.pace >= LIVELY else None
+
+    def advance(
+        self,
+        entries: Sequence[Entry],
+        people: MutableMapping[str, Person],
+        until: int,
+        is_over: bool = False,
+        most: int | None = None,
+    ) -> list[Reading]:
+        """Take the events of the slots that end by `until` and return their rows, `most` at most.
+
+        `entries` are sorted and hold all since `next` began; `people` holds all whom they name that were known
+        before. `is_over` says that nothing will ever follow.
+        """
+        rows: list[Reading] = []
+        place = 0
+        while most is None or len(rows) < most:
+            first = entries[place][0] if place < len(entries) else None
+            if self.next is None:
+                if first is None:
+                    break
+                self.next = row_end(first)
+            if self.next > until:
+                break
+            if first is None or first >= self.next:
+                silent_until = until if first is None else first // ROW * ROW
+                if self._is_lost(silent_until):
+                    if first is None:
+                        break
+                    self._skip_to(row_end(first))
+                    continue
+                if first is None and not is_over and self._is_waiting():
+                    break
+            self._begin_slot()
+            while place < len(entries) and entries[place][0] < self.next:
+                self._take(entries[place], people)
+                place += 1
+            if self.events[-1]:
+                self.pace = min(sum(self.events[start : start + SLOTS]) for start in range(0, len(self.events), SLOTS))
+            if self.next >= self.whole_from:
+                rows.append(self._row(self.next))
+            self.next += ROW
+        return rows
+
+    def _is_waiting(self) -> bool:
+        assert self.next is not None
+        return self.patience is not None and self.next > self.heard + self.patience
+
+    def _is_lost(self, silent_until: int) -> bool:
+        """Tell whether the next row is not given, as nobody was there to tell what happened."""
+        assert self.next is not None
+        if self.next - self.heard > MAX_SILENCE:
+            return True
+        return self._is_waiting() and silent_until - self.heard > MISSED_TO_BE_GONE * WINDOW // self.pace
+
+    def _skip_to(self, end: int) -> None:
+        assert self.next is not None
+        if self.next - self.heard <= MAX_SILENCE:
+            self.whole_from = end - ROW + WINDOW
+        gap = min(SLOTS, (end - self.next) // ROW)
+        for slots in (self.chats, self.reactions, self.leaves, self.actors):
+            slots[:] = slots[gap:] + [0] * gap
+        self.next = end
+
+    def _begin_slot(self) -> None:
+        for slots in (self.chats, self.reactions, self.leaves, self.actors, self.events):
+            del slots[0]
+            slots.append(0)
+
+    def _take(self, entry: Entry, people: MutableMapping[str, Person]) -> None:
+        moment, rank, user, poll = entry
+        person = people.setdefault(user, Person()) if user else None
+        self.heard = moment
+        self.events[-1] += 1
+        match EVENT_TYPES[rank]:
+            case "join" if person:
+                self._join(moment, person)
+            case "leave" if person:
+                self._leave(moment, person)
+            case "focus" | "blur" as kind if person:
+                self._look(person, kind == "focus")
+            case "chat":
+                self.has_chats = True
+                self.chats[-1] += 1
+                self._act(moment, person)
+            case "reaction":
+                self.has_reactions = True
+                self.reactions[-1] += 1
+                self._act(moment, person)
+            case "poll_vote":
+                self._vote(person, poll)
+                self._act(moment, person)
+            case "poll_opened":
+                self._open_poll(moment, poll)
+            case "poll_closed":
+                self.polls.pop(self._name_of(poll), None)
+
+    def _join(self, moment: int, person: Person) -> None:
+        self.has_joins = True
+        if not person.is_present:
+            for poll in self.polls.values():
+                if not person.was_here_since(poll.opened_at) and poll.number not in person.votes:
+                    poll.could_vote += 1
+            self.present += 1
+            self.focused += person.is_focused
+            person.is_present = True
+        if person.left_at is not None and moment - person.left_at <= self.grace:
+            self._take_out(self.leaves, person.left_at)
+        person.left_at = None
+
+    def _leave(self, moment: int, person: Person) -> None:
+        # Only who is here can leave: a doubled leave, or one whose join was never seen, is no exit.
+        if not person.is_present:
+            return
+        self.present -= 1
+        self.focused -= person.is_focused
+        self.leaves[-1] += 1
+        if person.acted_at is not None:
+            self._take_out(self.actors, person.acted_at)
+        person.is_present = person.is_focused = False
+        person.left_at, person.acted_at = moment, None
+
+    def _look(self, person: Person, is_focused: bool) -> None:
+        self.has_focus = True
+        if person.is_present:
+            self.focused += is_focused - person.is_focused
+        person.is_focused = is_focused
+
+    def _act(self, moment: int, person: Person | None) -> None:
+        self.has_actors = True
+        if person is None or self.has_focus:  # nobody asks who acts where it is known who looks
+            return
+        if person.acted_at is not None:
+            self._take_out(self.actors, person.acted_at)
+        self.actors[-1] += 1
+        person.acted_at = moment
+
+    def _take_out(self, slots: list[int], moment: int) -> None:
+        assert self.next is not None
+        age = (self.next - row_end(moment)) // ROW
+        if age < SLOTS:
+            slots[-1 - age] -= 1
+
+    def _open_poll(self, moment: int, name: str) -> None:
+        if name in self.polls:
+            return
+        if len(self.polls) == MAX_POLLS:
+            del self.polls[next(iter(self.polls))]
+        self.n_polls += 1
+        self.polls[name] = Poll(self.n_polls, moment, self.present, 0)
+
+    def _vote(self, person: Person | None, name: str) -> None:
+        """Count a voter; a vote without a person is one more voter."""
+        poll = self.polls.get(self._name_of(name))
+        if poll is None:
+            return
+        if person is not None:
+            if poll.number in person.votes:
+                return
+            poll.could_vote += not person.was_here_since(poll.opened_at)
+            open_numbers = {poll.number for poll in self.polls.values()}
+            person.votes = [number for number in person.votes if number in open_numbers] + [poll.number]
+        poll.voters += 1
+
+    def _name_of(self, name: str) -> str:
+        """Return the open poll that is meant: the newest, where none is named."""
+        return name if name or name in self.polls else next(reversed(self.polls), name)
+
+    def _row(self, end: int) -> Reading:
+        knows_chats, knows_reactions = self.has_chats or self.sends_all, self.has_reactions or self.sends_all
+        left = sum(self.leaves)
+        active: int | None = self.focused if self.has_focus else sum(self.actors)
+        if not (self.has_focus or self.has_actors or self.sends_all):
+            active = None
+        elif self.has_joins:
+            active = min(active or 0, self.present)
+        return Reading(
+            timestamp=EPOCH + timedelta(microseconds=end),
+            chat_msgs_per_min=float(sum(self.chats)) if knows_chats else None,
+            poll_participation=self._participation(),
+            active_users=active,
+            total_users=self.present if self.has_joins else None,
+            reactions_per_min=float(sum(self.reactions)) if knows_reactions else None,
+            user_leave_rate=(left / (self.present + left) if left else 0.0) if self.has_joins else None,
+            chat_count=self.chats[-1],
+            reaction_count=self.reactions[-1],
+            leave_count=self.leaves[-1],
+        )
+
+    def _participation(self) -> float | None:
+        """Return the share of those who could vote in the newest open poll that did; None where there is none.
+
+        Those who could are all who were here since it opened, also who left: else an exit would raise the share.
+        """
+        poll = next(reversed(self.polls.values()), None)
+        if poll is None or not self.has_joins or not poll.could_vote:
+            return None
+        return min(1.0, poll.voters / poll.could_vote)
+
+
+def to_moment(at: datetime) -> int:
+    return (at - EPOCH) // MICROSECOND
+
+
+def row_end(moment: int) -> int:
+    """Return the end of the slot that holds a moment."""
+    return moment // ROW * ROW + ROW
