@@ -25,7 +25,7 @@ from engagement.events import record_events
 from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RoomState, Session
 from engagement.models import RawEvent as StoredEvent
 from engagement.readings import Reading
-from engagement.recordings.jsonl import read_recording
+from engagement.recordings import open_recording
 from engagement.windows import RawEvent, Windows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -306,7 +306,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(stack):
 @pytest.mark.skipif(not CLASS.exists(), reason=f"NO RECORDING: {CLASS} is not there, so no real class was replayed")
 @pytest.mark.parametrize("has_ends_at", [True, False])
 def test_a_real_class_gives_no_alarm(stack, has_ends_at):
-    events = read_recording(CLASS)
+    events = open_recording(CLASS).events
     event = Event.objects.create(name="Course")
     _, key = ApiKey.objects.issue(event, "replay")
     end = events[-1].timestamp

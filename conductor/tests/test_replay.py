@@ -262,3 +262,13 @@ def test_the_command_needs_a_demo_or_an_address(tmp_path, settings):
     recording.write_bytes(gzip.compress(json.dumps(signals_object(rows(1)[0])).encode()))
     with pytest.raises(CommandError, match="No demo is running"):
         run(recording)
+
+
+def test_a_start_without_an_offset_and_a_zone_that_is_none_are_refused(tmp_path):
+    for option, value, words in (
+        ("--starts-at", "2026-03-02T09:00", "names no offset"),
+        ("--starts-at", "yesterday", "is no date and time"),
+        ("--time-zone", "Mars/Olympus", "is no time zone"),
+    ):
+        with pytest.raises(CommandError, match=words):
+            call_command("replay", str(tmp_path / "chat.txt"), option, value)

@@ -111,16 +111,6 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def read_recording(path: Path) -> list[Reading] | list[RawEvent]:
-    """Return what a recording in JSON Lines holds. Raises `OSError` or `BadRecording`."""
-    gathering = Gathering()
-    with path.open("rb") as file:
-        source = Source(file, str(path))
-        read(source, gathering)
-    recording = gathering.finish(str(path), {}, source.digest.hex()[:8])
-    return recording.rows or recording.events
-
-
 def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
     """Write objects to a file, gzipped where its name ends in .gz. The same objects give the same bytes."""
     with path.open("wb") as file:

@@ -3,12 +3,14 @@
 import json
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -109,6 +111,25 @@ def shift_to(now: datetime, items: Items, speed: float, backfill: timedelta) -> 
     return [replace(item, timestamp=item.timestamp + shift) for item in items]
 
 
+def moment(text: str) -> datetime:
+    """Read a moment that names its offset."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no date and time") from None
+    if at.tzinfo is None:
+        raise ArgumentTypeError(f"{text!r} names no offset, such as +01:00")
+    return at
+
+
+def zone(name: str) -> tzinfo:
+    """Read the name of a time zone."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ArgumentTypeError(f"{name!r} is no time zone, such as Europe/Berlin") from None
+
+
 class Command(BaseCommand):
     help = (
         "Posts a recording through the REST endpoint in event time. It may be JSON Lines of signals objects or raw "
@@ -128,12 +149,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--backfill", type=float, default=0.0, metavar="MINUTES", help="post the first so many minutes at once"
         )
+        parser.add_argument(
+            "--starts-at", type=moment, metavar="TIME", help="when it started, with an offset: for a log without a date"
+        )
+        parser.add_argument(
+            "--time-zone", type=zone, default=UTC, metavar="ZONE", help="of times that name none (default UTC)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 <= options["speed"] < float("inf") or not 0 <= options["backfill"] < 1e6:
             raise CommandError("--speed and --backfill are 0 or more.")
         speed, backfill = options["speed"], timedelta(minutes=options["backfill"])
-        recording = self._read(options["file"])
+        recording = self._read(options["file"], options["starts_at"], options["time_zone"])
         items: Items = recording.events or recording.rows
         kind = "event" if recording.events else "row"
         if options["now"]:
@@ -158,10 +185,10 @@ class Command(BaseCommand):
             client.close()
         self.stdout.write(f"{done.accepted:,} {kind}s accepted, {done.duplicates:,} duplicates, {done.late:,} late.")
 
-    def _read(self, path: Path) -> Recording:
+    def _read(self, path: Path, starts_at: datetime | None, time_zone: tzinfo) -> Recording:
         """Return the recording, and say what in it cannot be used."""
         try:
-            recording = open_recording(path, str(path))
+            recording = open_recording(path, str(path), starts_at=starts_at, zone=time_zone)
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}") from None
         except BadRecording as error:
