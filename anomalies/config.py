@@ -1,6 +1,6 @@
 """Every number that the detector is tuned by, in one frozen value. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SLOT_SECONDS = 5  # the grid on which rows are counted
 SLOTS_PER_MINUTE = 12
@@ -90,3 +90,9 @@ class DetectorConfig:
 
 
 DEFAULT = DetectorConfig()
+# By the sensitivity of an event: three points of the curve of recall against false alarms.
+BY_SENSITIVITY = {
+    "calm": replace(DEFAULT, warning_from=0.7),
+    "normal": DEFAULT,
+    "sensitive": replace(DEFAULT, warning_from=0.55),
+}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from django.db import connection
 
-from anomalies.config import BLOCK_SLOTS, DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE
+from anomalies.config import BLOCK_SLOTS, BY_SENSITIVITY, DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.incidents import Change, Step, Timetable
 from anomalies.models import Anomaly, DetectorState
 from anomalies.outlook import Outlook
@@ -27,7 +27,7 @@ from anomalies.state import (
     pack,
     unpack,
 )
-from engagement.models import EngagementRow, Session
+from engagement.models import EngagementRow, Event, Session
 from engagement.readings import SIGNALS
 
 log = logging.getLogger(__name__)
@@ -67,9 +67,17 @@ def judge_new_rows(
     sessions = [session for session in sessions if rows.get(session.id)]
     if not sessions:
         return {}
-    states = _load_states(sessions)
-    readings = [[row.reading for row in rows[session.id]] for session in sessions]
-    changes = judge_rows(states, readings, [timetable(session) for session in sessions])
+    configs = _configs(sessions)
+    states = _load_states(sessions, configs)
+    changes: list[list[Change]] = [[] for _ in sessions]
+    for config in dict.fromkeys(configs):
+        places = [place for place, other in enumerate(configs) if other is config]
+        part = states[places]
+        readings = [[row.reading for row in rows[sessions[place].id]] for place in places]
+        judged = judge_rows(part, readings, [timetable(sessions[place]) for place in places], config=config)
+        states[places] = part
+        for place, session_changes in zip(places, judged, strict=True):
+            changes[place] = session_changes
     _save_states(sessions, states, [rows[session.id][-1].timestamp for session in sessions], now)
     found = {session.id: Found() for session in sessions}
     _keep_changes(
@@ -130,7 +138,12 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _load_states(sessions: Sequence[Session]) -> States:
+def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
+    events = Event.objects.in_bulk({session.event_id for session in sessions})
+    return [BY_SENSITIVITY[events[session.event_id].sensitivity] for session in sessions]
+
+
+def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig]) -> States:
     stored = DetectorState.objects.in_bulk([session.id for session in sessions])
     states = new_states(len(sessions))
     for place, session in enumerate(sessions):
@@ -138,16 +151,16 @@ def _load_states(sessions: Sequence[Session]) -> States:
         if found is not None and found.version == VERSION:
             states[place] = unpack(bytes(found.state))
         elif session.judged_until is not None:
-            states[place] = _rebuild(session)
+            states[place] = _rebuild(session, configs[place])
     return states
 
 
-def _rebuild(session: Session) -> np.void:
+def _rebuild(session: Session, config: DetectorConfig) -> np.void:
     """Replay the rows that were judged already; the anomalies they led to stay as they were kept."""
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
     state = new_states(1)
-    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable(session)])
+    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable(session)], config=config)
     going_on = Anomaly.objects.for_session(session).unresolved().first()
     state["is_open"] = going_on is not None
     if going_on is not None:

@@ -54,7 +54,8 @@ class ApiKeyInline(admin.TabularInline):
 class EventAdmin(CountedDeletion):
     list_display = ["name", "organizer_names", "session_count", "created_at"]
     search_fields = ["name", "id"]
-    fields = ["name", "organizers"]
+    fields = ["name", "organizers", "sensitivity"]
+    radio_fields = {"sensitivity": admin.VERTICAL}
     filter_horizontal = ["organizers"]
     inlines = [ApiKeyInline]
 

@@ -32,9 +32,21 @@ class EventQuerySet(models.QuerySet["Event"]):
 class Event(models.Model):
     """A conference or a course: has organizers, API keys and sessions."""
 
+    class Sensitivity(models.TextChoices):
+        # Three points of the curve that `manage.py evaluate --curve` draws, measured on 80 labelled sessions.
+        CALM = "calm", "Calm: finds 9 of 10 incidents, about one false alarm in 18 hours"
+        NORMAL = "normal", "Normal: finds 49 of 50 incidents, about one false alarm in 12 hours"
+        SENSITIVE = "sensitive", "Sensitive: finds slow declines sooner, about one false alarm in 7 hours"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
     organizers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="organized_events")
+    sensitivity = models.CharField(
+        max_length=20,
+        choices=Sensitivity,
+        default=Sensitivity.NORMAL,
+        help_text="How readily an incident opens. A change counts from the next rows on.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = EventQuerySet.as_manager()

@@ -1,5 +1,7 @@
 """What is kept of the judgement, in the real database."""
 
+from dataclasses import replace
+
 import pytest
 from django.db import transaction
 
@@ -133,3 +135,34 @@ def test_end_of_a_session_resolves_what_is_open(session):
     (resolved,) = watch.resolve_at_end(session, at_minute(12))
     assert resolved.status == "resolved"
     assert Anomaly.objects.get().metadata["history"][-1]["reason"] == "the session ended"
+
+
+def test_sensitivity_of_the_event_decides_how_readily_an_incident_opens(session):
+    """The same weak fall is told in a sensitive event and not in a calm one; a collapse is told in both."""
+    rooms = {}
+    for sensitivity in Event.Sensitivity.values:
+        event = Event.objects.create(name=sensitivity, sensitivity=sensitivity)
+        for seed in range(8):
+            room = Session.objects.create(event=event, title="Room")
+            judge(room, slump(healthy_room(seed, 16, audience=150), at_minute(10)))
+        rooms[sensitivity] = Anomaly.objects.for_event(event).values("session").distinct().count()
+        collapsed = Session.objects.create(event=event, title="Collapse")
+        judge(collapsed, collapse(healthy_room(minutes=12), at_minute(10)))
+        assert Anomaly.objects.for_session(collapsed).count() == 1
+    assert rooms["calm"] < rooms["sensitive"]
+    assert rooms["calm"] <= rooms["normal"] <= rooms["sensitive"]
+
+
+def slump(readings, at):
+    """Let everything fall to about two thirds."""
+    return [
+        replace(
+            row,
+            chat_msgs_per_min=float(round(row.chat_msgs_per_min * 0.6)),
+            reactions_per_min=float(round(row.reactions_per_min * 0.6)),
+            active_users=round(row.active_users * 0.62),
+        )
+        if row.timestamp >= at
+        else row
+        for row in readings
+    ]

@@ -33,7 +33,7 @@ def url(model, page: str, *args) -> str:
 
 
 def event_form(event: Event, **keys) -> dict[str, str]:
-    return {"name": event.name, "api_keys-TOTAL_FORMS": "1", "api_keys-INITIAL_FORMS": "0", **keys}
+    return {"name": event.name, "sensitivity": "normal", "api_keys-TOTAL_FORMS": "1", "api_keys-INITIAL_FORMS": "0", **keys}
 
 
 def session_form(**changes) -> dict[str, str]:

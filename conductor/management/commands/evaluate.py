@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from anomalies.evaluation import Evaluation, Tally, evaluate
 from engagement.recordings.corpus import read_corpus
-from engagement.recordings.jsonl import BadRecording
+from engagement.recordings import BadRecording
 
 HEADINGS = (
     "",
