@@ -82,12 +82,17 @@ def classify(
     config: DetectorConfig,
 ) -> NDArray[np.int64]:
     """Return the `Kind` that each session's newest row would be, in the published order."""
-    left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
-    leavers = np.cumsum(np.nan_to_num(left), axis=1)[:, -1]
-    is_exit = verdicts.is_exit | ((rows["leave_rate"] >= config.mass_exit_rate) & (leavers >= config.exit_leavers))
+    is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
+    is_exit = verdicts.is_exit | is_large
     kinds = np.where(mean_score <= config.low_engagement, Kind.LOW_ENGAGEMENT, Kind.GRADUAL_DECLINE)
     kinds = np.where(is_dead, Kind.LOW_ENGAGEMENT, kinds)
     return np.where(is_exit, Kind.MASS_EXIT, kinds)
+
+
+def count_leavers(states: States) -> Floats:
+    """Return how many people left each session within the last minute."""
+    left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
+    return np.asarray(np.cumsum(np.nan_to_num(left), axis=1)[:, -1])
 
 
 def is_step(state: np.void, config: DetectorConfig) -> bool:

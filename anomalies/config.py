@@ -78,6 +78,7 @@ class DetectorConfig:
     exit_shares: tuple[float, ...] = (0.35, 0.45, 0.7, 1.0)  # of mass_exit_rate, within each window
     exit_z: float = 3.6
     exit_leavers: float = 3.0
+    growth: float = 1.5  # an exit that grew by this factor since it was last told of is told again
     least_churn: float = 0.0004  # leaves a head and slot that any room has
 
     # Trees.

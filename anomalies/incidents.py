@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies import baseline, classifier, counts, detector
-from anomalies.classifier import Finding, Kind
+from anomalies.classifier import Finding, Kind, count_leavers
 from anomalies.config import DEFAULT, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.detector import Verdicts
@@ -144,7 +144,9 @@ def _move(
     kinds = classifier.classify(states, rows, verdicts, mean_score, is_dead, config)
     is_critical = score >= config.critical_from
     retypes = was_open & (score >= config.warning_from) & (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
-    worsens = was_open & is_critical & ~states["is_critical"]
+    leavers = count_leavers(states)
+    grows = (states["kind"] == Kind.MASS_EXIT) & (leavers >= config.growth * states["told_leavers"])
+    worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
     stays_low = (states["kind"] == Kind.LOW_ENGAGEMENT) & (states["low"] > 0)
     states["calm"] = np.where(was_open & (score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
     is_settled = (t - states["opened_at"] >= config.thaw_seconds) & ~is_dead
@@ -155,7 +157,8 @@ def _move(
         if classifier.is_step(states[place], config):
             kinds[place] = Kind.SUDDEN_DROP
     states["kind"] = np.where(opens | retypes, kinds, states["kind"])
-    states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | worsens)
+    states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | (worsens & is_critical))
+    states["told_leavers"] = np.where(opens | worsens | retypes, leavers, states["told_leavers"])
     states["is_open"] = (was_open | opens) & ~resolves
     baseline.forget(states, resolves & is_settled)
     states["opened_at"] = np.where(opens, t, states["opened_at"])

@@ -55,6 +55,7 @@ STATE = np.dtype(
         ("closed_at", "f8"),
         ("unsettled_until", "f8"),
         ("kind", "u1"),
+        ("told_leavers", "f4"),  # how many had left within a minute when the incident was last told of
         ("is_critical", "?"),
     ]
 )

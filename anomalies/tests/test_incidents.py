@@ -234,3 +234,22 @@ def test_lost_events_open_nothing_while_lost_nor_when_they_come_back():
     rows = healthy_room(minutes=12, audience=400, lost_from=10)
     later = healthy_room(seed=5, minutes=20, audience=400)[144:]
     assert incidents_of([*rows, *later]) == []
+
+
+def test_exit_that_grows_is_told_again_with_the_new_number():
+    rows = healthy_room(minutes=14, audience=200)
+    grown = []
+    for row in rows:
+        gone = min(90, max(0, int((row.timestamp - at_minute(10)).total_seconds())))
+        left = min(gone, 60)
+        stayed = 200 - gone
+        rate = left / (stayed + left) if gone and gone < 90 else 0.0
+        active = min(row.active_users, round(0.75 * stayed))
+        grown.append(replace(row, total_users=stayed, active_users=active, user_leave_rate=rate))
+    found = incidents_of(grown)[0]
+    assert found.anomaly_type == "MASS_EXIT"
+    told = [found.description, *[c.finding.description for c in found.changes if c.step == Step.WORSENED]]
+    numbers = [int(text.split()[0]) for text in told]
+    assert len(numbers) >= 2
+    assert numbers == sorted(numbers)
+    assert numbers[-1] >= 40

@@ -52,7 +52,9 @@ function mayReplace(shown, next) {
   return isBeingRead ? next.dataset.kind !== "calm" : !id || id !== notice.id;
 }
 
-document.addEventListener("htmx:wsOpen", () => tell("live", "Live"));
+const tellLive = () => tell("live", banner().dataset.kind === "ended" ? "Ended" : "Live");
+
+document.addEventListener("htmx:wsOpen", tellLive);
 document.addEventListener("htmx:wsClose", ({ detail }) => {
   const ended = detail.event.code === 4403;
   tell(ended || !navigator.onLine ? "offline" : "reconnecting", "");
@@ -67,7 +69,7 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
 });
 document.addEventListener("htmx:wsAfterMessage", () => {
   shownAt = Date.now();
-  tell("live", "Live");
+  tellLive();
   announce();
   showNotice();
   if (focusedId && document.activeElement === document.body) document.getElementById(focusedId)?.focus();
