@@ -33,7 +33,8 @@ def url(model, page: str, *args) -> str:
 
 
 def event_form(event: Event, **keys) -> dict[str, str]:
-    return {"name": event.name, "sensitivity": "normal", "api_keys-TOTAL_FORMS": "1", "api_keys-INITIAL_FORMS": "0", **keys}
+    formset = {"api_keys-TOTAL_FORMS": "1", "api_keys-INITIAL_FORMS": "0"}
+    return {"name": event.name, "sensitivity": event.sensitivity, **formset, **keys}
 
 
 def session_form(**changes) -> dict[str, str]:
