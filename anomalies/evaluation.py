@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from statistics import median, quantiles
 
 from anomalies.incidents import Step, Timetable
 from anomalies.replay import Incident, judge_sessions
+from anomalies.tally import FalseAlarm, Finding, Tally, sum_up
 from engagement.readings import Reading
 from engagement.recordings.corpus import Label, LabelledSession
 
@@ -15,7 +15,8 @@ TYPES = ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE")
 GRACE = timedelta(seconds=60)  # an alert so soon after an incident's end still is about it
 AFTERMATH = timedelta(minutes=3)  # and so soon after that it is false, but one sees why
 PLANNED = ("planned break", "planned end")  # alerts there are counted apart
-ROOMS = ((20, "up to 20"), (100, "21 to 100"), (500, "101 to 500"), (float("inf"), "over 500"))
+ROOMS = ((12, "up to 12"), (20, "13 to 20"), (100, "21 to 100"), (500, "101 to 500"), (float("inf"), "over 500"))
+KNOWN = ("activity", "actors", "connections", "chat")  # who looks; who did something; who is there; nobody
 BATCH = 50  # sessions that are judged together: enough to be fast, few enough to show progress
 
 Judge = Callable[[Mapping[str, tuple[Sequence[Reading], Timetable]]], Mapping[str, Sequence[Incident]]]
@@ -30,140 +31,64 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What became of one labelled incident: after how many seconds it was alerted (None: missed), and as what."""
+class ScoredSession:
+    """What came out in one session, and what sort of session it was."""
 
-    type: str
-    delay: float | None
-    is_typed: bool
-    alerts: int
-
-
-@dataclass(frozen=True, slots=True)
-class FalseAlarm:
-    """An alert on no incident, and what went on instead."""
-
-    session: str
-    at: datetime
-    type: str
-    why: str
-
-
-@dataclass(slots=True)
-class Tally:
-    """Findings and false alarms of some sessions, and the figures they give; None where nothing can be said."""
-
-    sessions: int = 0
-    hours: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
-    false_alarms: list[FalseAlarm] = field(default_factory=list)
-    planned: list[FalseAlarm] = field(default_factory=list)  # in planned breaks and after the planned end
-
-    def __iadd__(self, other: "Tally") -> "Tally":
-        self.sessions += other.sessions
-        self.hours += other.hours
-        self.findings += other.findings
-        self.false_alarms += other.false_alarms
-        self.planned += other.planned
-        return self
-
-    def of_type(self, incident_type: str) -> "Tally":
-        """Return what concerns one type: the incidents that are labelled so, the false alarms that say so."""
-        return Tally(
-            self.sessions,
-            self.hours,
-            [finding for finding in self.findings if finding.type == incident_type],
-            [alarm for alarm in self.false_alarms if alarm.type == incident_type],
-            [alarm for alarm in self.planned if alarm.type == incident_type],
-        )
-
-    @property
-    def found(self) -> int:
-        return len(self.delays)
-
-    @property
-    def delays(self) -> list[float]:
-        return [finding.delay for finding in self.findings if finding.delay is not None]
-
-    @property
-    def recall(self) -> float | None:
-        return _ratio(self.found, len(self.findings))
-
-    @property
-    def typed(self) -> float | None:
-        """The share of the incidents that were found and, at some point, named rightly."""
-        return _ratio(sum(finding.is_typed for finding in self.findings), len(self.findings))
-
-    @property
-    def precision(self) -> float | None:
-        """Incidents found among these and the false alarms: repeating an alert does not raise it."""
-        return _ratio(self.found, self.found + len(self.false_alarms))
-
-    @property
-    def false_alarms_per_hour(self) -> float | None:
-        return _ratio(len(self.false_alarms), self.hours)
-
-    @property
-    def storm(self) -> float | None:
-        """Alerts for each incident that was found."""
-        return _ratio(sum(finding.alerts for finding in self.findings), self.found)
-
-    @property
-    def median_delay(self) -> float | None:
-        return median(self.delays) if self.delays else None
-
-    @property
-    def late_delay(self) -> float | None:
-        """The delay that 19 of 20 found incidents stay within."""
-        return quantiles(self.delays, n=20, method="inclusive")[-1] if self.found > 1 else self.median_delay
-
-    def within(self, seconds: float) -> float | None:
-        """Return the share of the incidents that were found so fast."""
-        return _ratio(sum(delay <= seconds for delay in self.delays), len(self.findings))
-
-    def figures(self) -> dict[str, float | int | None]:
-        """Return all figures by name, unrounded."""
-        return {
-            "sessions": self.sessions,
-            "hours": self.hours,
-            "incidents": len(self.findings),
-            "found": self.found,
-            "recall": self.recall,
-            "typed": self.typed,
-            "precision": self.precision,
-            "median_delay_seconds": self.median_delay,
-            "p95_delay_seconds": self.late_delay,
-            "within_10_seconds": self.within(10),
-            "within_30_seconds": self.within(30),
-            "false_alarms": len(self.false_alarms),
-            "false_alarms_per_hour": self.false_alarms_per_hour,
-            "planned_alarms": len(self.planned),
-            "alerts_per_incident": self.storm,
-        }
+    room: str
+    known: str
+    tally: Tally
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """How a detector did on a corpus: in all, by type of incident, and by size of the room."""
+    """How a detector did on a corpus: session by session, and summed up in several ways."""
 
-    total: Tally = field(default_factory=Tally)
-    by_room: dict[str, Tally] = field(default_factory=dict)
+    sessions: list[ScoredSession] = field(default_factory=list)
+
+    @property
+    def total(self) -> Tally:
+        return sum_up(scored.tally for scored in self.sessions)
 
     @property
     def by_type(self) -> dict[str, Tally]:
-        return {name: self.total.of_type(name) for name in TYPES}
+        total = self.total
+        return {name: total.of_type(name) for name in TYPES}
+
+    @property
+    def by_room(self) -> dict[str, Tally]:
+        """Return the sums of the sizes of rooms that there were, the smallest first."""
+        return _group([(scored.room, scored.tally) for scored in self.sessions], [name for _, name in ROOMS])
+
+    @property
+    def by_known(self) -> dict[str, Tally]:
+        """Return the sums by what is known of who is active."""
+        return _group([(scored.known, scored.tally) for scored in self.sessions], KNOWN)
+
+    @property
+    def by_half(self) -> dict[str, Tally]:
+        """Return the sums of every other session: what was tuned on one half must hold on the other."""
+        halves = {"even sessions": self.sessions[::2], "odd sessions": self.sessions[1::2]}
+        return {name: sum_up(scored.tally for scored in half) for name, half in halves.items()}
 
     def figures(self) -> dict[str, object]:
         """Return everything as plain values that JSON can hold."""
+        total = self.total
         return {
-            "total": self.total.figures(),
-            "by_type": {name: tally.figures() for name, tally in self.by_type.items()},
-            "by_room": {name: tally.figures() for name, tally in self.by_room.items()},
-            "false_alarms_by_reason": dict(Counter(alarm.why for alarm in self.total.false_alarms).most_common()),
-            "planned_alarms_by_reason": dict(Counter(alarm.why for alarm in self.total.planned).most_common()),
+            "total": total.figures(),
+            **{
+                name: {group: tally.figures() for group, tally in groups.items()}
+                for name, groups in (
+                    ("by_type", self.by_type),
+                    ("by_room", self.by_room),
+                    ("by_known", self.by_known),
+                    ("by_half", self.by_half),
+                )
+            },
+            "false_alarms_by_reason": dict(Counter(alarm.why for alarm in total.false_alarms).most_common()),
+            "planned_alarms_by_reason": dict(Counter(alarm.why for alarm in total.planned).most_common()),
             "false_alarms": [
                 {"session": alarm.session, "at": alarm.at.isoformat(), "type": alarm.type, "why": alarm.why}
-                for alarm in self.total.false_alarms
+                for alarm in total.false_alarms
             ],
         }
 
@@ -174,14 +99,14 @@ def evaluate(
     progress: Callable[[int], object] = lambda count: None,
 ) -> Evaluation:
     """Judge the sessions and score what comes out; `progress` hears how many were done."""
-    evaluation = Evaluation(by_room={name: Tally() for _, name in ROOMS})
+    evaluation = Evaluation()
     for start in range(0, len(sessions), BATCH):
         batch = sessions[start : start + BATCH]
         judged = judge({session.name: (session.rows, timetable(session)) for session in batch})
-        for session in batch:
-            tally = score_session(session, judged[session.name])
-            evaluation.total += tally
-            evaluation.by_room[_room(session)] += tally
+        evaluation.sessions += [
+            ScoredSession(_room(session), known_activity(session), score_session(session, judged[session.name]))
+            for session in batch
+        ]
         progress(len(batch))
     return evaluation
 
@@ -245,6 +170,21 @@ def _room(session: LabelledSession) -> str:
     return next(name for most, name in ROOMS if people <= most)
 
 
+def known_activity(session: LabelledSession) -> str:
+    """Return which of KNOWN the platform tells: what the corpus says, else what the rows look like.
+
+    Whoever acts cannot be told from whoever looks by single rows, so without a word from the corpus both are
+    "activity".
+    """
+    if session.emits in KNOWN:
+        return session.emits
+    if all(row.total_users is None and row.active_users is None for row in session.rows):
+        return "chat"
+    if all(row.active_users in (None, row.total_users) for row in session.rows):
+        return "connections"
+    return "activity"
+
+
 def _seconds(session: LabelledSession) -> float:
     if not session.rows:
         return 0.0
@@ -252,5 +192,6 @@ def _seconds(session: LabelledSession) -> float:
     return max(0.0, (session.rows[-1].timestamp - first).total_seconds())
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
+def _group(tallies: Sequence[tuple[str, Tally]], order: Iterable[str]) -> dict[str, Tally]:
+    found = {name: sum_up(tally for group, tally in tallies if group == name) for name in order}
+    return {name: tally for name, tally in found.items() if tally.sessions}

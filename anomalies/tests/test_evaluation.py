@@ -3,9 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from anomalies.evaluation import PLANNED, Tally, evaluate, score_session, timetable
+from anomalies.evaluation import PLANNED, evaluate, known_activity, score_session, timetable
 from anomalies.incidents import Change, Step, Timetable
 from anomalies.replay import Incident
+from anomalies.tally import Tally
 from engagement.readings import Reading
 from engagement.recordings.corpus import Label, LabelledSession
 
@@ -141,7 +142,7 @@ def test_evaluate_judges_every_session_with_its_timetable_and_sums_up():
     assert [name for batch in batches for name in batch] == [session.name for session in sessions]
     assert sum(done) == evaluation.total.sessions == 12
     assert {name: tally.sessions for name, tally in evaluation.by_room.items() if tally.sessions} == {
-        "up to 20": 11,
+        "up to 12": 11,
         "over 500": 1,
     }
     assert (evaluation.total.recall, len(evaluation.total.false_alarms)) == (1.0, 12)
@@ -153,6 +154,27 @@ def test_evaluate_judges_every_session_with_its_timetable_and_sums_up():
     }
     figures = json.loads(json.dumps(evaluation.figures()))
     assert figures["false_alarms_by_reason"] == {"nothing in particular": 12}
+
+
+def test_every_other_session_is_a_half():
+    sessions = [LabelledSession(f"s{n}", [Reading(at(3600), total_users=9)], [drop()], NINE) for n in range(3)]
+    halves = evaluate(sessions, lambda batch: {name: [incident(1010)] * (name == "s1") for name in batch}).by_half
+    assert [(tally.sessions, tally.recall) for tally in halves.values()] == [(2, 0.0), (1, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("emits", "people", "known"),
+    [
+        ("actors", (3, 9), "actors"),
+        ("", (3, 9), "activity"),
+        ("", (9, 9), "connections"),
+        ("", (None, 9), "connections"),
+        ("", (None, None), "chat"),
+    ],
+)
+def test_what_is_known_of_activity_is_what_the_corpus_says_or_the_rows_show(emits, people, known):
+    rows = [Reading(at(second), 1.0, None, *people) for second in (5, 10)]
+    assert known_activity(LabelledSession("s", rows, [], NINE, emits=emits)) == known
 
 
 def test_the_timetable_is_the_sessions_own():

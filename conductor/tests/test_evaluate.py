@@ -1,29 +1,98 @@
 import json
 from io import StringIO
+from xml.etree import ElementTree
 
 import pytest
 from django.core.management import CommandError, call_command
+
+from anomalies import curves, small_rooms
+from anomalies.rivals import RIVALS
+from engagement.simulation.degrade import DEGRADATIONS
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    call_command("simulate", str(folder), "--sessions", "4", "--kind", "workshop", "--seed", "5", stdout=StringIO())
+    call_command(
+        "simulate", str(folder), "--sessions", "4", "--kind", "workshop", "--seed", "5", "--events", stdout=StringIO()
+    )
     return folder
 
 
-def test_evaluate_prints_a_table_and_writes_the_same_as_json(corpus, tmp_path):
+def evaluated(tmp_path, *arguments):
+    """Return what is printed, and the JSON."""
     out = StringIO()
-    call_command("evaluate", str(corpus), "--json", str(tmp_path / "figures.json"), stdout=out)
-    figures = json.loads((tmp_path / "figures.json").read_text())
+    call_command("evaluate", *map(str, arguments), "--json", str(tmp_path / "figures.json"), stdout=out)
+    return out.getvalue(), json.loads((tmp_path / "figures.json").read_text())
+
+
+def line(text: str, name: str) -> list[str]:
+    return next(line.removeprefix(name).split() for line in text.splitlines() if line.startswith(name + " "))
+
+
+def test_evaluate_prints_a_table_and_writes_the_same_as_json(corpus, tmp_path):
+    text, figures = evaluated(tmp_path, corpus, "--alone", "--halves")
     labels = [json.loads(line) for line in (corpus / "labels.jsonl").read_text().splitlines()]
     assert figures["total"]["sessions"] == 4
     assert figures["total"]["incidents"] == sum(label["type"] is not None for label in labels) > 0
-    lines = {line.split()[0]: line.split() for line in out.getvalue().splitlines() if line}
-    assert lines["all"][1:3] == [str(figures["total"]["incidents"]), f"{figures['total']['recall']:.2f}"]
-    assert {"MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE"} <= set(lines)
+    assert line(text, "all")[:2] == [str(figures["total"]["incidents"]), f"{figures['total']['recall']:.2f}"]
+    for name in ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE", "even sessions", "odd sessions"):
+        assert line(text, name)
+    assert figures["rivals"] == {}
+    assert sum(half["sessions"] for half in figures["by_half"].values()) == 4
+    assert sum(known["sessions"] for known in figures["by_known"].values()) == 4
+
+
+def test_other_detectors_stand_beside_ours_and_in_the_drawing(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "WARNINGS", ())  # the sensitivities are enough
+    text, figures = evaluated(tmp_path, corpus, "--curve", tmp_path / "curve.svg")
+    assert set(figures["rivals"]) == {rival.name for rival in RIVALS}
+    for rival in RIVALS:
+        assert line(text, rival.name)[0] == f"{figures['rivals'][rival.name]['total']['recall']:.2f}"
+        at_default = [p for p in figures["curves"][rival.name] if p["threshold"] == rival.threshold]
+        assert at_default[0]["recall"] == figures["rivals"][rival.name]["total"]["recall"]
+    assert ElementTree.parse(tmp_path / "curve.svg").getroot().tag.endswith("svg")
+
+
+def test_rows_and_events_can_be_held_against_each_other(corpus, tmp_path):
+    text, figures = evaluated(tmp_path, corpus, "--alone", "--both")
+    assert (figures["source"], figures["events"]["source"]) == ("rows", "events")
+    assert figures["events"]["total"]["incidents"] == figures["total"]["incidents"]
+    assert "from events: 4 sessions" in text
+
+
+def test_worse_rates_stand_beside_the_exact_ones(corpus, tmp_path):
+    text, figures = evaluated(tmp_path, corpus, "--alone", "--degrade", "all")
+    assert list(figures["degraded"]) == ["exact", *DEGRADATIONS]
+    assert figures["degraded"]["exact"] == figures["total"]
+    assert line(text, "every-30-s")
+
+
+def test_small_rooms_need_no_corpus(tmp_path, monkeypatch):
+    monkeypatch.setattr(small_rooms, "SIZES", (12,))
+    monkeypatch.setattr("conductor.management.commands.evaluate.HEALTHY_HOURS", 0.5)
+    monkeypatch.setattr("conductor.management.commands.evaluate.COLLAPSES", 1)
+    text, figures = evaluated(tmp_path, "--small-rooms")
+    [room] = figures["small_rooms"]
+    assert line(text, "12")[1] == str(room["healthy"]["false_alarms"])
+
+
+def test_sessions_without_events_are_said_to_be_left_out(corpus, tmp_path):
+    out = StringIO()
+    for name in ("rows.jsonl.gz", "labels.jsonl", "sessions.jsonl"):
+        (tmp_path / name).write_bytes((corpus / name).read_bytes())
+    (tmp_path / "events.jsonl").write_text("")
+    call_command("evaluate", str(tmp_path), "--alone", "--events", stdout=out)
+    assert "4 sessions have no raw events" in out.getvalue()
 
 
 def test_what_is_no_corpus_is_said(tmp_path):
     with pytest.raises(CommandError, match=r"holds no sessions\.jsonl"):
         call_command("evaluate", str(tmp_path))
+    with pytest.raises(CommandError, match="Name the folder"):
+        call_command("evaluate")
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(corpus, tmp_path):
+    with pytest.raises(CommandError, match="No such file"):
+        call_command("evaluate", str(corpus), "--json", str(tmp_path / "missing" / "figures.json"))

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, TextIO, TypeVar, cast
 
 from engagement.readings import Reading
-from engagement.recordings.jsonl import event_object, moment, read_moment, reading, signals_object
+from engagement.recordings.jsonl import event_object, moment, raw_event, read_moment, reading, signals_object
 from engagement.recordings.recording import BadRecording
 from engagement.windows import RawEvent
 
@@ -106,6 +106,11 @@ def read_corpus(folder: Path) -> list[LabelledSession]:
         replace(described[-1], rows=sorted(rows[name], key=attrgetter("timestamp")), labels=labels[name])
         for name, described in sessions.items()
     ]
+
+
+def read_events(folder: Path) -> dict[str, list[RawEvent]]:
+    """Return the raw events of each session of a corpus. Raises as `read_corpus` does."""
+    return _by_session(folder, "events", raw_event)
 
 
 def _by_session(folder: Path, name: str, read: Callable[[Mapping[str, object]], Item]) -> defaultdict[str, list[Item]]:
