@@ -1,7 +1,6 @@
 """Kill anything at any moment: no row lost, no incident lost or doubled."""
 
 import signal
-import time
 import uuid
 
 import pytest
@@ -13,19 +12,11 @@ from anomalies.models import Anomaly
 from anomalies.replay import judge_rows
 from anomalies.state import new_states, pack
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
+from conductor.tests.waiting import wait_until
 from engagement.ingest import record_rows
 from engagement.models import PARTITIONS, EngagementRow, Event, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-PATIENCE = 60
-
-
-def wait_until(is_true):
-    until = time.monotonic() + PATIENCE
-    while not is_true():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def story(seed):
@@ -56,7 +47,7 @@ def test_worker_killed_redis_emptied_and_web_restarted_leave_an_undisturbed_run(
     stack.stop("web")
     stack.start_web()
     stack.start_worker()
-    wait_until(lambda: not Session.objects.exclude(judged_until=rows[sessions[0].id][-1].timestamp).exists())
+    wait_until(lambda: not Session.objects.exclude(judged_until=rows[sessions[0].id][-1].timestamp).exists(), seconds=90)
 
     for session in sessions:
         states = new_states(1)
