@@ -47,7 +47,9 @@ def test_worker_killed_redis_emptied_and_web_restarted_leave_an_undisturbed_run(
     stack.stop("web")
     stack.start_web()
     stack.start_worker()
-    wait_until(lambda: not Session.objects.exclude(judged_until=rows[sessions[0].id][-1].timestamp).exists(), seconds=90)
+    wait_until(
+        lambda: not Session.objects.exclude(judged_until=rows[sessions[0].id][-1].timestamp).exists(), seconds=90
+    )
 
     for session in sessions:
         states = new_states(1)
