@@ -95,7 +95,7 @@ def count_leavers(states: States) -> Floats:
     return np.asarray(np.cumsum(np.nan_to_num(left), axis=1)[:, -1])
 
 
-def is_step(state: np.void, config: DetectorConfig) -> bool:
+def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
     """Tell whether the fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
 
     All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
@@ -111,7 +111,6 @@ def is_step(state: np.void, config: DetectorConfig) -> bool:
         seen = np.nan_to_num(history[signal])
         falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
         weights.append(expected / (config.dispersion + config.rate_spread**2 * expected))
-    has_activity = state["proofs"] >= config.least_proofs and share < config.full_activity
     if has_activity:
         falls.append(np.nan_to_num(1 - history[ACTIVITY] / share))
         variance = (1 - share) / (np.maximum(1.0, people) * share) + config.activity_spread**2
@@ -147,7 +146,7 @@ def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
     return np.asarray(explained.sum(axis=1))
 
 
-def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int, config: DetectorConfig) -> Finding:
+def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Finding:
     """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
     kind = Kind(int(state["kind"]))
     signals = _signals(state, row, verdicts, place)
@@ -160,7 +159,7 @@ def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int, config
         z_score=round(float(max(verdicts.z[place], verdicts.exit_z[place])), 3),
         audience=audience,
         signals=signals,
-        description=describe(kind, signals, audience, state, config),
+        description=describe(kind, signals, audience, state),
         advice=ADVICE[kind],
     )
 
@@ -193,9 +192,7 @@ def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
     return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
 
 
-def describe(
-    kind: Kind, signals: dict[str, SignalEvidence], audience: int | None, state: np.void, config: DetectorConfig
-) -> str:
+def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | None, state: np.void) -> str:
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
     if kind == Kind.MASS_EXIT and left_evidence is not None:

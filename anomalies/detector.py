@@ -144,7 +144,7 @@ def _standard_scores(states: States, sums: Floats, config: DetectorConfig) -> Fl
     ]
     people = sums[:, PEOPLE, 0]
     shares = states["history"][:, ACTIVITY].astype(np.float64)
-    activity = np.where(people < config.few_people, _known_mean(shares[:, -4:]), _known_mean(shares[:, -2:]))
+    activity = np.where(people < config.few_people, known_mean(shares[:, -4:]), known_mean(shares[:, -2:]))
     columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config))
     longest = config.windows[-1]
     columns.append(_count_z(sums, CHATS, reference[:, CHAT_RATE], longest, config))
@@ -175,7 +175,8 @@ def _share_z(share: Floats, usual: Floats, people: Floats, config: DetectorConfi
     return np.nan_to_num(np.where(usual < config.full_activity, z, 0.0))
 
 
-def _known_mean(values: Floats) -> Floats:
+def known_mean(values: Floats) -> Floats:
+    """Return the mean of the known values along each row, in their order; NaN where none is known."""
     known = ~np.isnan(values)
     total = np.cumsum(np.where(known, values, 0.0), axis=1)[:, -1]
     return np.where(known.any(axis=1), total / np.maximum(1, known.sum(axis=1)), np.nan)

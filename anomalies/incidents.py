@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anomalies import baseline, classifier, counts, detector
 from anomalies.classifier import Finding, Kind, count_leavers
-from anomalies.config import DEFAULT, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.detector import Verdicts
 from anomalies.prior import Prior
@@ -154,7 +154,7 @@ def _move(
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
     for place in np.flatnonzero(opens & (kinds == Kind.GRADUAL_DECLINE)):
-        if classifier.is_step(states[place], config):
+        if classifier.is_step(states[place], bool(verdicts.has_activity[place]), config):
             kinds[place] = Kind.SUDDEN_DROP
     states["kind"] = np.where(opens | retypes, kinds, states["kind"])
     states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | (worsens & is_critical))
@@ -169,7 +169,7 @@ def _move(
     changes: list[tuple[int, Change]] = []
     for place in np.flatnonzero(opens | worsens | retypes):
         name = Step.OPENED if opens[place] else Step.RETYPED if retypes[place] else Step.WORSENED
-        finding = classifier.explain(states[place], rows[place], verdicts, int(place), config)
+        finding = classifier.explain(states[place], rows[place], verdicts, int(place))
         changes.append((int(place), _change(states[place], t[place], name, score[place], finding, None)))
     for place in np.flatnonzero(resolves):
         is_back = score[place] < config.close_below
@@ -184,15 +184,13 @@ def _move(
             else Reason.SETTLED
         )
         changes.append((int(place), _change(states[place], t[place], Step.RESOLVED, score[place], None, reason)))
-    return changes, may_open & ~states["is_open"] & (states["run"] == 0) & ~is_break
+    return changes, may_open & ~states["is_open"] & (states["run"] == 0)
 
 
 def mean_latest_score(states: States) -> Floats:
     """Return the mean of each session's latest known scores, 1 where none is known."""
     scores = states["history"][:, SCORE, -LATEST:].astype(np.float64)
-    known = ~np.isnan(scores)
-    total = np.cumsum(np.where(known, scores, 0.0), axis=1)[:, -1]
-    return np.where(known.any(axis=1), total / np.maximum(1, known.sum(axis=1)), 1.0)
+    return np.nan_to_num(detector.known_mean(scores), nan=1.0)
 
 
 def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
@@ -207,11 +205,11 @@ def _is_dead(states: States, rows: Rows, plan: Plan, config: DetectorConfig) -> 
     is_silent = events <= np.maximum(1.0, config.dead_events * rows["present"])
     people = states["history"][:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
     is_filling = people[:, 1] > config.dead_growth * people[:, 0]
-    since_start = rows["t"] - np.maximum(plan.starts_at, rows["t"] - config.dead_slots * 5)
+    since_start = rows["t"] - np.maximum(plan.starts_at, rows["t"] - config.dead_slots * SLOT_SECONDS)
     return np.asarray(
         (states["low"] >= config.dead_slots)
         & (states["lively"] <= config.dead_slots)
-        & (since_start >= config.dead_slots * 5)
+        & (since_start >= config.dead_slots * SLOT_SECONDS)
         & ~(rows["present"] < config.dead_audience)
         & states["has_spoken"]
         & (np.isnan(rows["present"]) | is_silent)
