@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalies.arrays import interquartile_mean, or_zero
 from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.state import (
@@ -12,6 +13,7 @@ from anomalies.state import (
     LEAVES,
     MEAN_SCORE,
     PEOPLE,
+    REACTION_RATE,
     REACTIONS,
     SCORE,
     States,
@@ -32,7 +34,7 @@ def learn(states: States, which: Mask) -> None:
     newest = states["history"][:, :, -1]
     known = ~np.isnan(newest)
     add = which[:, None]
-    states["block"] = np.where(add, states["block"] + np.nan_to_num(newest), states["block"])
+    states["block"] = np.where(add, states["block"] + or_zero(newest), states["block"])
     states["block_known"] += (add & known).astype(np.int16)
     states["block_slots"] += which.astype(np.int16)
     full = which & (states["block_slots"] >= BLOCK_SLOTS)
@@ -74,27 +76,12 @@ def _widen_band(states: States) -> None:
     usual = states["usual"][:, MEAN_SCORE].astype(np.float64)
     spread = BAND_WIDTH * np.maximum(LEAST_BAND, np.sqrt(states["score_noise"].astype(np.float64)))
     ends = np.stack([usual - spread, usual + spread], axis=1)
-    newest = np.rint(255 * np.clip(np.nan_to_num(ends), 0, 1)).astype(np.uint8)
+    newest = np.rint(255 * np.clip(or_zero(ends), 0, 1)).astype(np.uint8)
     known = ~np.isnan(usual)
     moved = np.concatenate([states["band"][:, 1:], newest[:, None]], axis=1)
     states["band"] = np.where(known[:, None, None], moved, states["band"])
     states["band_at"] = np.where(known, states["t"], states["band_at"])
     states["n_band"] = np.minimum(BAND_BLOCKS, states["n_band"].astype(np.int16) + known)
-
-
-def interquartile_mean(values: Floats) -> Floats:
-    """Return the mean of the middle half of the known values along the last axis; NaN where none is known.
-
-    >>> interquartile_mean(np.array([[1.0, 2.0, 3.0, 100.0, np.nan]]))
-    array([2.5])
-    """
-    ordered = np.sort(values, axis=-1)  # NaN goes last
-    n = (~np.isnan(values)).sum(axis=-1)[..., None]
-    place = np.arange(values.shape[-1])
-    is_middle = (place >= n // 4) & (place < n - n // 4)
-    total = np.cumsum(np.where(is_middle, ordered, 0.0), axis=-1)[..., -1]  # in order, whatever the batch
-    size = is_middle.sum(axis=-1)
-    return np.where(size > 0, total / np.maximum(1, size), np.nan)
 
 
 def has_activity(states: States, config: DetectorConfig) -> Mask:
@@ -107,20 +94,35 @@ def has_activity(states: States, config: DetectorConfig) -> Mask:
     return np.asarray(says_something & (states["proofs"] >= config.least_proofs))
 
 
+def usual_before(states: States, which: Mask, config: DetectorConfig) -> Floats:
+    """Return what is usual, and of these sessions what was usual before their newest `settled_blocks`.
+
+    Chat and reactions alone show a fall only after minutes, when it has begun to look usual.
+    """
+    usual = states["usual"].astype(np.float64)
+    if which.any():
+        until = BLOCKS - config.settled_blocks
+        blocks = states["blocks"][which, : REACTION_RATE + 1, until - RECENT : until].astype(np.float64)
+        settled = interquartile_mean(blocks)
+        now = usual[which, : REACTION_RATE + 1]
+        usual[which, : REACTION_RATE + 1] = np.where(np.isnan(settled), now, settled)
+    return usual
+
+
 def learn_meaning(states: States, rows: Rows, config: DetectorConfig) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
     Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing.
     """
-    events = np.nan_to_num(rows["chats"]) + np.nan_to_num(rows["reactions"])
-    active = np.nan_to_num(rows["active"])
+    events = or_zero(rows["chats"]) + or_zero(rows["reactions"])
+    active = or_zero(rows["active"])
     is_poll = ~np.isnan(rows["poll"])
     since_poll = np.minimum(states["since_poll"] + 1, 2 * SLOTS_PER_MINUTE)
     states["since_poll"] = np.where(is_poll, 0, since_poll)
     tells = ~np.isnan(rows["active"]) & (states["since_poll"] > SLOTS_PER_MINUTE)
     is_proof = tells & (active > events + 1)
     states["proofs"] = np.minimum(MOST_PROOFS, states["proofs"].astype(np.int16) + is_proof)
-    states["has_spoken"] |= (events > 0) | (active > 0) | (np.nan_to_num(rows["poll"]) > 0)
+    states["has_spoken"] |= (events > 0) | (active > 0) | (or_zero(rows["poll"]) > 0)
 
 
 def forget(states: States, which: Mask) -> None:

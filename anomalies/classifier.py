@@ -6,6 +6,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalies.arrays import or_zero
 from anomalies.config import HISTORY_SLOTS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.detector import Verdicts
@@ -92,7 +93,7 @@ def classify(
 def count_leavers(states: States) -> Floats:
     """Return how many people left each session within the last minute."""
     left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
-    return np.asarray(np.cumsum(np.nan_to_num(left), axis=1)[:, -1])
+    return np.asarray(np.cumsum(or_zero(left), axis=1)[:, -1])
 
 
 def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
@@ -101,25 +102,35 @@ def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
     All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
     evenly since; the moment that explains most, summed over the signals by their precision, is when it began. Where
     the active share says something, it is sudden if enough of that share's fall came in its steepest 30 s, the more
-    the longer ago it began; else if it began within `sudden_slots`, or if a step explains as much as the ramp.
+    the longer ago it began, or if it fell far within the last 15 s; else if it began within `sudden_slots`, or if a
+    step explains as much as the ramp.
     """
     history, usual = state["history"].astype(np.float64), state["usual"].astype(np.float64)
     people, share = history[PEOPLE], usual[ACTIVE_SHARE]
     falls, weights = [], []
     for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE)):
-        expected = np.nan_to_num(usual[rate] * people)
-        seen = np.nan_to_num(history[signal])
+        expected = or_zero(usual[rate] * people)
+        seen = or_zero(history[signal])
         falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
         weights.append(expected / (config.dispersion + config.rate_spread**2 * expected))
     if has_activity:
-        falls.append(np.nan_to_num(1 - history[ACTIVITY] / share))
+        falls.append(or_zero(1 - history[ACTIVITY] / share))
         variance = (1 - share) / (np.maximum(1.0, people) * share) + config.activity_spread**2
         weights.append(np.where(people > 0, 1 / variance, 0.0))
     ramps, steps = (_explained(shapes, np.array(weights), np.array(falls)) for shapes in (_RAMPS, _STEPS))
     began = int(_AGES[ramps.argmax()])
     if has_activity:
+        chance = np.sqrt((1 - share) / (share * max(1.0, people[-1])))
+        if _latest_fall(history[ACTIVITY]) >= config.sudden_fall + config.sudden_noise * chance:
+            return True
         return _steepest_part(history[ACTIVITY]) >= config.sudden_part + config.sudden_age * float(np.log(began))
     return bool(began <= config.sudden_slots or steps.max() >= ramps.max())
+
+
+def _latest_fall(shares: Floats) -> float:
+    """Return by how much the logarithm of the share has fallen within the last 15 s; 0 where that is not known."""
+    before, now = shares[-5:-3].mean(), shares[-1]
+    return float(np.log(before / now)) if before > 0 and now > 0 else 0.0
 
 
 def _steepest_part(shares: Floats) -> float:
@@ -173,7 +184,7 @@ def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> di
         ("reactions_per_min", REACTIONS, REACTION_RATE, 1),
     ):
         if not np.isnan(history[signal, -1]) and not np.isnan(usual[rate]):
-            half_minute = 2 * float(np.cumsum(np.nan_to_num(history[signal, -6:]))[-1])
+            half_minute = 2 * float(np.cumsum(or_zero(history[signal, -6:]))[-1])
             found[name] = _evidence(
                 half_minute, usual[rate] * people * SLOTS_PER_MINUTE, verdicts.by_signal[place, which]
             )
@@ -182,7 +193,7 @@ def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> di
             float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
         )
     if not np.isnan(row["leave_rate"]):
-        churn = np.nan_to_num(usual[LEAVE_RATE]) * SLOTS_PER_MINUTE
+        churn = float(np.nan_to_num(usual[LEAVE_RATE])) * SLOTS_PER_MINUTE
         exit_z = verdicts.exit_z[place]
         found["user_leave_rate"] = _evidence(float(row["leave_rate"]), churn, exit_z)
     return dict(sorted(found.items(), key=lambda item: -item[1].z))
@@ -196,7 +207,7 @@ def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | Non
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
     if kind == Kind.MASS_EXIT and left_evidence is not None:
-        left = round(float(np.cumsum(np.nan_to_num(state["history"][LEAVES, -SLOTS_PER_MINUTE:]))[-1]))
+        left = round(float(np.cumsum(or_zero(state["history"][LEAVES, -SLOTS_PER_MINUTE:]))[-1]))
         of = "" if audience is None else f" {left} of {left + audience} people left,"
         return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
     moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]

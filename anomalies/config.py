@@ -29,7 +29,8 @@ class DetectorConfig:
     # The life of an incident.
     confirm_rows: int = 2  # rows in a row before it opens ...
     at_once_from: float = 0.8  # ... but one is enough from this score, and one more is wanted ...
-    sure_from: float = 0.68  # ... below this
+    sure_from: float = 0.68  # ... below this, ...
+    patience: int = 4  # ... and so many more where nobody left and no fall is sharp: most such dips pass
     close_below: float = 0.35
     close_rows: int = 6
     cooldown_seconds: float = 60.0
@@ -46,6 +47,8 @@ class DetectorConfig:
     # Holding rows that cannot be true.
     hold_glitches: int = 1
     hold_stalls: int = 60
+    still_rows: int = 3  # rows in which nobody moves and no rate rises, before events count as lost
+    least_same: float = 3.0  # chats and reactions a minute of a room that cannot stand still to the last digit
     glitch_share: float = 0.4  # the active share does not fall below this part of itself in one row
 
     # One-sided evidence over 15, 30, 60 and 120 s.
@@ -70,23 +73,43 @@ class DetectorConfig:
     least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
     clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score
     few_people: int = 20  # in rooms of less, the active share is a mean of 20 s and not of 10
-    full_audience: float = 20.0  # evidence from fewer people counts for less, by the square root
+    full_audience: float = 40.0  # evidence from fewer people counts for less, by the square root
     turned_away_people: float = 3.0  # fewer people than these count for less
+
+    # A sharp fall: the newest active share against the room's own last minute.
+    sharp_slots: tuple[int, int] = (2, 12)  # that minute, so many slots ago
+    sharp_least_rows: int = 6  # in which it must be known
+    sharp_spread: float = 0.05  # less than from minute to minute
+    sharp_events: float = 0.5  # what chat and reactions of 15 s weigh beside it, of their weight
+    sharp_part: float = 0.85  # a test more finds more by chance
+    sharp_turned_away: float = 0.8  # of its z counts as turned away
+    sharp_from: float = 3.0  # evidence from which a fall is sharp
+    sharp_at_once: float = 3.5  # evidence that needs no second row ...
+    sharp_pair: float = 2.5  # ... if two rows together lie so low, in deviations, ...
+    sharp_people: int = 60  # ... in a room of so many
+
+    # Where nobody says who listens, only who does something.
+    settled_blocks: int = 6  # the newest blocks are left out of what is usual: such a fall is seen late
+    window_parts: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0, 1.0, 1.0)  # what evidence over short windows counts for
 
     # Exits have a test of their own: leaves over 10, 15, 30 and 60 s against the session's own churn.
     exit_windows: tuple[int, ...] = (2, 3, 6, 12)  # slots
-    exit_shares: tuple[float, ...] = (0.35, 0.45, 0.7, 1.0)  # of mass_exit_rate, within each window
+    exit_shares: tuple[float, ...] = (0.22, 0.35, 0.6, 1.0)  # of mass_exit_rate, within each window
     exit_z: float = 3.6
     exit_leavers: float = 3.0
     growth: float = 1.5  # an exit that grew by this factor since it was last told of is told again
     least_churn: float = 0.0004  # leaves a head and slot that any room has
 
     # Trees.
+    least_evidence: float = 2.0  # the trees are asked only of rows that are so much worse than usual ...
+    least_exit: float = 0.02  # ... or from which such a share of the audience left
     tail_full: float = 3.7  # −log10 of the share of quiet rows that score higher, at which trees are certain
     own_row_weight: int = 60  # one row of the session against rows of the shared prior
 
     sudden_part: float = 0.07  # of the fall of the active share in its steepest 30 s ...
     sudden_age: float = 0.225  # ... plus this for each e-fold of slots since it began, is a SUDDEN_DROP
+    sudden_fall: float = 0.18  # the log of a fall of the active share within 15 s that is sudden by itself, ...
+    sudden_noise: float = 1.5  # ... beyond so many standard deviations of a room's chance
     sudden_slots: int = 9  # a fall that began within so many slots is a SUDDEN_DROP
 
 
@@ -95,5 +118,5 @@ DEFAULT = DetectorConfig()
 BY_SENSITIVITY = {
     "calm": replace(DEFAULT, warning_from=0.7),
     "normal": DEFAULT,
-    "sensitive": replace(DEFAULT, warning_from=0.55),
+    "sensitive": replace(DEFAULT, warning_from=0.55, patience=2),
 }

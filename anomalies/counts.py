@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalies.arrays import or_zero
 from anomalies.config import HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.state import ACTIVITY, CHAT_RATE, CHATS, LEAVES, PEOPLE, REACTION_RATE, REACTIONS, SCORE, States
 from engagement.readings import Reading
@@ -26,6 +27,7 @@ Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+MOST_UNMOVED = 255  # rows, counted no further
 GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
 
 
@@ -65,7 +67,8 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     """Put each row into its session's history, in place; return which rows were taken.
 
     A rate over the last minute says how many came in the newest slot: n[t] = r[t] − r[t−1] + n[t−12]. Rows that
-    come more often than a slot lasts are passed over. A row is held, and the state but for `held` left alone,
+    come more often than a slot lasts are passed over. A row is held, and the state but for the counters of what is
+    held left alone,
 
     * when a count would be negative or the active share collapses in one row: a glitch, unless it comes twice;
     * when a lively room's events stop while no number of people moves: lost events, for up to `hold_stalls` rows.
@@ -73,7 +76,8 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     A gap of several slots is the sum of their counts, spread evenly. After a minute or more, or a confirmed
     glitch, counting starts anew from a twelfth of the rate. Both are guesses at single slots, and would be wrong
     again every minute; so once a signal's slots were guessed, they are scaled to sum to its rate at every row.
-    After a stall, the slots in which events were lost had no audience: nothing was expected in them.
+    After a stall, the slots in which events were lost had no audience: nothing was expected in them. Numbers that
+    only stood still and then go on as before are a gap.
     """
     is_first = states["slots"] == 0
     gap = np.where(is_first, 1.0, np.rint((rows["t"] - states["t"]) / SLOT_SECONDS))
@@ -82,16 +86,26 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     people = np.where(np.isnan(rows["present"]), 1.0, np.maximum(1.0, rows["present"]))
     share = np.minimum(1.0, rows["active"] / np.where(np.isnan(rows["present"]), np.nan, people))
     left = np.minimum(0.95, rows["leave_rate"])
-    rates = np.stack([rows["chats"], rows["reactions"], left * people / (1 - left)], axis=1)
-
+    values = np.stack(
+        [rows["chats"], rows["reactions"], left * people / (1 - left), rows["active"], rows["present"]], axis=1
+    )
+    rates = values[:, :3]
     counts = rates - states["previous"][:, :3] + _gone(states, gap)
-    is_glitch = ~is_first & _is_glitch(states, rates, counts, share, config)
-    is_stall = ~is_first & ~is_glitch & _is_stall(states, rates, counts, rows)
-    held = states["held"]
-    is_held = (is_glitch & (held < config.hold_glitches)) | (is_stall & (held < config.hold_stalls))
+
+    is_same = ~is_early & _is_same(states, values, config)
+    states["same"] += is_same & (states["same"] < MOST_UNMOVED)
+    _count_still(states, values, ~is_early)
+    is_stall = ~is_first & _is_stall(states, rates, counts, rows, config)
+    is_glitch = ~is_first & ~is_stall & _is_glitch(states, rates, counts, share, config)
+    is_held = (is_glitch & (states["glitches"] < config.hold_glitches)) | (
+        is_stall & (states["held"] < config.hold_stalls)
+    )
     taken = ~is_early & ~is_held
-    is_back = taken & ~is_stall & (held > config.hold_glitches)  # what was held so long was a stall
-    states["held"] = np.where(taken, 0, held + (is_held & ~is_early))
+    was_frozen = states["same"] >= states["held"]
+    is_back = taken & ~is_stall & (states["held"] > config.hold_glitches) & ~was_frozen
+    states["glitches"] = np.where(is_early, states["glitches"], is_glitch & is_held)
+    states["held"] = np.where(taken, 0, states["held"] + (is_held & ~is_early))
+    states["same"] = np.where(is_early | is_same, states["same"], 0)
 
     is_new_signal = np.isnan(counts) & ~np.isnan(rates)
     anew = (is_first | is_glitch | ((gap >= SLOTS_PER_MINUTE) & ~is_back))[:, None] | is_new_signal
@@ -102,12 +116,14 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     is_new = slot >= HISTORY_SLOTS - gap[:, None]
     is_minute = slot >= HISTORY_SLOTS - SLOTS_PER_MINUTE
     for signal in (CHATS, REACTIONS, LEAVES):
-        _fill(states, signal, taken, is_new, np.maximum(0.0, counts[:, signal]) / gap)
-        since_back = np.where(gap < SLOTS_PER_MINUTE, np.maximum(0.0, counts[:, signal]), rates[:, signal])
+        count = np.maximum(0.0, counts[:, signal])
+        _fill(states, signal, taken, is_new, count / gap)
+        since_back = np.where(gap < SLOTS_PER_MINUTE, count, rates[:, signal])
         _fill(states, signal, is_back, is_new, np.where(slot == HISTORY_SLOTS - 1, since_back[:, None], 0.0))
         _fill(states, signal, taken & anew[:, signal], is_new | is_minute, rates[:, signal] / SLOTS_PER_MINUTE)
-        _scale(states, signal, taken & ~is_exact[:, signal], rates[:, signal])
-    for signal, value in ((PEOPLE, people), (ACTIVITY, share), (SCORE, rows["score"])):
+        is_sum = is_exact[:, signal] & ~(counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
+        _scale(states, signal, taken & ~is_sum, rates[:, signal])
+    for signal, value in ((PEOPLE, people), (ACTIVITY, _shortened(share)), (SCORE, _shortened(rows["score"]))):
         _fill(states, signal, taken, is_new, value)
     _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
     _fill(states, PEOPLE, is_back, is_new & (slot < HISTORY_SLOTS - 1), np.zeros(len(states)))  # nobody was heard
@@ -116,15 +132,19 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     on_grid = states["t"] + SLOT_SECONDS * np.rint((rows["t"] - states["t"]) / SLOT_SECONDS)
     states["t"] = np.where(taken, np.where(is_first, rows["t"], on_grid), states["t"])
     states["slots"] += np.where(taken, gap, 0).astype(np.int32)
-    previous = np.concatenate([rates, np.stack([rows["active"], rows["present"]], axis=1)], axis=1)
-    states["previous"] = np.where(taken[:, None], previous, states["previous"])
+    states["previous"] = np.where(taken[:, None], values, states["previous"])
     return np.asarray(taken)
+
+
+def _shortened(shares: Floats) -> Floats:
+    """Return the shares to three digits: what is beyond them is chance, and a tenth of a packed state."""
+    return shares.astype(np.float16).astype(np.float64)
 
 
 def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
     """Return how many of each kind have left the last minute since the previous row."""
     minute = states["history"][:, : LEAVES + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
-    within = np.cumsum(np.nan_to_num(minute), axis=2)
+    within = np.cumsum(or_zero(minute), axis=2)
     last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
     return np.take_along_axis(within, np.broadcast_to(last[:, None, None], (len(states), 3, 1)), axis=2)[:, :, 0]
 
@@ -138,32 +158,57 @@ def _is_glitch(states: States, rates: Floats, counts: Floats, share: Floats, con
     return np.asarray(is_impossible.any(axis=1) | turns_away)
 
 
-def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows) -> Mask:
-    usual = np.nan_to_num(states["usual"][:, [CHAT_RATE, REACTION_RATE]].astype(np.float64))
+def _count_still(states: States, values: Floats, which: Mask) -> None:
+    """Count, in place, for how many rows nobody has moved and no rate has risen."""
+    previous = states["previous"].astype(np.float64)
+    is_still = (values[:, 3:] == previous[:, 3:]).all(axis=1) & ~(values[:, :2] > previous[:, :2]).any(axis=1)
+    still = np.where(is_still, np.minimum(MOST_UNMOVED, states["still"].astype(np.int16) + 1), 0)
+    states["still"] = np.where(which, still, states["still"])
+
+
+def _is_same(states: States, values: Floats, config: DetectorConfig) -> Mask:
+    """Tell where a row repeats the one before, of a room in which enough happens that it cannot."""
+    previous = states["previous"].astype(np.float64)
+    unchanged = np.isclose(values, previous, rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
+    return np.asarray(unchanged & (np.nansum(values[:, :2], axis=1) >= config.least_same))
+
+
+def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows, config: DetectorConfig) -> Mask:
+    usual = or_zero(states["usual"][:, [CHAT_RATE, REACTION_RATE]].astype(np.float64))
     expected = (usual[:, 0] + usual[:, 1]) * rows["present"]
     before = states["previous"][:, :2]
     goes_on = (rates[:, :2] == 0) | (states["held"] > 0)[:, None]
     falls = (rates[:, :2] < before) | ((rates[:, :2] == before) & goes_on)
     is_silent = np.where(states["is_exact"][:, :2], counts[:, :2] <= 0, falls) | np.isnan(rates[:, :2])
     nobody_moves = (rows["active"] == states["previous"][:, 3]) & (rows["present"] == states["previous"][:, 4])
-    return np.asarray(is_silent.all(axis=1) & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0))
+    is_silent = is_silent.all(axis=1) | (states["still"] >= config.still_rows)
+    return np.asarray(is_silent & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0))
 
 
 def _shift(states: States, taken: Mask, gap: NDArray[np.int64]) -> None:
-    source = np.minimum(np.arange(HISTORY_SLOTS) + gap[:, None], HISTORY_SLOTS - 1)
-    shifted = np.take_along_axis(states["history"], source[:, None, :], axis=2)
-    states["history"] = np.where(taken[:, None, None], shifted, states["history"])
+    """Make room for the new slots; they hold what was the newest until they are filled."""
+    history = states["history"]
+    if (gap == 1).all():
+        shifted = np.concatenate([history[:, :, 1:], history[:, :, -1:]], axis=2)
+    else:
+        source = np.minimum(np.arange(HISTORY_SLOTS) + gap[:, None], HISTORY_SLOTS - 1)
+        shifted = np.take_along_axis(history, source[:, None, :], axis=2)
+    states["history"] = shifted if taken.all() else np.where(taken[:, None, None], shifted, history)
 
 
 def _scale(states: States, signal: int, which: Mask, rate: Floats) -> None:
     """Let the last minute's slots sum to the rate."""
+    if not which.any():
+        return
     minute = states["history"][:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
-    total = np.cumsum(np.nan_to_num(minute), axis=1)[:, -1:]
+    total = np.cumsum(or_zero(minute), axis=1)[:, -1:]
     even = np.repeat(rate[:, None] / SLOTS_PER_MINUTE, SLOTS_PER_MINUTE, axis=1)
     scaled = np.where(total > 0, minute * rate[:, None] / np.where(total > 0, total, 1.0), even)
     states["history"][:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :] = np.where(which[:, None], scaled, minute)
 
 
 def _fill(states: States, signal: int, which: Mask, slots: Mask, value: Floats) -> None:
+    if not which.any():
+        return
     column = states["history"][:, signal]
     states["history"][:, signal] = np.where(which[:, None] & slots, value.reshape(len(states), -1), column)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies import baseline
+from anomalies.arrays import known_mean, or_zero
 from anomalies.config import DEFAULT, SLOTS_PER_MINUTE, TREE_WINDOW, DetectorConfig
 from anomalies.prior import FOREST, Prior
 from anomalies.state import (
@@ -39,57 +40,82 @@ class Verdicts:
     """What was found in one row of each session: arrays of one value (or row of values) a session.
 
     `is_judged` is False where it is too early to say; the other values mean nothing there. `evidence` holds the
-    fused one-sided evidence over 15, 30, 60 and 120 s and against the slow reference, in standard deviations;
-    `by_signal` the worst of chat, reactions and activity; `exit_z` that of the leaves.
+    fused one-sided evidence over 15, 30, 60 and 120 s, against the slow reference, and of a sharp fall, in standard
+    deviations; `by_signal` the worst of chat, reactions and activity; `exit_z` that of the leaves.
     """
 
     is_judged: Mask
     score: Floats  # 0..1: 0.7 × trees + 0.3 × z
     trees: Floats  # 0..1: how rare, among quiet rows, a tree score this high is
-    tree_score: Floats  # 0..1: the score of the half-space trees itself
+    tree_score: Floats  # 0..1: the score of the half-space trees itself, 0 where they were not asked
     z: Floats  # the fused evidence at its worst window
-    evidence: Floats  # (sessions, 5)
+    evidence: Floats  # (sessions, 6)
     by_signal: Floats  # (sessions, 3)
     exit_z: Floats
     is_exit: Mask
     has_activity: Mask
     fall: Floats  # the part of the usual engagement score that is gone
-    features: Floats  # (sessions, 6), what the trees saw
-    noises: Floats  # (sessions, 12), z before it was scaled
+    is_falling: Mask  # the active share of the row before lies low, too
+    leaves: NDArray[np.uint8]  # (sessions, trees), where the row falls in the trees
+    noises: Floats  # (sessions, 13), z before it was scaled
+
+    @property
+    def sharp(self) -> Floats:
+        """The evidence of a sharp fall of the active share, against the room's own last minute."""
+        return self.evidence[:, -1]
 
 
 def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Verdicts:
     """Return the verdicts on the newest row that each session has taken. Changes nothing."""
     sums = _window_sums(states)
-    raw = _standard_scores(states, sums, config)
-    noise = np.maximum(config.least_noise**2, states["noise"].astype(np.float64))
-    z = raw / np.sqrt(noise)
-    evidence, by_signal = _fuse(states, z, sums, config)
+    has_activity = baseline.has_activity(states, config)
+    knows_audience = ~np.isnan(states["previous"][:, 4])
+    usual = baseline.usual_before(states, ~has_activity, config)
+    raw = _standard_scores(states, sums, usual, config)
+    # A chat that is all we know is too uneven for its own noise: a fall of minutes would excuse itself.
+    noise = np.where(knows_audience[:, None], np.maximum(config.least_noise**2, states["noise"].astype(np.float64)), 1)
+    evidence, by_signal = _fuse(states, raw / np.sqrt(noise), sums, has_activity, knows_audience, config)
     exit_z, exit_share = _exits(states, sums, config)
     is_exit = exit_z >= config.exit_z
     worst = evidence.max(axis=1)
-    features = np.clip(
-        np.column_stack([evidence[:, :3], np.maximum(evidence[:, 3], evidence[:, 4]), worst]) / config.z_feature_full,
-        0,
-        1,
-    )
-    features = np.column_stack([features, exit_share])
-    tree_score = score_trees(states, features, prior, config)
-    trees = np.minimum(1.0, prior.rarity(tree_score) / config.tail_full)
-    z_part = np.clip(
-        np.maximum(worst, np.where(is_exit, exit_z / config.exit_z * config.z_full, 0)) / config.z_full, 0, 1
-    )
-    fused = config.tree_weight * trees + config.z_weight * z_part
+    leaves = FOREST.find_leaves(_features(evidence, exit_share, config))
+    asks_trees = (worst >= config.least_evidence) | (exit_share >= config.least_exit)
+    tree_score = np.zeros(len(states))
+    tree_score[asks_trees] = score_trees(states[asks_trees], leaves[asks_trees], prior, config)
+    trees = np.where(asks_trees, np.minimum(1.0, prior.rarity(tree_score) / config.tail_full), 0.0)
+    worst_z = np.maximum(worst, np.where(is_exit, exit_z / config.exit_z * config.z_full, 0))
+    fused = config.tree_weight * trees + config.z_weight * np.clip(worst_z / config.z_full, 0, 1)
     certain_exit = np.minimum(1.0, config.warning_from + 0.1 * (exit_z - config.exit_z))
     fused = np.where(is_exit, np.maximum(fused, certain_exit), fused)
-    usual_score = states["usual"][:, MEAN_SCORE].astype(np.float64)
-    now_score = states["history"][:, SCORE, -1].astype(np.float64)
-    fall = np.where(usual_score > LEAST_SHARE, (usual_score - now_score) / np.maximum(LEAST_SHARE, usual_score), 0.0)
+    is_falling = _sharp_z(states, sums[:, PEOPLE, 0], 2, config) >= config.sharp_pair
     is_judged = (states["slots"] >= config.warm_slots) & (states["n_blocks"] >= 1)
     return Verdicts(
         is_judged, np.where(is_judged, fused, 0.0), trees, tree_score, worst, evidence, by_signal, exit_z,
-        is_exit & is_judged, baseline.has_activity(states, config), np.nan_to_num(fall, nan=1.0), features, raw,
+        is_exit & is_judged, has_activity, _fall(states, sums, usual, knows_audience), is_falling, leaves, raw,
     )  # fmt: skip
+
+
+def _features(evidence: Floats, exit_share: Floats, config: DetectorConfig) -> Floats:
+    """Return what the trees see: evidence by window, sharpest first, its worst, and the share that left."""
+    by_window = np.column_stack([evidence[:, -1], evidence[:, :3], np.maximum(evidence[:, 3], evidence[:, 4])])
+    features = np.column_stack([by_window, evidence.max(axis=1)]) / config.z_feature_full
+    return np.column_stack([np.clip(features, 0, 1), exit_share])
+
+
+def _fall(states: States, sums: Floats, usual: Floats, knows_audience: Mask) -> Floats:
+    """Return the part of the usual engagement score that is gone; 1 where nothing is known any more.
+
+    Where chat and reactions are all we know, it is that of their rates if more of it is gone: the score is full
+    at 20 messages a minute, and a chat of 200 that falls to 40 is as good as before to it.
+    """
+    usual_score = states["usual"][:, MEAN_SCORE].astype(np.float64)
+    now_score = states["history"][:, SCORE, -1].astype(np.float64)
+    fall = np.where(usual_score > LEAST_SHARE, (usual_score - now_score) / np.maximum(LEAST_SHARE, usual_score), 0.0)
+    minute = SLOTS_PER_MINUTE - 1
+    expected = (or_zero(usual[:, CHAT_RATE]) + or_zero(usual[:, REACTION_RATE])) * sums[:, PEOPLE, minute]
+    quieter = 1 - (sums[:, CHATS, minute] + sums[:, REACTIONS, minute] + 0.5) / (expected + 0.5)
+    fall = np.where(np.isnan(fall), 1.0, fall)
+    return np.where(knows_audience, fall, np.maximum(fall, quieter))
 
 
 def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorConfig = DEFAULT) -> None:
@@ -106,15 +132,16 @@ def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorC
     taught = score_noise + SCORE_NOISE_RATE * (np.minimum(SCORE_NOISE_CLIP, off**2) - score_noise)
     states["score_noise"] = np.where(quiet & ~np.isnan(off), taught, score_noise)
     baseline.learn(states, may_learn)
-    _learn_trees(states, FOREST.find_leaves(verdicts.features), quiet)
+    _learn_trees(states, verdicts.leaves, quiet)
 
 
-def score_trees(states: States, features: Floats, prior: Prior, config: DetectorConfig) -> Floats:
-    """Return what River's half-space trees say of each session's features, from the shared prior and its own rows."""
+def score_trees(states: States, leaves: NDArray[np.uint8], prior: Prior, config: DetectorConfig) -> Floats:
+    """Return what River's half-space trees say of the leaves that a row of each session falls into.
+
+    They are made of the shared prior and of the session's own rows.
+    """
     counted = np.arange(TREE_WINDOW) < states["n_leaves"][:, :1]
-    return FOREST.score(
-        FOREST.find_leaves(features), states["leaves"][:, 0], counted, prior.masses, config.own_row_weight
-    )
+    return FOREST.score(leaves, states["leaves"][:, 0], counted, prior.masses, config.own_row_weight)
 
 
 def _learn_trees(states: States, leaves: NDArray[np.uint8], which: Mask) -> None:
@@ -130,13 +157,15 @@ def _learn_trees(states: States, leaves: NDArray[np.uint8], which: Mask) -> None
 
 def _window_sums(states: States) -> Floats:
     """Return sums over the newest 1, 2, ... slots: (sessions, signals, slots); unknown counts as nothing."""
-    newest_first = states["history"][:, :, ::-1].astype(np.float64)
-    return np.cumsum(np.nan_to_num(newest_first), axis=2)
+    newest_first = states["history"][:, : PEOPLE + 1, ::-1].astype(np.float64)
+    return np.cumsum(or_zero(newest_first), axis=2)
 
 
-def _standard_scores(states: States, sums: Floats, config: DetectorConfig) -> Floats:
-    """Return one-sided z of chat and reactions over the windows, of activity, and of all against the reference."""
-    usual, reference = (states[name].astype(np.float64) for name in ("usual", "reference"))
+def _standard_scores(states: States, sums: Floats, usual: Floats, config: DetectorConfig) -> Floats:
+    """Return one-sided z of chat and reactions over the windows, of activity, of all against the reference, and of
+    the newest active share against the last minute's.
+    """
+    reference = states["reference"].astype(np.float64)
     columns = [
         _count_z(sums, signal, usual[:, rate], window, config)
         for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE))
@@ -145,12 +174,22 @@ def _standard_scores(states: States, sums: Floats, config: DetectorConfig) -> Fl
     people = sums[:, PEOPLE, 0]
     shares = states["history"][:, ACTIVITY].astype(np.float64)
     activity = np.where(people < config.few_people, known_mean(shares[:, -4:]), known_mean(shares[:, -2:]))
-    columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config))
+    columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config.activity_spread, config))
     longest = config.windows[-1]
     columns.append(_count_z(sums, CHATS, reference[:, CHAT_RATE], longest, config))
     columns.append(_count_z(sums, REACTIONS, reference[:, REACTION_RATE], longest, config))
-    columns.append(_share_z(activity, reference[:, ACTIVE_SHARE], people, config))
+    columns.append(_share_z(activity, reference[:, ACTIVE_SHARE], people, config.activity_spread, config))
+    columns.append(_sharp_z(states, people, 1, config))
     return np.stack(columns, axis=1)
+
+
+def _sharp_z(states: States, people: Floats, rows: int, config: DetectorConfig) -> Floats:
+    """Return how far the active share of the newest rows lies below that of the minute before them."""
+    shares = states["history"][:, ACTIVITY].astype(np.float64)
+    before = shares[:, -1 - config.sharp_slots[1] : -config.sharp_slots[0]]
+    is_known = (~np.isnan(before)).sum(axis=1) >= config.sharp_least_rows
+    before = np.where(is_known, known_mean(before), np.nan)
+    return _share_z(known_mean(shares[:, -rows:]), before, people, config.sharp_spread, config)
 
 
 def _count_z(sums: Floats, signal: int, rate: Floats, window: int, config: DetectorConfig) -> Floats:
@@ -158,52 +197,54 @@ def _count_z(sums: Floats, signal: int, rate: Floats, window: int, config: Detec
     seen = sums[:, signal, window - 1]
     expected = rate * sums[:, PEOPLE, window - 1]
     spread = np.sqrt(config.dispersion / (expected + 1.0) + config.rate_spread**2)
-    return np.nan_to_num(-np.log((seen + 0.5) / (expected + 0.5)) / spread)
+    return or_zero(-np.log((seen + 0.5) / (expected + 0.5)) / spread)
 
 
-def _share_z(share: Floats, usual: Floats, people: Floats, config: DetectorConfig) -> Floats:
+def _share_z(share: Floats, usual: Floats, people: Floats, least_spread: float, config: DetectorConfig) -> Floats:
     """Return how far the active share lies below its usual value; 0 where it is unknown or always full.
 
     In people, and half a person is the least: of seven people none active is no catastrophe. A fall of less than
     `turned_away_people` counts for less.
     """
     of_people = np.clip(usual, LEAST_SHARE, MOST_SHARE)
-    spread = np.sqrt((1 - of_people) / (people * of_people + 0.5) + config.activity_spread**2)
+    spread = np.sqrt((1 - of_people) / (people * of_people + 0.5) + least_spread**2)
     expected, seen = usual * people, share * people
     z = np.log((expected + 0.5) / (seen + 0.5)) / spread
     z = np.where(z > 0, z * np.clip((expected - seen) / config.turned_away_people, 0, 1), z)
-    return np.nan_to_num(np.where(usual < config.full_activity, z, 0.0))
+    return or_zero(np.where(usual < config.full_activity, z, 0.0))
 
 
-def known_mean(values: Floats) -> Floats:
-    """Return the mean of the known values along each row, in their order; NaN where none is known."""
-    known = ~np.isnan(values)
-    total = np.cumsum(np.where(known, values, 0.0), axis=1)[:, -1]
-    return np.where(known.any(axis=1), total / np.maximum(1, known.sum(axis=1)), np.nan)
-
-
-def _fuse(states: States, z: Floats, sums: Floats, config: DetectorConfig) -> tuple[Floats, Floats]:
+def _fuse(
+    states: States, z: Floats, sums: Floats, has_activity: Mask, knows_audience: Mask, config: DetectorConfig
+) -> tuple[Floats, Floats]:
     """Fuse the signals of each window by weight; a signal weighs as much as it carries events."""
     n_windows = len(config.windows)
-    chat = np.clip(z[:, [*range(n_windows), -3]], -1.5, 6.0)
-    reactions = np.clip(z[:, [*range(n_windows, 2 * n_windows), -2]], -1.5, 6.0)
-    activity = np.clip(z[:, [2 * n_windows] * n_windows + [-1]], -1.5, 8.0)
-    usual = np.nan_to_num(states["usual"].astype(np.float64))
+    chat = np.clip(z[:, [*range(n_windows), -4, 0]], -1.5, 6.0)
+    reactions = np.clip(z[:, [*range(n_windows, 2 * n_windows), -3, n_windows]], -1.5, 6.0)
+    activity = np.clip(z[:, [2 * n_windows] * n_windows + [-2, -1]], -1.5, 8.0)
+    activity[:, -1] = np.clip(z[:, -1], -1.5, 12.0)
+    usual = or_zero(states["usual"].astype(np.float64))
     people = sums[:, PEOPLE, SLOTS_PER_MINUTE - 1]
     weight = np.stack(
         [
             config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people / 3),
             config.weight_reactions * np.minimum(1.0, usual[:, REACTION_RATE] * people / 3),
-            config.weight_activity * baseline.has_activity(states, config),
+            config.weight_activity * has_activity,
         ],
         axis=1,
     )
-    length = np.maximum(0.5, np.sqrt(weight[:, 0] ** 2 + weight[:, 1] ** 2 + weight[:, 2] ** 2))
-    parts = np.stack([chat, reactions, activity], axis=2) * weight[:, None, :]
-    fused = (parts[:, :, 0] + parts[:, :, 1] + parts[:, :, 2]) / length[:, None]
-    fused[:, -1] *= config.slow_part
-    # Of a handful of people each one is a large share, and they act as one: their evidence counts for less.
-    fused *= np.minimum(1.0, np.sqrt(sums[:, PEOPLE, 0] / config.full_audience))[:, None]
+    by_window = np.repeat(weight[:, None, :], n_windows + 2, axis=1)
+    by_window[:, -1, :2] *= config.sharp_events
+    length = np.sqrt(by_window[:, :, 0] ** 2 + by_window[:, :, 1] ** 2 + by_window[:, :, 2] ** 2)
+    parts = np.stack([chat, reactions, activity], axis=2) * by_window
+    fused = (parts[:, :, 0] + parts[:, :, 1] + parts[:, :, 2]) / np.maximum(0.5, length)
+    fused[:, -2] *= config.slow_part
+    fused[:, -1] = np.where(has_activity, config.sharp_part * fused[:, -1], -1.0)
+    # Of a handful of people each one is a large share, and they act as one: their evidence counts for less. So
+    # does that of short windows where nobody says who listens: chat alone comes in bursts.
+    size = np.where(knows_audience, np.minimum(1.0, np.sqrt(sums[:, PEOPLE, 0] / config.full_audience)), 1.0)
+    fused *= size[:, None] * np.where(has_activity[:, None], 1.0, np.array(config.window_parts))
+    activity[:, -1] *= config.sharp_turned_away
     return fused, np.where(weight > 0, np.stack([chat, reactions, activity], axis=2).max(axis=1), 0.0)
 
 
@@ -213,7 +254,7 @@ def _exits(states: States, sums: Floats, config: DetectorConfig) -> tuple[Floats
     Root deviance of a Poisson count: sqrt(2 (x ln(x / μ) − (x − μ))). It counts only where at least
     `exit_leavers` people left, more than expected, and a share that is on the way to `mass_exit_rate` a minute.
     """
-    churn = np.nan_to_num(states["usual"][:, LEAVE_RATE].astype(np.float64)) + config.least_churn
+    churn = or_zero(states["usual"][:, LEAVE_RATE].astype(np.float64)) + config.least_churn
     present = sums[:, PEOPLE, 0]
     best = np.zeros(len(states))
     for window, part in zip(config.exit_windows, config.exit_shares, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies import baseline, classifier, counts, detector
+from anomalies.arrays import known_mean, or_zero
 from anomalies.classifier import Finding, Kind, count_leavers
 from anomalies.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
@@ -102,12 +103,14 @@ def step(
     taken = np.flatnonzero(counts.take(states, rows, config))
     if not len(taken):
         return []
-    part, part_rows, part_plan = states[taken], rows[taken], plan[taken]
+    is_whole = len(taken) == len(states)  # the usual case, that need not be copied
+    part, part_rows, part_plan = (states, rows, plan) if is_whole else (states[taken], rows[taken], plan[taken])
     baseline.learn_meaning(part, part_rows, config)
     verdicts = detector.judge(part, prior, config)
     changes, may_learn = _move(part, part_rows, part_plan, verdicts, config)
     detector.learn(part, verdicts, may_learn, config)
-    states[taken] = part
+    if not is_whole:
+        states[taken] = part
     return [(int(taken[place]), change) for place, change in changes]
 
 
@@ -135,9 +138,9 @@ def _move(
         | (turned_away >= config.clearly_turned_away)
     )
     states["run"] = np.where(is_bad & may_open & ~was_open, states["run"] + 1, 0)
-    needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
-    needed = np.where(score >= config.at_once_from, 1, needed)
-    is_rested = t - states["closed_at"] >= config.cooldown_seconds
+    needed = _rows_needed(score, rows, verdicts, is_dead, config)
+    is_news = verdicts.is_exit & (states["kind"] != Kind.MASS_EXIT)  # those who turned away now leave
+    is_rested = (t - states["closed_at"] >= config.cooldown_seconds) | is_news
     is_first = np.isneginf(states["closed_at"])
     opens = ~was_open & may_open & (((states["run"] >= needed) & is_rested) | (is_dead & is_first))
 
@@ -187,10 +190,23 @@ def _move(
     return changes, may_open & ~states["is_open"] & (states["run"] == 0)
 
 
+def _rows_needed(
+    score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig
+) -> NDArray[np.int64]:
+    """Return how many bad rows in a row open an incident: the surer, the fewer. Leavers are counted, not guessed."""
+    needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
+    is_sharp = verdicts.sharp >= config.sharp_from
+    needed = np.where((score >= config.at_once_from) & (verdicts.is_falling | ~is_sharp), 1, needed)
+    needed = needed + np.where(is_sharp | is_dead, 0, config.patience)
+    at_once = (verdicts.sharp >= config.sharp_at_once) & verdicts.is_falling & (rows["present"] >= config.sharp_people)
+    return np.where(verdicts.is_exit | at_once, 1, needed)
+
+
 def mean_latest_score(states: States) -> Floats:
     """Return the mean of each session's latest known scores, 1 where none is known."""
     scores = states["history"][:, SCORE, -LATEST:].astype(np.float64)
-    return np.nan_to_num(detector.known_mean(scores), nan=1.0)
+    mean = known_mean(scores)
+    return np.where(np.isnan(mean), 1.0, mean)
 
 
 def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
@@ -201,7 +217,7 @@ def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
 
 def _is_dead(states: States, rows: Rows, plan: Plan, config: DetectorConfig) -> Mask:
     """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
-    events = np.nan_to_num(rows["chats"]) + np.nan_to_num(rows["reactions"])
+    events = or_zero(rows["chats"]) + or_zero(rows["reactions"])
     is_silent = events <= np.maximum(1.0, config.dead_events * rows["present"])
     people = states["history"][:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
     is_filling = people[:, 1] > config.dead_growth * people[:, 0]

@@ -1,7 +1,7 @@
 """Learn the shared prior from labelled sessions: what quiet rows look like, and how rare each tree score is. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anomalies import counts, detector
 from anomalies.config import DEFAULT, DetectorConfig
 from anomalies.counts import as_rows
-from anomalies.prior import FOREST, Prior, masses_of, nothing_known, tail_of
+from anomalies.prior import Prior, masses_of, nothing_known, tail_of
 from anomalies.state import new_states
 from engagement.readings import Reading
 
@@ -32,13 +32,13 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
     """Return the prior of the lessons' quiet rows; the same lessons give the same prior.
 
     Twice over the rows: first where they fall in the trees, then how they score against that and their own
-    session's newest rows, which is what the tail is a tail of.
+    session's newest rows, which is what the tail is a tail of. The evidence of short windows counts in full: if the
+    prior knew of the discount for rooms that only tell who does something, it would take it back.
     """
-    features = np.concatenate(
-        [verdicts.features[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)]
-    )
-    thin = max(1, len(features) // PRIOR_ROWS)
-    masses = masses_of(FOREST.find_leaves(features[::thin]))
+    config = replace(config, window_parts=(1.0,) * len(config.window_parts))
+    leaves = np.concatenate([verdicts.leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)])
+    thin = max(1, len(leaves) // PRIOR_ROWS)
+    masses = masses_of(leaves[::thin])
     untailed = Prior(masses, np.array([np.inf]))
     scores = np.concatenate([verdicts.tree_score[quiet] for verdicts, quiet in _listen(lessons, untailed, config)])
     return Prior(masses, tail_of(scores))

@@ -12,7 +12,7 @@ from anomalies.state import N_TREES
 from anomalies.trees import Forest, Leaves, Masses, without_masses
 
 # Evidence over 15, 30, 60 and 120 s, at its worst, and the share that left: the names only order them.
-FOREST = Forest(("a_15s", "b_30s", "c_60s", "d_120s", "e_worst", "f_left"), n_trees=N_TREES)
+FOREST = Forest(("a_sharp", "b_15s", "c_30s", "d_60s", "e_120s", "f_worst", "g_left"), n_trees=N_TREES)
 STEPS_A_DECADE = 10
 
 Floats = NDArray[np.float64]

@@ -14,8 +14,8 @@ N_TREES = 10
 CHATS, REACTIONS, LEAVES, PEOPLE, ACTIVITY, SCORE = range(6)
 # Rows of `blocks`, `usual` and `reference`: per head and slot, then shares.
 CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = range(5)
-# Evidence that is scaled by its own noise: chat and reactions over four windows, activity, and the slow three.
-NOISES = 12
+# Evidence that is scaled by its own noise: chat and reactions over four windows, activity, the slow three, the sharp.
+NOISES = 13
 
 STATE = np.dtype(
     [
@@ -23,6 +23,9 @@ STATE = np.dtype(
         ("t", "f8"),  # seconds since the epoch, on the grid of slots
         ("slots", "i4"),  # how many slots the session has lasted
         ("held", "i2"),  # rows held back since the last one that was taken
+        ("glitches", "u1"),  # rows in a row that were held because they cannot be true
+        ("still", "u1"),  # rows in a row in which nobody moved and no rate rose
+        ("same", "u1"),  # rows in a row in which nothing changed at all, in a room where something is counted
         ("previous", "f4", (5,)),  # chats, reactions and leaves a minute, active and present people of that row
         ("is_exact", "?", (3,)),  # whether the slots of chats, reactions and leaves are counts and no guesses
         ("history", "f4", (6, HISTORY_SLOTS)),
@@ -30,10 +33,10 @@ STATE = np.dtype(
         ("block", "f4", (6,)),
         ("block_slots", "i2"),
         ("block_known", "i2", (6,)),
-        ("blocks", "f4", (5, BLOCKS)),
+        ("blocks", "f2", (5, BLOCKS)),
         ("n_blocks", "i2"),
-        ("usual", "f4", (5,)),
-        ("reference", "f4", (5,)),
+        ("usual", "f2", (5,)),
+        ("reference", "f2", (5,)),
         ("noise", "f4", (NOISES,)),
         ("score_noise", "f4"),
         ("proofs", "u1"),  # rows with more people active than chats and reactions can account for

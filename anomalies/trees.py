@@ -90,12 +90,11 @@ class Forest:
         n_rows, _, n_trees = remembered.shape
         depths = np.arange(self.height + 1)
         # Two leaves share the nodes down to the depth of their common prefix.
-        common = _COMMON_PREFIX[self.height][np.bitwise_xor(remembered, leaves[:, None, :])]
-        slot = (np.arange(n_rows)[:, None, None] * n_trees + np.arange(n_trees)) * (self.height + 2) + common
-        slot = np.where(counted[:, :, None], slot, -1)
-        hits = np.bincount(slot.ravel() + 1, minlength=n_rows * n_trees * (self.height + 2) + 1)[1:]
-        hits = hits.reshape(n_rows, n_trees, self.height + 2)[:, :, :-1]
-        own = hits[:, :, ::-1].cumsum(2)[:, :, ::-1]
+        apart = np.bitwise_xor(np.ascontiguousarray(remembered.swapaxes(0, 1)), leaves)
+        is_counted = counted.T[:, :, None]
+        own = np.empty((n_rows, n_trees, self.height + 1), np.int64)
+        for depth in depths:
+            own[:, :, depth] = ((apart < 2 ** (self.height - depth)) & is_counted).sum(axis=0, dtype=np.uint8)
         node = 2**depths - 1 + (leaves[:, :, None] >> (self.height - depths))
         mass = shared[np.arange(n_trees)[:, None], node] + weight * own
         window = shared[0, 0] + weight * counted.sum(1)
@@ -104,13 +103,6 @@ class Forest:
         total = (mass * reached * 2**depths).sum((1, 2)).astype(np.float64)
         most = self.n_trees * np.maximum(window, 1) * self.n_nodes
         return np.where(window > 0, 1 - total / most, 0.0)
-
-
-def _common_prefix_lengths(height: int) -> NDArray[np.int64]:
-    return np.array([height - n.bit_length() for n in range(2**height)], np.int64)
-
-
-_COMMON_PREFIX = [_common_prefix_lengths(height) for height in range(9)]
 
 
 def without_masses(forest: Forest) -> Masses:

@@ -176,7 +176,7 @@ def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequ
 
 
 def _detector_state(state: np.void) -> str:
-    if state["held"] >= UNTRUSTED_ROWS:
+    if state["held"] >= UNTRUSTED_ROWS or state["same"] >= SLOTS_PER_MINUTE:
         return Session.DetectorState.UNKNOWN
     if state["slots"] < DEFAULT.warm_slots:
         return Session.DetectorState.INSUFFICIENT_DATA

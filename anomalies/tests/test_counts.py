@@ -121,3 +121,40 @@ def test_slots_in_which_events_were_lost_expect_nothing():
     assert states["history"][0, CHATS, -1] == 3.0
     assert states["history"][0, PEOPLE, -23:-1].tolist() == [0.0] * 22
     assert states["history"][0, PEOPLE, -1] == 400
+
+
+def test_leaves_that_were_cut_off_at_zero_do_not_stay_in_the_sum():
+    """Joins lower a leave rate faster than its leavers go; what is cut off would be an exodus a minute later."""
+    rates = [0.05, 0.05, 0.01, 0.0, 0.04, 0.04, 0.01, 0.03] * 6
+    rows = [Reading(START + n * SLOT, 5.0, None, 50, 100, 5.0, rate) for n, rate in enumerate(rates)]
+    states, _ = take_all(rows)
+    assert np.isclose(states["history"][0, LEAVES, -12:].sum(), 100 * 0.03 / 0.97, rtol=1e-4)
+
+
+def test_glitch_after_a_held_row_is_held_too():
+    """Two things that cannot be true are no confirmation of each other."""
+    rows = healthy_room(minutes=12, audience=400, lost_from=11)
+    states = new_states(1)
+    for row in as_rows(rows[:132]):
+        take(states, row[None], DEFAULT)
+    states["usual"][0] = [0.02, 0.01, 0.0, 0.75, 0.8]
+    absurd = replace(rows[133], chat_msgs_per_min=0.0, reactions_per_min=0.0, active_users=0)
+    assert [bool(take(states, row[None], DEFAULT)[0]) for row in as_rows([rows[132], absurd])] == [False, False]
+
+
+def test_numbers_that_stood_still_and_go_on_are_a_gap():
+    """Nothing was lost: what came meanwhile is in the rates of the first row after."""
+    rows = healthy_room(minutes=10, audience=400)
+    frozen = [replace(rows[80], timestamp=row.timestamp) for row in rows[81:100]]
+    states = new_states(1)
+    for row in as_rows(rows[:80]):
+        take(states, row[None], DEFAULT)
+    states["usual"][0] = [0.02, 0.01, 0.0, 0.75, 0.8]
+    for row in as_rows([rows[80], *frozen]):
+        take(states, row[None], DEFAULT)
+    assert states["same"][0] == len(frozen)
+    for row in as_rows(rows[100:102]):
+        take(states, row[None], DEFAULT)
+    assert states["same"][0] == 0
+    assert states["history"][0, PEOPLE].tolist() == [400.0] * HISTORY_SLOTS
+    assert np.isclose(states["history"][0, CHATS, -12:].sum(), rows[101].chat_msgs_per_min, rtol=1e-4)

@@ -54,17 +54,18 @@ def test_burst_of_applause_is_no_drop():
     assert incidents_of(burst) == []
 
 
-def test_trees_are_fed_shares_between_0_and_1():
+def test_trees_are_fed_shares_between_0_and_1(monkeypatch):
     """HalfSpaceTrees expects [0, 1], which StandardScaler does not give."""
-    from anomalies import counts, detector
-    from anomalies.prior import shipped
-    from anomalies.state import new_states
+    from anomalies.trees import Forest
 
-    states = new_states(1)
-    for row in counts.as_rows(collapse(healthy_room(minutes=8), at_minute(5))):
-        if counts.take(states, row[None], DEFAULT)[0]:
-            features = detector.judge(states, shipped()).features
-            assert ((features >= 0) & (features <= 1)).all()
+    fed = []
+    find_leaves = Forest.find_leaves
+    monkeypatch.setattr(Forest, "find_leaves", lambda forest, rows: fed.append(rows) or find_leaves(forest, rows))
+    incidents_of(collapse(healthy_room(minutes=8), at_minute(5)))
+    features = np.concatenate(fed)
+    assert features.shape[1] == 7
+    assert 0.5 < features.max() <= 1
+    assert features.min() == 0
 
 
 @pytest.mark.parametrize("audience", [15, 40, 400])
@@ -253,3 +254,71 @@ def test_exit_that_grows_is_told_again_with_the_new_number():
     assert len(numbers) >= 2
     assert numbers == sorted(numbers)
     assert numbers[-1] >= 40
+
+
+def turn_away(readings, at, share, seconds):
+    """Let so much of the active share go, evenly over so many seconds; chat and reactions go on."""
+
+    def turned(row):
+        part = np.clip((row.timestamp - at).total_seconds() / seconds, 0, 1)
+        return replace(row, active_users=round(row.active_users * (1 - share * part)))
+
+    return [turned(row) for row in readings]
+
+
+def test_sharp_turning_away_is_found_within_twenty_seconds():
+    """The active share falls against its own last minute long before chat over a minute says anything."""
+    rooms = {
+        str(seed): (turn_away(healthy_room(seed, 14, audience=300), at_minute(10), 0.45, 10), Timetable())
+        for seed in range(20)
+    }
+    for found in judge_sessions(rooms).values():
+        assert timedelta(0) <= found[0].timestamp - at_minute(10) <= timedelta(seconds=20)
+        assert found[0].anomaly_type == "SUDDEN_DROP"
+
+
+def test_slow_turning_away_is_a_gradual_decline():
+    rooms = {
+        str(seed): (turn_away(healthy_room(seed, 18, audience=300), at_minute(10), 0.6, 240), Timetable())
+        for seed in range(20)
+    }
+    types = [found[0].anomaly_type for found in judge_sessions(rooms).values()]
+    assert types.count("GRADUAL_DECLINE") >= 18
+
+
+def test_exit_after_another_incident_does_not_wait_for_the_cool_down():
+    """Those who turned away came back, and then they leave: that is news."""
+    rows = silence(healthy_room(minutes=20, audience=200), at_minute(10), at_minute(12))
+    (first,) = incidents_of(rows)
+    exodus = first.resolved_at + timedelta(seconds=20)
+    assert timedelta(seconds=20) < timedelta(seconds=DEFAULT.cooldown_seconds)
+    second = incidents_of(collapse(rows, exodus))[1]
+    assert second.anomaly_type == "MASS_EXIT"
+    assert second.timestamp - exodus <= timedelta(seconds=10)
+
+
+def chat_alone(seed, minutes, rate):
+    """Return a room of which only the rate of its chat is known."""
+    rows = healthy_room(seed, minutes, audience=100, chats_per_head=rate / 100)
+    return [Reading(row.timestamp, chat_msgs_per_min=row.chat_msgs_per_min) for row in rows]
+
+
+@pytest.mark.parametrize("rate", [12, 60, 300])
+def test_chat_that_falls_silent_is_found_where_nobody_says_how_many_listen(rate):
+    """A chat of 300 a minute that falls to 60 still has the full score of its signal."""
+    for part in (0.05, 0.2 if rate > 20 else 0.05):
+        rooms = {}
+        for seed in range(10):
+            fallen = chat_alone(seed + 50, 20, rate * part)
+            rows = [
+                a if a.timestamp < at_minute(12) else b for a, b in zip(chat_alone(seed, 20, rate), fallen, strict=True)
+            ]
+            rooms[str(seed)] = (rows, Timetable())
+        found = judge_sessions(rooms)
+        assert all(i[0].timestamp - at_minute(12) <= timedelta(minutes=3) for i in found.values())
+
+
+@pytest.mark.parametrize("rate", [5, 60, 300])
+def test_even_chat_alone_is_silent_for_twenty_hours(rate):
+    rooms = {str(seed): (chat_alone(seed, 60, rate), Timetable()) for seed in range(20)}
+    assert not any(judge_sessions(rooms).values())

@@ -154,13 +154,13 @@ def test_sensitivity_of_the_event_decides_how_readily_an_incident_opens(session)
 
 
 def slump(readings, at):
-    """Let everything fall to about two thirds."""
+    """Let everything fall to about three quarters."""
     return [
         replace(
             row,
-            chat_msgs_per_min=float(round(row.chat_msgs_per_min * 0.6)),
-            reactions_per_min=float(round(row.reactions_per_min * 0.6)),
-            active_users=round(row.active_users * 0.62),
+            chat_msgs_per_min=float(round(row.chat_msgs_per_min * 0.7)),
+            reactions_per_min=float(round(row.reactions_per_min * 0.7)),
+            active_users=round(row.active_users * 0.74),
         )
         if row.timestamp >= at
         else row
