@@ -6,11 +6,13 @@ from time import monotonic
 from uuid import UUID
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.utils.timezone import now
 from ninja import Body, Query
+from ninja.errors import AuthenticationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer
 from pydantic_core import from_json
@@ -36,7 +38,7 @@ from conductor.schemas import (
 from engagement.buckets import in_buckets
 from engagement.events import RefusedEvent, record_events
 from engagement.ingest import RefusedReading, record_rows
-from engagement.models import EngagementRow, Session
+from engagement.models import EngagementRow, Event, Session
 from engagement.sessions import create_session, revise_session
 
 ROWS_PER_PAGE = 1_000
@@ -86,7 +88,13 @@ answer_with_problems(api)
 def post_session(request: HttpRequest, body: NewSession):
     """Make a session: 201. Where `external_id` is known, 200 and the session that is there, unchanged."""
     fields = body.model_dump(exclude={"breaks"})
-    session, is_new = create_session(request.auth.event_id, breaks=_pairs(body.breaks), **fields)
+    try:
+        session, is_new = create_session(request.auth.event_id, breaks=_pairs(body.breaks), **fields)
+    except IntegrityError as error:
+        if Event.objects.filter(id=request.auth.event_id).exists():
+            raise
+        keys.forget_event(request.auth.event_id)  # it was deleted while its key was remembered
+        raise AuthenticationError from error
     return JsonResponse(
         _session(request, session),
         status=201 if is_new else 200,

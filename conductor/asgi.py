@@ -14,10 +14,12 @@ http = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator, WebsocketDenier
 from channels.sessions import CookieMiddleware
+from daphne import http_protocol
 from django.conf import settings
 from django.urls import path, re_path
 
 from conductor import consumers
+from conductor.bodies import FrugalRequest, without_large_bodies
 
 
 class AllowedHosts(OriginValidator):
@@ -30,6 +32,8 @@ class AllowedHosts(OriginValidator):
         return parsed_origin is None or super().valid_origin(parsed_origin)
 
 
+http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
+
 # No session or auth middleware: who the user is, the consumers ask, at the start and again while a socket is open.
 sockets = CookieMiddleware(
     URLRouter(
@@ -40,4 +44,4 @@ sockets = CookieMiddleware(
         ]
     )
 )
-application = ProtocolTypeRouter({"http": http, "websocket": AllowedHosts(sockets)})
+application = ProtocolTypeRouter({"http": without_large_bodies(http), "websocket": AllowedHosts(sockets)})

@@ -49,3 +49,10 @@ def find_caller(secret: str, seconds: float) -> Caller | None:
     caller = Caller(key.id, key.event_id)
     _known[digest] = caller, seconds
     return caller
+
+
+def forget_event(event_id: UUID) -> None:
+    """Look the keys of an event up again when they are next used: it is gone, and they with it."""
+    for digest, (caller, _) in list(_known.items()):
+        if caller.event_id == event_id:
+            _known.pop(digest, None)

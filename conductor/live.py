@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from anomalies import watch
 from anomalies.models import Anomaly
 from conductor.cards import signal_cards
+from conductor.doubts import Doubt, find_doubt
 from conductor.payloads import anomaly_payload, row_payload
 from engagement.charts import SPAN, Chart, Span, draw_chart
 from engagement.models import EngagementRow, EngagementRowQuerySet, Session
@@ -69,7 +70,7 @@ def live_context(session: Session, now: datetime) -> dict[str, object]:
     incidents = list(Anomaly.objects.for_session(session)[:most])
     outlook = watch.outlook(session.id)
     current = None if newest is None else score(newest.reading)
-    banner = _banner(session, incidents, outlook.learning_seconds_left, newest, now)
+    banner = _banner(session, incidents, outlook.learning_seconds_left, newest, find_doubt(session, line, now), now)
     return {
         "session": session,
         "newest": newest,
@@ -159,17 +160,17 @@ def _banner(
     incidents: Sequence[Anomaly],
     learning_seconds_left: int,
     newest: EngagementRow | None,
+    doubt: Doubt | None,
     now: datetime,
 ) -> dict[str, object]:
     """Return what the banner slot says; what needs a person comes first."""
     going_on = [a for a in incidents if not a.is_resolved and a.status != Anomaly.Status.DISMISSED]
     going_on.sort(key=lambda a: a.severity != Anomaly.Severity.CRITICAL)  # stable: the newest of each first
-    is_silent = session.detector_state == Session.DetectorState.UNKNOWN
     banner = {
         "is_open": bool(going_on),
         "incident": going_on[0] if going_on else None,
         "learning_seconds_left": learning_seconds_left,
-        "is_silent": is_silent,
+        "doubt": doubt,
         "fall": _fall(going_on[0], newest) if going_on else None,
     }
     if going_on:
@@ -180,8 +181,8 @@ def _banner(
         kind = "waiting"
     elif over := _just_over(incidents, newest, session.heard_at, now):
         kind, banner["incident"] = "resolved", over
-    elif is_silent:
-        kind = "silent"
+    elif doubt is not None:
+        kind = doubt.state
     elif session.detector_state == Session.DetectorState.INSUFFICIENT_DATA:
         kind = "learning"
     else:

@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Greatest
 
 from anomalies import watch
 from conductor import live, wakeups
+from conductor.doubts import silent_sessions
 from conductor.live import SessionChange
 from engagement.aggregate import aggregate, forget_people
-from engagement.events import FRESH_FOR, close_all, close_by_clock
+from engagement.events import close_all, close_by_clock
 from engagement.models import EngagementRow, Session
 
 SESSIONS_A_SWEEP = 200
 ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
-SILENT_AFTER = timedelta(seconds=60)
-LOST_AFTER = timedelta(seconds=30)
 ENDS_AFTER = timedelta(hours=4)
 LOCK_SPACE = 0x656E6761  # "enga": advisory locks are shared by all who use the database
 
@@ -105,25 +102,15 @@ def tick(now: datetime) -> None:
 
 
 def _notice_silence(now: datetime) -> None:
-    without_rows = Q(heard_at__lt=now - SILENT_AFTER)
-    silent = Session.objects.filter(without_rows | _has_lost_its_source(now), status=Session.Status.LIVE).exclude(
-        detector_state=Session.DetectorState.UNKNOWN
-    )
+    silent = Session.objects.filter(silent_sessions(now), status=Session.Status.LIVE)
     with transaction.atomic():
-        ids = [session.id for session in silent.select_for_update(skip_locked=True, of=("self",))]
+        noticed = silent.exclude(detector_state=Session.DetectorState.UNKNOWN)
+        ids = [session.id for session in noticed.select_for_update(skip_locked=True, of=("self",))]
         Session.objects.filter(id__in=ids).update(detector_state=Session.DetectorState.UNKNOWN)
-    if ids:
-        live.announce([SessionChange(id_, None) for id_ in ids], now)
-
-
-def _has_lost_its_source(now: datetime) -> Q:
-    """Find lively rooms from which nothing at all has come for so long that nobody can be there to tell."""
-    patience = ExpressionWrapper(F("patience_seconds") * Value(timedelta(seconds=1)), DurationField())
-    return Q(
-        newest_event_at__lt=now - Greatest(patience, Value(LOST_AFTER)),
-        newest_event_at__gt=now - FRESH_FOR,
-        patience_seconds__isnull=False,
-    )
+    # Those that were known to be silent too: a screen says for how long, and no row comes to make it say so.
+    changes = [SessionChange(id_, None) for id_ in silent.values_list("id", flat=True)]
+    if changes:
+        live.announce(changes, now)
 
 
 def end_session(session_id: uuid.UUID, now: datetime) -> Session:

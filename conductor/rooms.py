@@ -9,8 +9,10 @@ from uuid import UUID
 from django.db.models import F
 
 from anomalies.models import Anomaly
+from conductor.doubts import Doubt, find_doubt
 from engagement.charts import draw_spark
 from engagement.models import EngagementRow, Session, SessionQuerySet
+from engagement.readings import SIGNALS
 from engagement.scoring import level
 
 SPARK = timedelta(minutes=15)
@@ -25,9 +27,9 @@ class Room:
     session: Session
     state: str
     score: float | None
-    newest_at: datetime | None
     audience: int | None
     incident: Anomaly | None
+    doubt: Doubt | None
     spark: str
 
     @property
@@ -35,10 +37,10 @@ class Room:
         return None if self.score is None else level(self.score)
 
 
-STATES = ("critical", "warning", "live", "learning", "silent", "scheduled", "ended")
+STATES = ("critical", "warning", "doubtful", "live", "learning", "silent", "scheduled", "ended")
 
 
-def worst_first(sessions: SessionQuerySet, *, every_ended: bool = False) -> tuple[list[Room], int]:
+def worst_first(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> tuple[list[Room], int]:
     """Return the rooms of these sessions, and how many ended ones are left out; five queries, however many."""
     sessions = sessions.select_related("event")
     ended = sessions.filter(status=Session.Status.ENDED).order_by("-ended_at")
@@ -47,7 +49,7 @@ def worst_first(sessions: SessionQuerySet, *, every_ended: bool = False) -> tupl
     chosen = [*listened, *(ended if every_ended else ended[:MOST_ENDED])]
     rows = _last_rows(session.id for session in chosen)
     incidents = _open_incidents(session.id for session in chosen)
-    rooms = [_room(session, rows[session.id], incidents.get(session.id)) for session in chosen]
+    rooms = [_room(session, rows[session.id], incidents.get(session.id), now) for session in chosen]
     rooms.sort(key=_urgency)
     return rooms, left_out
 
@@ -65,7 +67,7 @@ def _last_rows(session_ids: Iterable[UUID]) -> dict[UUID, list[EngagementRow]]:
         session__in=list(session_ids), late=False, timestamp__gt=F("session__judged_until") - SPARK
     )
     found = defaultdict(list)
-    for row in rows.only("session_id", "timestamp", "engagement_score", "total_users"):
+    for row in rows.only("session_id", "timestamp", "engagement_score", *SIGNALS):
         found[row.session_id].append(row)
     return found
 
@@ -81,25 +83,26 @@ def _open_incidents(session_ids: Iterable[UUID]) -> dict[UUID, Anomaly]:
     return found
 
 
-def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None) -> Room:
+def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None, now: datetime) -> Room:
     newest = rows[-1] if rows else None
+    doubt = find_doubt(session, rows, now)
     if incident is not None:
         state = incident.severity.lower()
     elif session.is_ended:
         state = "ended"
     elif newest is None:
         state = "scheduled"
+    elif doubt is not None:
+        state = doubt.state
     else:
-        state = {
-            Session.DetectorState.UNKNOWN: "silent",
-            Session.DetectorState.INSUFFICIENT_DATA: "learning",
-        }.get(session.detector_state, "live")
+        is_learning = session.detector_state == Session.DetectorState.INSUFFICIENT_DATA
+        state = "learning" if is_learning else "live"
     return Room(
         session=session,
         state=state,
         score=None if newest is None else newest.engagement_score,
-        newest_at=None if newest is None else newest.timestamp,
         audience=None if newest is None else newest.total_users,
         incident=incident,
+        doubt=doubt,
         spark=draw_spark([(row.timestamp, row.engagement_score) for row in rows], top=1.0),
     )

@@ -35,7 +35,8 @@ class Files(forms.ClearableFileInput):
 class FilesField(forms.FileField):
     """One file, or several of one session."""
 
-    widget = Files
+    # The browser refuses what is too large before it sends it; see recording-upload.js.
+    widget = Files({"data-most-bytes": MAX_BYTES, "data-too-large": TOO_LARGE})
 
     def clean(self, data: object, initial: object = None) -> list[UploadedFile]:
         chosen = data if isinstance(data, list) else [data]

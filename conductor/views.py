@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
@@ -39,7 +40,9 @@ def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 @for_organizers
 def sessions(request: HttpRequest) -> HttpResponse:
     """The organizer's sessions, worst first; the list alone where the page refreshes it."""
-    rooms, left_out = worst_first(Session.objects.for_organizer(request.user), every_ended="ended" in request.GET)
+    rooms, left_out = worst_first(
+        Session.objects.for_organizer(request.user), now(), every_ended="ended" in request.GET
+    )
     context = {"rooms": rooms, "left_out": left_out, "refresh_url": request.get_full_path()}
     if not rooms:
         event = Event.objects.for_organizer(request.user).first()
@@ -96,10 +99,26 @@ def dismiss(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpRes
     return _told(request, session_id)
 
 
-def _told(request: HttpRequest, session_id: UUID) -> HttpResponse:
-    """Answer a click: the push changes every screen, the clicker's too."""
-    live.announce([live.SessionChange(session_id, row=None)], now())
-    return HttpResponse(status=204) if request.htmx else redirect("session", session_id)
+@require_POST
+@for_organizers
+def choose_sensitivity(request: HttpRequest, session_id: UUID) -> HttpResponse:
+    """Say how readily an incident opens, in this session and in all others of its event."""
+    event = _session(request, session_id).event
+    chosen = request.POST.get("sensitivity")
+    if chosen not in Event.Sensitivity.values:
+        return HttpResponseBadRequest(f"Choose one of {', '.join(Event.Sensitivity.values)}.")
+    event.sensitivity = chosen
+    event.save(update_fields=["sensitivity"])
+    going_on = event.sessions.exclude(status=Session.Status.ENDED).values_list("id", flat=True)
+    return _told(request, session_id, *going_on, place="#event-sensitivity")
+
+
+def _told(request: HttpRequest, session_id: UUID, *others: UUID, place: str = "") -> HttpResponse:
+    """Answer a click: the push changes every screen, the clicker's too. Without htmx the page comes anew."""
+    live.announce([live.SessionChange(id_, row=None) for id_ in {session_id, *others}], now())
+    if request.htmx:
+        return HttpResponse(status=204)
+    return redirect(reverse("session", args=[session_id]) + place)
 
 
 def _session(request: HttpRequest, session_id: UUID) -> Session:

@@ -34,9 +34,13 @@ class Event(models.Model):
 
     class Sensitivity(models.TextChoices):
         # Three points of the curve that `manage.py evaluate --curve` draws, measured on 80 labelled sessions.
-        CALM = "calm", "Calm: finds 9 of 10 incidents, about one false alarm in 18 hours"
-        NORMAL = "normal", "Normal: finds 49 of 50 incidents, about one false alarm in 12 hours"
-        SENSITIVE = "sensitive", "Sensitive: finds slow declines sooner, about one false alarm in 7 hours"
+        CALM = "calm", "Calm: finds 9 of 10 incidents, about one false alarm in 90 hours"
+        NORMAL = "normal", "Normal: finds 19 of 20 incidents, about one false alarm in 35 hours"
+        SENSITIVE = "sensitive", "Sensitive: finds slow declines sooner, about one false alarm in 13 hours"
+
+        @property
+        def meaning(self) -> str:
+            return self.label.partition(": ")[2]
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=200)
@@ -122,7 +126,7 @@ class Session(models.Model):
     class DetectorState(models.TextChoices):
         INSUFFICIENT_DATA = "INSUFFICIENT_DATA", "Getting to know this room"
         WATCHING = "WATCHING", "Watching"
-        UNKNOWN = "UNKNOWN", "No data"
+        UNKNOWN = "UNKNOWN", "No data to trust"
 
     class Source(models.TextChoices):
         SIGNALS = "signals", "Rows that the platform computed"

@@ -6,6 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from conductor.doubts import Doubt, Kind
 from conductor.payloads import moment
 
 register = template.Library()
@@ -111,6 +112,23 @@ def duration(value: timedelta | None) -> str:
 def seconds(value: int) -> str:
     """Write a number of seconds as a duration."""
     return duration(timedelta(seconds=value))
+
+
+@register.filter
+def doubt_words(doubt: Doubt) -> str:
+    """Write why nothing can be said of a session.
+
+    >>> doubt_words(Doubt(Kind.SILENT, timedelta(seconds=65)))
+    'No data for 1 min 5 s'
+    >>> doubt_words(Doubt(Kind.FROZEN, timedelta(minutes=30), is_at_least=True))
+    'The numbers have not moved for at least 30 min'
+    >>> doubt_words(Doubt(Kind.UNTRUE))
+    'The numbers cannot be true'
+    """
+    if doubt.kind == Kind.UNTRUE:
+        return "The numbers cannot be true"
+    what = "No data" if doubt.kind == Kind.SILENT else "The numbers have not moved"
+    return f"{what} for {'at least ' if doubt.is_at_least else ''}{duration(doubt.lasted)}"
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""Fixtures for the tests that need the product as it runs: daphne, a Celery worker and beat, and a browser."""
+"""Fixtures that tests share: an event and its session, and the product as it runs, with a browser."""
 
 import os
 import shutil
@@ -18,7 +18,9 @@ from django.conf import settings
 from django.db import connection
 
 from conductor import embedded
+from conductor.tests import stage
 from conductor.tests.rest import rest  # noqa: F401  a fixture
+from engagement.models import Event, Session
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -86,6 +88,16 @@ class Stack:
         broker = embedded.celery_broker_url(self.environment["REDIS_URL"])
         with Celery(broker=broker, set_as_current=False) as app:
             return bool(app.control.ping(timeout=0.5))
+
+
+@pytest.fixture
+def event() -> Event:
+    return Event.objects.create(name="Spring summit")
+
+
+@pytest.fixture
+def session(event) -> Session:
+    return stage.live_session(event)
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,21 @@ def test_a_revoked_key_works_for_seconds_at_most(rest):
     assert keys.CACHE_SECONDS <= 30
 
 
+@pytest.mark.django_db(transaction=True)  # the database minds a missing event when it commits
+@pytest.mark.parametrize("body", [{"title": "Keynote"}, {"title": "Keynote", "external_id": "room-1"}])
+def test_the_key_of_an_event_that_was_deleted_makes_no_session(rest, body):
+    other = Rest.of_new_event("Another")
+    for caller in (rest, other):
+        assert caller.get("/sessions").status_code == 200
+    rest.event.delete()
+
+    check_problem(rest.post("/sessions", body), 401)
+
+    assert not Session.objects.exists()
+    check_problem(rest.get("/sessions"), 401)
+    assert other.post("/sessions", body).status_code == 201
+
+
 def test_a_known_key_is_looked_up_once(rest, django_assert_num_queries):
     with django_assert_num_queries(1):
         for seconds in (100.0, 101.0, 114.0):

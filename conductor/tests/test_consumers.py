@@ -20,11 +20,6 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def session() -> Session:
-    return stage.live_session(Event.objects.create(name="Spring summit"))
-
-
-@pytest.fixture
 def organizer(session):
     return stage.organizer("mara", session.event)
 

@@ -1,5 +1,6 @@
 """Page and push are the same bytes, and every fragment can be swapped by its id."""
 
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from django.conf import settings
 
 from conductor import live, views
 from conductor.tests import stage
-from engagement.models import Event, Session
+from engagement.models import Session
 
 pytestmark = pytest.mark.django_db
 
@@ -41,12 +42,10 @@ class Outline(HTMLParser):
         self.depth -= tag not in VOID
 
 
-@pytest.fixture
-def event() -> Event:
-    return Event.objects.create(name="Spring summit")
+STATES = ["bare", "live", "critical", "acknowledged", "warning", "silent", "frozen", "learning", "ended"]
 
 
-@pytest.fixture(params=["bare", "live", "critical", "acknowledged", "warning", "silent", "learning", "ended"])
+@pytest.fixture(params=STATES)
 def session(request, event) -> Session:
     if request.param == "bare":
         return Session.objects.create(event=event, title="Bare")
@@ -56,7 +55,8 @@ def session(request, event) -> Session:
     if request.param == "acknowledged":
         stage.incident(session).acknowledge(stage.organizer(), stage.NOW)
     changes = {
-        "silent": {"detector_state": "UNKNOWN"},
+        "silent": {"detector_state": "UNKNOWN", "heard_at": stage.NOW - timedelta(minutes=2)},
+        "frozen": {"detector_state": "UNKNOWN"},
         "learning": {"detector_state": "INSUFFICIENT_DATA"},
         "ended": {"status": "ended", "ended_at": stage.NOW},
     }
@@ -84,6 +84,7 @@ def test_every_state_pushes_the_same_roots(push):
         "engagement-chart",
         "signal-cards",
         "incident-timeline",
+        "event-sensitivity",
     ]
 
 

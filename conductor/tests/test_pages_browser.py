@@ -19,17 +19,13 @@ PHONE, LAPTOP, PROJECTOR = (390, 844), (1366, 768), (1920, 1080)
 
 
 @pytest.fixture
-def event() -> Event:
-    return Event.objects.create(name="Spring summit")
-
-
-@pytest.fixture
 def session(event) -> Session:
     """A live session whose newest row is of just now, so that the worker finds it neither silent nor new."""
     session = Session.objects.create(event=event, title="Keynote")
     moment = now().replace(microsecond=0)
     rows = [
-        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40, 50, 4.0, 0.0) for place in reversed(range(120))
+        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40 + place % 3, 50, 4.0, 0.0)
+        for place in reversed(range(120))
     ]
     record_rows(session.id, rows, moment)
     Session.objects.filter(id=session.id).update(
@@ -172,6 +168,36 @@ def test_keyboard_reaches_everything_that_can_be_clicked(page, stack, session):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.textContent.trim()"))
     assert {"Skip to the content", "Log out", "Acknowledge", "False alarm", "All, with their evidence"} <= reached
+
+
+def test_sensitivity_is_chosen_with_the_keyboard_and_without_a_reload(page, stack, event, session):
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.evaluate("window.neverReloaded = true")
+    page.get_by_role("link", name="Sensitivity: normal").press("Enter")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "sensitivity-sensitive"
+    page.keyboard.press("Space")
+    page.wait_for_selector("#sensitivity-sensitive[aria-pressed=true]")
+    assert page.get_by_role("link", name="Sensitivity: sensitive").is_visible()
+    assert page.locator("#event-sensitivity [aria-pressed=true]").count() == 1
+    assert page.evaluate("document.activeElement.id") == "sensitivity-sensitive"
+    assert page.evaluate("window.neverReloaded")
+    event.refresh_from_db()
+    assert event.sensitivity == "sensitive"
+
+
+def test_sensitivity_is_chosen_without_javascript(page, browser, stack, event, session):
+    context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = context.new_page()
+    plain.goto(f"{stack.url}/sessions/{session.id}/")
+    plain.get_by_role("button", name="Calm").click()
+    plain.wait_for_selector("#sensitivity-calm[aria-pressed=true]")
+    assert plain.url == f"{stack.url}/sessions/{session.id}/#event-sensitivity"
+    context.close()
+    event.refresh_from_db()
+    assert event.sensitivity == "calm"
 
 
 def test_refused_handshake_is_http_403(stack, session):

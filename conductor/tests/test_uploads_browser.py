@@ -7,12 +7,12 @@ from conductor.tests.test_pages_browser import (  # noqa: F401  fixtures
     PHONE,
     PROJECTOR,
     complaints,
-    event,
     page,
     wait_until_live,
 )
 from conductor.tests.test_uploads import ROWS
 from engagement.models import Session
+from engagement.recordings.source import MAX_BYTES
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -47,6 +47,21 @@ def test_a_broken_file_is_told_of_and_what_was_filled_in_stays(page, stack):  # 
     assert page.get_by_label("Time zone").input_value() == "Europe/Oslo"
     assert page.get_by_role("button", name="Read it").is_enabled()
     assert not Session.objects.exists()
+
+
+def test_what_is_too_large_is_told_before_it_is_sent(page, stack, tmp_path):  # noqa: F811
+    huge = tmp_path / "huge.jsonl"
+    with huge.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    page.goto(f"{stack.url}/recordings/")
+    field = page.get_by_label("Recording", exact=True)
+    field.set_input_files(huge)
+    page.get_by_label("Title").fill("Rehearsal")
+    page.on("request", lambda request: pytest.fail(f"{request.method} {request.url}"))
+    page.get_by_role("button", name="Read it").click()
+    assert field.evaluate("field => field.validationMessage").startswith("An upload holds up to 64 MB.")
+    field.set_input_files({"name": "room.jsonl", "mimeType": "application/json", "buffer": ROWS})
+    assert field.evaluate("field => field.validationMessage") == ""
 
 
 def test_the_time_zone_is_the_viewers_own_at_first(page, stack):  # noqa: F811

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -6,24 +7,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
+from anomalies import watch
+from anomalies.config import DEFAULT
 from anomalies.models import Anomaly
-from conductor import live
+from anomalies.tests.rooms import at_minute, collapse, healthy_room
+from conductor import live, pipeline
 from conductor.rooms import worst_first
 from conductor.tests import stage
+from engagement.ingest import record_rows
 from engagement.models import ApiKey, Event, Session
+from engagement.readings import Reading
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def event() -> Event:
-    return Event.objects.create(name="Spring summit")
-
-
-@pytest.fixture
-def session(event) -> Session:
-    return stage.live_session(event)
 
 
 @pytest.fixture
@@ -55,6 +51,8 @@ def test_other_organizers_session_is_not_there(client, session):
         assert client.get(address).status_code == 404
     for click in ("anomaly-acknowledge", "anomaly-dismiss"):
         assert client.post(reverse(click, args=[session.id, anomaly.id])).status_code == 404
+    assert client.post(reverse("session-sensitivity", args=[session.id]), {"sensitivity": "calm"}).status_code == 404
+    assert Event.objects.get(id=session.event_id).sensitivity == "normal"
     anomaly.refresh_from_db()
     assert anomaly.status == Anomaly.Status.OPEN
     assert str(session.id) not in client.get("/").content.decode()
@@ -127,7 +125,8 @@ def test_list_is_worst_first(event):
     stage.incident(stage.live_session(event, "critical"), "CRITICAL")
     Session.objects.create(event=event, title="scheduled")
     for title, changes in {
-        "silent": {"detector_state": "UNKNOWN"},
+        "silent": {"detector_state": "UNKNOWN", "heard_at": stage.NOW - timedelta(minutes=2)},
+        "frozen": {"detector_state": "UNKNOWN"},
         "ended": {"status": "ended", "ended_at": stage.NOW},
     }.items():
         made = stage.live_session(event, title)
@@ -135,16 +134,16 @@ def test_list_is_worst_first(event):
     low = stage.live_session(event, "low", rows=3)
     low.rows.update(engagement_score=0.1)
     stage.incident(calm, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
-    rooms, left_out = worst_first(Session.objects.all())
+    rooms, left_out = worst_first(Session.objects.all(), stage.NOW)
     assert [room.session.title for room in rooms] == [
-        "critical", "warned", "low", "calm", "silent", "scheduled", "ended",
+        "critical", "warned", "frozen", "low", "calm", "silent", "scheduled", "ended",
     ]  # fmt: skip
     assert left_out == 0
 
 
 def test_dismissed_incident_does_not_mark_its_room(event, session):
     stage.incident(session, status=Anomaly.Status.DISMISSED)
-    [room] = worst_first(Session.objects.all())[0]
+    [room] = worst_first(Session.objects.all(), stage.NOW)[0]
     assert (room.state, room.incident) == ("live", None)
 
 
@@ -256,3 +255,93 @@ def test_resolved_incident_says_how_long_it_lasted(client, organizer, session):
     Session.objects.filter(id=session.id).update(heard_at=now())
     page = client.get(f"/sessions/{session.id}/").content.decode()
     assert "Sudden drop is over.</strong> It lasted 1 min 50 s." in page
+
+
+def sensitivity_of(event: Event, page: str) -> str:
+    """Return what the page says of the event, in its first line and in the choice."""
+    [first_line] = re.findall(r'href="#event-sensitivity">Sensitivity: (\w+)<', page)
+    [pressed] = re.findall(r'value="(\w+)" aria-pressed="true"', page)
+    assert first_line == pressed == Event.objects.get(id=event.id).sensitivity
+    return pressed
+
+
+def test_page_shows_each_sensitivity_with_what_it_means(client, organizer, event, session):
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert sensitivity_of(event, page) == "normal"
+    for choice in Event.Sensitivity:
+        assert choice.label == f"{choice.value.capitalize()}: {choice.meaning}"
+        assert choice.meaning.capitalize() in page
+
+
+def test_click_changes_the_sensitivity_of_the_event_and_tells_its_screens(
+    client, organizer, event, session, monkeypatch
+):
+    beside = stage.live_session(event, "Beside")
+    Session.objects.create(event=event, title="Over", status="ended", ended_at=stage.NOW)
+    stage.live_session(Event.objects.create(name="Another"))
+    told = []
+    monkeypatch.setattr(live, "announce", lambda changes, now: told.extend(changes))
+    address = reverse("session-sensitivity", args=[session.id])
+    answer = client.post(address, {"sensitivity": "calm"}, headers=HTMX)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert {change.session_id for change in told} == {session.id, beside.id}
+    for each in (session, beside):
+        assert sensitivity_of(event, client.get(f"/sessions/{each.id}/").content.decode()) == "calm"
+
+
+def test_sensitivity_can_be_chosen_without_javascript(event, session):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(stage.organizer("mara", event))
+    page = browser.get(f"/sessions/{session.id}/").content.decode()
+    [form] = re.findall(r'<form id="event-sensitivity" .*?</form>', page, re.S)
+    address = re.search(r'method="post" action="([^"]+)"', form)[1]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)" form="event-sensitivity"', page)[1]
+    name, value = re.search(
+        r'<button type="submit" id="sensitivity-sensitive" name="(\w+)" value="(\w+)"', form
+    ).groups()
+    assert browser.post(address, {name: value}).status_code == 403
+    answer = browser.post(address, {name: value, "csrfmiddlewaretoken": token})
+    assert (answer.status_code, answer["Location"]) == (302, f"/sessions/{session.id}/#event-sensitivity")
+    assert sensitivity_of(event, browser.get(answer["Location"]).content.decode()) == "sensitive"
+
+
+@pytest.mark.parametrize("fields", [{}, {"sensitivity": ""}, {"sensitivity": "CALM"}, {"sensitivity": "calm\0"}])
+def test_unknown_sensitivity_is_refused_and_changes_nothing(client, organizer, event, session, fields):
+    answer = client.post(reverse("session-sensitivity", args=[session.id]), fields)
+    assert (answer.status_code, answer.content) == (400, b"Choose one of calm, normal, sensitive.")
+    assert Event.objects.get(id=event.id).sensitivity == "normal"
+
+
+def test_sensitivity_is_chosen_by_post_alone_and_by_who_is_logged_in(client, session):
+    address = reverse("session-sensitivity", args=[session.id])
+    answer = client.post(address, {"sensitivity": "calm"})
+    assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
+    client.force_login(stage.organizer("mara", session.event))
+    assert client.get(address).status_code == 405
+    assert Event.objects.get(id=session.event_id).sensitivity == "normal"
+
+
+def test_sensitivity_counts_from_the_next_row_on(client, organizer, event, monkeypatch):
+    deaf = replace(DEFAULT, warning_from=2.0, critical_from=2.0)
+    monkeypatch.setattr(watch, "BY_SENSITIVITY", {**watch.BY_SENSITIVITY, "calm": deaf})
+    session = Session.objects.create(event=event, title="Room")
+    rows = collapse(healthy_room(minutes=14), at_minute(12))
+    half = len(rows) - 12
+    address = reverse("session-sensitivity", args=[session.id])
+    client.post(address, {"sensitivity": "calm"})
+    judge(session, rows[:half])
+    assert not Anomaly.objects.exists()
+    client.post(address, {"sensitivity": "normal"})
+    judge(session, rows[half:])
+    assert Anomaly.objects.get().timestamp >= rows[half].timestamp
+
+
+def judge(session: Session, readings: list[Reading]) -> None:
+    record_rows(session.id, readings, stage.NOW)
+    pipeline.advance(session.partition, stage.NOW)
+
+
+def test_ended_session_offers_no_sensitivity(client, organizer, session):
+    Session.objects.update(status="ended", ended_at=stage.NOW)
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert "Sensitivity" not in page
