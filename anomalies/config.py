@@ -27,7 +27,7 @@ class DetectorConfig:
     mass_exit_rate: float = 0.15  # share of the audience that leaves within a minute
 
     # The life of an incident.
-    confirm_rows: int = 2  # rows in a row before it opens ...
+    confirm_rows: int = 2  # rows of 5 s in a row before it opens ...
     at_once_from: float = 0.8  # ... but one is enough from this score, and one more is wanted ...
     sure_from: float = 0.68  # ... below this, ...
     patience: int = 4  # ... and so many more where nobody left and no fall is sharp: most such dips pass
@@ -54,6 +54,10 @@ class DetectorConfig:
     # One-sided evidence over 15, 30, 60 and 120 s.
     windows: tuple[int, ...] = (3, 6, 12, 24)  # slots
     dispersion: float = 2.5  # chat and reactions come in bursts: variance over mean
+    coarse_rows: int = 12  # rows of rates in whole tens, before they count as rounded ...
+    coarse_events: float = 60.0  # a minute, from which a rounded signal has its full weight ...
+    full_events: float = 3.0  # ... and one that is not
+    coarse_spread: float = 4.1  # ... by which a count is wrong: ten over the root of six
     rate_spread: float = 0.30  # the spread of a healthy log rate that no count explains
     activity_spread: float = 0.14
     least_noise: float = 0.7  # a signal's own noise never counts as less than this

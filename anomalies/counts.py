@@ -27,6 +27,7 @@ Rows = NDArray[np.void]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+COARSE = 10.0  # a minute, what less careful integrators round to
 MOST_UNMOVED = 255  # rows, counted no further
 GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
 
@@ -103,7 +104,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     taken = ~is_early & ~is_held
     was_frozen = states["same"] >= states["held"]
     is_back = taken & ~is_stall & (states["held"] > config.hold_glitches) & ~was_frozen
-    states["glitches"] = np.where(is_early, states["glitches"], is_glitch & is_held)
+    states["glitches"] = np.where(taken, 0, states["glitches"] + (is_glitch & is_held & ~is_early))
     states["held"] = np.where(taken, 0, states["held"] + (is_held & ~is_early))
     states["same"] = np.where(is_early | is_same, states["same"], 0)
 
@@ -111,6 +112,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     anew = (is_first | is_glitch | ((gap >= SLOTS_PER_MINUTE) & ~is_back))[:, None] | is_new_signal
     is_exact = np.where(anew, rates == 0, states["is_exact"] & ((gap == 1) | is_back)[:, None])
     states["is_exact"] = np.where(taken[:, None], is_exact, states["is_exact"])
+    states["coarse"] = np.where(taken, _count_coarse(states, rates), states["coarse"])
     _shift(states, taken, gap)
     slot = np.arange(HISTORY_SLOTS)
     is_new = slot >= HISTORY_SLOTS - gap[:, None]
@@ -151,7 +153,8 @@ def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
 
 def _is_glitch(states: States, rates: Floats, counts: Floats, share: Floats, config: DetectorConfig) -> Mask:
     rates_before = states["previous"][:, :2].astype(np.float64)
-    collapses = (rates[:, :2] < config.glitch_share * rates_before) & (rates_before >= GLITCH_LEAST)
+    least = np.where(states["coarse"] >= config.coarse_rows, 1.5 * COARSE, GLITCH_LEAST)[:, None]
+    collapses = (rates[:, :2] < config.glitch_share * rates_before) & (rates_before >= least)
     is_impossible = np.where(states["is_exact"][:, :2], counts[:, :2] < -0.5, collapses)
     share_before = states["previous"][:, 3] / np.maximum(1.0, states["previous"][:, 4])
     turns_away = (share < config.glitch_share * share_before) & (states["previous"][:, 3] >= GLITCH_LEAST)
@@ -171,6 +174,13 @@ def _is_same(states: States, values: Floats, config: DetectorConfig) -> Mask:
     previous = states["previous"].astype(np.float64)
     unchanged = np.isclose(values, previous, rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
     return np.asarray(unchanged & (np.nansum(values[:, :2], axis=1) >= config.least_same))
+
+
+def _count_coarse(states: States, rates: Floats) -> NDArray[np.int16]:
+    """Return for how many rows in a row all that was counted came in whole tens; a row of zeros tells nothing."""
+    known = or_zero(rates[:, :2])
+    counted = np.minimum(MOST_UNMOVED, states["coarse"].astype(np.int16) + known.any(axis=1))
+    return np.where((known % COARSE == 0).all(axis=1), counted, 0)
 
 
 def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows, config: DetectorConfig) -> Mask:

@@ -166,8 +166,9 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
     the newest active share against the last minute's.
     """
     reference = states["reference"].astype(np.float64)
+    rounding = np.where(states["coarse"] >= config.coarse_rows, config.coarse_spread, 0.0)
     columns = [
-        _count_z(sums, signal, usual[:, rate], window, config)
+        _count_z(sums, signal, usual[:, rate], window, rounding, config)
         for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE))
         for window in config.windows
     ]
@@ -176,8 +177,8 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
     activity = np.where(people < config.few_people, known_mean(shares[:, -4:]), known_mean(shares[:, -2:]))
     columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config.activity_spread, config))
     longest = config.windows[-1]
-    columns.append(_count_z(sums, CHATS, reference[:, CHAT_RATE], longest, config))
-    columns.append(_count_z(sums, REACTIONS, reference[:, REACTION_RATE], longest, config))
+    columns.append(_count_z(sums, CHATS, reference[:, CHAT_RATE], longest, rounding, config))
+    columns.append(_count_z(sums, REACTIONS, reference[:, REACTION_RATE], longest, rounding, config))
     columns.append(_share_z(activity, reference[:, ACTIVE_SHARE], people, config.activity_spread, config))
     columns.append(_sharp_z(states, people, 1, config))
     return np.stack(columns, axis=1)
@@ -192,11 +193,12 @@ def _sharp_z(states: States, people: Floats, rows: int, config: DetectorConfig) 
     return _share_z(known_mean(shares[:, -rows:]), before, people, config.sharp_spread, config)
 
 
-def _count_z(sums: Floats, signal: int, rate: Floats, window: int, config: DetectorConfig) -> Floats:
+def _count_z(sums: Floats, signal: int, rate: Floats, window: int, rounding: Floats, config: DetectorConfig) -> Floats:
     """Return how far a count lies below what the room's usual rate gives, in standard deviations of its logarithm."""
     seen = sums[:, signal, window - 1]
     expected = rate * sums[:, PEOPLE, window - 1]
-    spread = np.sqrt(config.dispersion / (expected + 1.0) + config.rate_spread**2)
+    variance = config.dispersion / (expected + 1.0) + config.rate_spread**2 + (rounding / (expected + 1.0)) ** 2
+    spread = np.sqrt(variance)
     return or_zero(-np.log((seen + 0.5) / (expected + 0.5)) / spread)
 
 
@@ -225,10 +227,12 @@ def _fuse(
     activity[:, -1] = np.clip(z[:, -1], -1.5, 12.0)
     usual = or_zero(states["usual"].astype(np.float64))
     people = sums[:, PEOPLE, SLOTS_PER_MINUTE - 1]
+    is_coarse = states["coarse"] >= config.coarse_rows
+    people = people / np.where(is_coarse, config.coarse_events, config.full_events)
     weight = np.stack(
         [
-            config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people / 3),
-            config.weight_reactions * np.minimum(1.0, usual[:, REACTION_RATE] * people / 3),
+            config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people),
+            config.weight_reactions * np.minimum(1.0, usual[:, REACTION_RATE] * people),
             config.weight_activity * has_activity,
         ],
         axis=1,

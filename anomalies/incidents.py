@@ -100,6 +100,7 @@ def step(
 
     Returns the changes with the place of their session. A row that is held changes nothing but `held`.
     """
+    slots = states["slots"].copy()
     taken = np.flatnonzero(counts.take(states, rows, config))
     if not len(taken):
         return []
@@ -107,7 +108,7 @@ def step(
     part, part_rows, part_plan = (states, rows, plan) if is_whole else (states[taken], rows[taken], plan[taken])
     baseline.learn_meaning(part, part_rows, config)
     verdicts = detector.judge(part, prior, config)
-    changes, may_learn = _move(part, part_rows, part_plan, verdicts, config)
+    changes, may_learn = _move(part, part_rows, part_plan, verdicts, part["slots"] - slots[taken], config)
     detector.learn(part, verdicts, may_learn, config)
     if not is_whole:
         states[taken] = part
@@ -115,7 +116,7 @@ def step(
 
 
 def _move(
-    states: States, rows: Rows, plan: Plan, verdicts: Verdicts, config: DetectorConfig
+    states: States, rows: Rows, plan: Plan, verdicts: Verdicts, slots: NDArray[np.int32], config: DetectorConfig
 ) -> tuple[list[tuple[int, Change]], Mask]:
     t = rows["t"]
     is_over = t >= plan.ends_at
@@ -137,8 +138,9 @@ def _move(
         | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
         | (turned_away >= config.clearly_turned_away)
     )
-    states["run"] = np.where(is_bad & may_open & ~was_open, states["run"] + 1, 0)
-    needed = _rows_needed(score, rows, verdicts, is_dead, config)
+    run = np.where(states["run"] > 0, states["run"] + slots, 1)
+    states["run"] = np.where(is_bad & may_open & ~was_open, np.minimum(MOST_ROWS, run), 0)
+    needed = _slots_needed(score, rows, verdicts, is_dead, config)
     is_news = verdicts.is_exit & (states["kind"] != Kind.MASS_EXIT)  # those who turned away now leave
     is_rested = (t - states["closed_at"] >= config.cooldown_seconds) | is_news
     is_first = np.isneginf(states["closed_at"])
@@ -190,10 +192,13 @@ def _move(
     return changes, may_open & ~states["is_open"] & (states["run"] == 0)
 
 
-def _rows_needed(
+def _slots_needed(
     score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig
 ) -> NDArray[np.int64]:
-    """Return how many bad rows in a row open an incident: the surer, the fewer. Leavers are counted, not guessed."""
+    """Return for how many slots rows must be bad to open an incident: the surer, the fewer.
+
+    Leavers are counted and not guessed, so one row of them is enough.
+    """
     needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
     is_sharp = verdicts.sharp >= config.sharp_from
     needed = np.where((score >= config.at_once_from) & (verdicts.is_falling | ~is_sharp), 1, needed)

@@ -26,6 +26,7 @@ STATE = np.dtype(
         ("glitches", "u1"),  # rows in a row that were held because they cannot be true
         ("still", "u1"),  # rows in a row in which nobody moved and no rate rose
         ("same", "u1"),  # rows in a row in which nothing changed at all, in a room where something is counted
+        ("coarse", "u1"),  # rows in a row whose rates are whole tens
         ("previous", "f4", (5,)),  # chats, reactions and leaves a minute, active and present people of that row
         ("is_exact", "?", (3,)),  # whether the slots of chats, reactions and leaves are counts and no guesses
         ("history", "f4", (6, HISTORY_SLOTS)),
@@ -51,7 +52,7 @@ STATE = np.dtype(
         # the incident
         ("is_open", "?"),
         ("opened_at", "f8"),
-        ("run", "i2"),  # rows in a row that would open one
+        ("run", "i2"),  # slots for which rows in a row would open one
         ("calm", "i2"),  # rows in a row that would close it
         ("lively", "i2"),  # rows that were above it, ever
         ("low", "i2"),  # slots in a row at or below LOW_ENGAGEMENT

@@ -12,6 +12,7 @@ from anomalies.replay import judge_sessions
 from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
 from engagement.readings import Reading
 from engagement.scoring import score
+from engagement.simulation.degrade import round_rates, thin_out
 
 
 def incidents_of(readings, timetable=None):
@@ -322,3 +323,18 @@ def test_chat_that_falls_silent_is_found_where_nobody_says_how_many_listen(rate)
 def test_even_chat_alone_is_silent_for_twenty_hours(rate):
     rooms = {str(seed): (chat_alone(seed, 60, rate), Timetable()) for seed in range(20)}
     assert not any(judge_sessions(rooms).values())
+
+
+def test_rates_rounded_to_tens_lose_no_silence():
+    """A rate of 8 a minute that comes as 10 or as 0 falls to nothing without anybody being quieter."""
+    rooms = {str(seed): (round_rates(healthy_room(seed, 60), 10), Timetable()) for seed in range(20)}
+    assert not any(judge_sessions(rooms).values())
+    collapsed = round_rates(collapse(healthy_room(minutes=14), at_minute(10)), 10)
+    assert incidents_of(collapsed)[0].anomaly_type == "MASS_EXIT"
+
+
+@pytest.mark.parametrize(("seconds", "within"), [(10, 40), (30, 180)])
+def test_rows_that_come_seldom_need_no_more_of_them(seconds, within):
+    """How long a dip must last is a matter of time, not of rows; only what may be a glitch waits for one row more."""
+    rows = thin_out(silence(healthy_room(minutes=20, audience=200), at_minute(10)), seconds)
+    assert incidents_of(rows)[0].timestamp - at_minute(10) <= timedelta(seconds=within)
