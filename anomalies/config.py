@@ -31,6 +31,7 @@ class DetectorConfig:
     at_once_from: float = 0.8  # ... but one is enough from this score, and one more is wanted ...
     sure_from: float = 0.68  # ... below this, ...
     patience: int = 4  # ... and so many more where nobody left and no fall is sharp: most such dips pass
+    at_once_people: int = 60  # in rooms of so many, one row of an exit or of a sharp fall is enough
     close_below: float = 0.35
     close_rows: int = 6
     cooldown_seconds: float = 60.0
@@ -54,12 +55,9 @@ class DetectorConfig:
     # One-sided evidence over 15, 30, 60 and 120 s.
     windows: tuple[int, ...] = (3, 6, 12, 24)  # slots
     dispersion: float = 2.5  # chat and reactions come in bursts: variance over mean
-    coarse_rows: int = 12  # rows of rates in whole tens, before they count as rounded ...
-    coarse_events: float = 60.0  # a minute, from which a rounded signal has its full weight ...
-    full_events: float = 3.0  # ... and one that is not
-    coarse_spread: float = 4.1  # ... by which a count is wrong: ten over the root of six
     rate_spread: float = 0.30  # the spread of a healthy log rate that no count explains
     activity_spread: float = 0.14
+    full_events: float = 3.0  # a minute, from which a signal has its full weight
     least_noise: float = 0.7  # a signal's own noise never counts as less than this
     noise_rate: float = 0.004  # how fast its noise is learnt, a row
     noise_clip: float = 6.0  # a squared z above this teaches no more than this
@@ -80,6 +78,11 @@ class DetectorConfig:
     full_audience: float = 40.0  # evidence from fewer people counts for less, by the square root
     turned_away_people: float = 3.0  # fewer people than these count for less
 
+    # Rates that come in whole tens are rounded.
+    coarse_rows: int = 12  # so many in a row
+    coarse_events: float = 60.0  # a minute, from which a rounded signal has its full weight
+    coarse_spread: float = 4.1  # a count's error: ten over the root of six
+
     # A sharp fall: the newest active share against the room's own last minute.
     sharp_slots: tuple[int, int] = (2, 12)  # that minute, so many slots ago
     sharp_least_rows: int = 6  # in which it must be known
@@ -89,8 +92,7 @@ class DetectorConfig:
     sharp_turned_away: float = 0.8  # of its z counts as turned away
     sharp_from: float = 3.0  # evidence from which a fall is sharp
     sharp_at_once: float = 3.5  # evidence that needs no second row ...
-    sharp_pair: float = 2.5  # ... if two rows together lie so low, in deviations, ...
-    sharp_people: int = 60  # ... in a room of so many
+    sharp_pair: float = 2.5  # ... if two rows together lie so low, in deviations
 
     # Where nobody says who listens, only who does something.
     settled_blocks: int = 6  # the newest blocks are left out of what is usual: such a fall is seen late

@@ -115,47 +115,36 @@ def step(
     return [(int(taken[place]), change) for place, change in changes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What one row of each session comes to, whether an incident is open or not."""
+
+    t: Floats
+    is_over: Mask
+    may_open: Mask
+    mean_score: Floats
+    is_dead: Mask
+    score: Floats
+
+
 def _move(
     states: States, rows: Rows, plan: Plan, verdicts: Verdicts, slots: NDArray[np.int32], config: DetectorConfig
 ) -> tuple[list[tuple[int, Change]], Mask]:
-    t = rows["t"]
-    is_over = t >= plan.ends_at
-    is_break = ((t[:, None] >= plan.breaks[:, :, 0]) & (t[:, None] < plan.breaks[:, :, 1])).any(axis=1)
-    states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
-    may_open = ~is_over & (t >= states["unsettled_until"])
-
-    mean_score = mean_latest_score(states)
-    is_low = mean_score <= config.low_engagement
-    states["low"] = np.where(is_low, np.minimum(MOST_ROWS, states["low"] + 1), 0)
-    states["lively"] = np.where(is_low, states["lively"], np.minimum(MOST_ROWS, states["lively"] + 1))
-    is_dead = _is_dead(states, rows, plan, config)
-    score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
-
+    """Open, change and end incidents, in place; return what changed, and which rows may be learnt as usual."""
+    now = _take_stock(states, rows, plan, verdicts, config)
     was_open = states["is_open"].copy()
-    turned_away = verdicts.by_signal[:, 2]
-    is_bad = (score >= config.warning_from) & (
-        verdicts.is_exit
-        | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
-        | (turned_away >= config.clearly_turned_away)
-    )
-    run = np.where(states["run"] > 0, states["run"] + slots, 1)
-    states["run"] = np.where(is_bad & may_open & ~was_open, np.minimum(MOST_ROWS, run), 0)
-    needed = _slots_needed(score, rows, verdicts, is_dead, config)
-    is_news = verdicts.is_exit & (states["kind"] != Kind.MASS_EXIT)  # those who turned away now leave
-    is_rested = (t - states["closed_at"] >= config.cooldown_seconds) | is_news
-    is_first = np.isneginf(states["closed_at"])
-    opens = ~was_open & may_open & (((states["run"] >= needed) & is_rested) | (is_dead & is_first))
-
-    kinds = classifier.classify(states, rows, verdicts, mean_score, is_dead, config)
-    is_critical = score >= config.critical_from
-    retypes = was_open & (score >= config.warning_from) & (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
+    opens = _opens(states, rows, verdicts, now, slots, config)
+    kinds = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
+    is_critical = now.score >= config.critical_from
+    is_more_urgent = (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
+    retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
     leavers = count_leavers(states)
     grows = (states["kind"] == Kind.MASS_EXIT) & (leavers >= config.growth * states["told_leavers"])
     worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
     stays_low = (states["kind"] == Kind.LOW_ENGAGEMENT) & (states["low"] > 0)
-    states["calm"] = np.where(was_open & (score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
-    is_settled = (t - states["opened_at"] >= config.thaw_seconds) & ~is_dead
-    resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~may_open)
+    states["calm"] = np.where(was_open & (now.score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
+    is_settled = (now.t - states["opened_at"] >= config.thaw_seconds) & ~now.is_dead
+    resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~now.may_open)
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
     for place in np.flatnonzero(opens & (kinds == Kind.GRADUAL_DECLINE)):
@@ -166,30 +155,69 @@ def _move(
     states["told_leavers"] = np.where(opens | worsens | retypes, leavers, states["told_leavers"])
     states["is_open"] = (was_open | opens) & ~resolves
     baseline.forget(states, resolves & is_settled)
-    states["opened_at"] = np.where(opens, t, states["opened_at"])
-    states["closed_at"] = np.where(resolves, t, states["closed_at"])
+    states["opened_at"] = np.where(opens, now.t, states["opened_at"])
+    states["closed_at"] = np.where(resolves, now.t, states["closed_at"])
     for field in ("run", "calm"):
         states[field] = np.where(opens | resolves, 0, states[field])
 
+    steps = [(opens, Step.OPENED), (retypes, Step.RETYPED), (worsens & ~retypes, Step.WORSENED)]
     changes: list[tuple[int, Change]] = []
-    for place in np.flatnonzero(opens | worsens | retypes):
-        name = Step.OPENED if opens[place] else Step.RETYPED if retypes[place] else Step.WORSENED
-        finding = classifier.explain(states[place], rows[place], verdicts, int(place))
-        changes.append((int(place), _change(states[place], t[place], name, score[place], finding, None)))
+    for which, name in steps:
+        for place in np.flatnonzero(which):
+            finding = classifier.explain(states[place], rows[place], verdicts, int(place))
+            changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
     for place in np.flatnonzero(resolves):
-        is_back = score[place] < config.close_below
-        recovered = Reason.STAYING if states["kind"][place] == Kind.MASS_EXIT else Reason.RECOVERED
-        reason = (
-            Reason.ENDED
-            if is_over[place]
-            else Reason.BREAK
-            if not may_open[place]
-            else recovered
-            if is_back
-            else Reason.SETTLED
+        reason = _reason(now, int(place), Kind(int(states["kind"][place])), config)
+        changes.append(
+            (int(place), _change(states[place], now.t[place], Step.RESOLVED, now.score[place], None, reason))
         )
-        changes.append((int(place), _change(states[place], t[place], Step.RESOLVED, score[place], None, reason)))
-    return changes, may_open & ~states["is_open"] & (states["run"] == 0)
+    return changes, now.may_open & ~states["is_open"] & (states["run"] == 0)
+
+
+def _take_stock(states: States, rows: Rows, plan: Plan, verdicts: Verdicts, config: DetectorConfig) -> _Moment:
+    """Look at the timetable and at how long each room has been low, in place."""
+    t = rows["t"]
+    is_over = t >= plan.ends_at
+    is_break = ((t[:, None] >= plan.breaks[:, :, 0]) & (t[:, None] < plan.breaks[:, :, 1])).any(axis=1)
+    states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
+    may_open = ~is_over & (t >= states["unsettled_until"])
+    mean_score = mean_latest_score(states)
+    is_low = mean_score <= config.low_engagement
+    states["low"] = np.where(is_low, np.minimum(MOST_ROWS, states["low"] + 1), 0)
+    states["lively"] = np.where(is_low, states["lively"], np.minimum(MOST_ROWS, states["lively"] + 1))
+    is_dead = _is_dead(states, rows, plan, config)
+    score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
+    return _Moment(t, is_over, may_open, mean_score, is_dead, score)
+
+
+def _opens(
+    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: NDArray[np.int32], config: DetectorConfig
+) -> Mask:
+    """Tell where an incident opens, and count in place for how long rows have been bad."""
+    turned_away = verdicts.by_signal[:, 2]
+    is_bad = (now.score >= config.warning_from) & (
+        verdicts.is_exit
+        | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
+        | (turned_away >= config.clearly_turned_away)
+    )
+    may_open = now.may_open & ~states["is_open"]
+    run = np.where(states["run"] > 0, states["run"] + slots, 1)
+    states["run"] = np.where(is_bad & may_open, np.minimum(MOST_ROWS, run), 0)
+    is_bad_enough = states["run"] >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
+    is_news = verdicts.is_exit & (states["kind"] != Kind.MASS_EXIT)  # those who turned away now leave
+    is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news
+    is_first = np.isneginf(states["closed_at"])
+    return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
+
+
+def _reason(now: _Moment, place: int, kind: Kind, config: DetectorConfig) -> Reason:
+    if now.is_over[place]:
+        return Reason.ENDED
+    if not now.may_open[place]:
+        return Reason.BREAK
+    if now.score[place] >= config.close_below:
+        return Reason.SETTLED
+    return Reason.STAYING if kind == Kind.MASS_EXIT else Reason.RECOVERED
 
 
 def _slots_needed(
@@ -197,14 +225,15 @@ def _slots_needed(
 ) -> NDArray[np.int64]:
     """Return for how many slots rows must be bad to open an incident: the surer, the fewer.
 
-    Leavers are counted and not guessed, so one row of them is enough.
+    Leavers are counted and not guessed, so one row of them is enough, as is one of a fall that is sharp and goes on:
+    in a room of some size. A handful leaves together and comes back, and a class is over when it is over.
     """
     needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
     is_sharp = verdicts.sharp >= config.sharp_from
     needed = np.where((score >= config.at_once_from) & (verdicts.is_falling | ~is_sharp), 1, needed)
-    needed = needed + np.where(is_sharp | is_dead, 0, config.patience)
-    at_once = (verdicts.sharp >= config.sharp_at_once) & verdicts.is_falling & (rows["present"] >= config.sharp_people)
-    return np.where(verdicts.is_exit | at_once, 1, needed)
+    needed = needed + np.where(is_sharp | verdicts.is_exit | is_dead, 0, config.patience)
+    is_certain = verdicts.is_exit | ((verdicts.sharp >= config.sharp_at_once) & verdicts.is_falling)
+    return np.where(is_certain & (rows["present"] >= config.at_once_people), 1, needed)
 
 
 def mean_latest_score(states: States) -> Floats:
