@@ -28,6 +28,7 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 COARSE = 10.0  # a minute, what less careful integrators round to
+MOST_GONE = 0.5  # a leave rate from which a room may be empty
 MOST_UNMOVED = 255  # rows, counted no further
 GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
 
@@ -72,7 +73,8 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     held left alone,
 
     * when a count would be negative or the active share collapses in one row: a glitch, unless it comes twice;
-    * when a lively room's events stop while no number of people moves: lost events, for up to `hold_stalls` rows.
+    * when a lively room's events stop while no number of people moves: lost events, for up to `hold_stalls` rows;
+    * when nobody is there any more and nobody has left, for as long.
 
     A gap of several slots is the sum of their counts, spread evenly. After a minute or more, or a confirmed
     glitch, counting starts anew from a twelfth of the rate. Both are guesses at single slots, and would be wrong
@@ -192,7 +194,9 @@ def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows, config:
     is_silent = np.where(states["is_exact"][:, :2], counts[:, :2] <= 0, falls) | np.isnan(rates[:, :2])
     nobody_moves = (rows["active"] == states["previous"][:, 3]) & (rows["present"] == states["previous"][:, 4])
     is_silent = is_silent.all(axis=1) | (states["still"] >= config.still_rows)
-    return np.asarray(is_silent & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0))
+    is_lost = is_silent & nobody_moves & (rows["active"] != rows["present"]) & (expected > 1.0)
+    is_gone = (rows["present"] == 0) & (states["previous"][:, 4] >= GLITCH_LEAST) & (rows["leave_rate"] < MOST_GONE)
+    return np.asarray(is_lost | is_gone)
 
 
 def _shift(states: States, taken: Mask, gap: NDArray[np.int64]) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from anomalies.config import DEFAULT
 from anomalies.incidents import Step, Timetable
-from anomalies.replay import judge_sessions
+from anomalies.replay import judge_rows, judge_sessions
+from anomalies.state import new_states
 from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
 from engagement.readings import Reading
 from engagement.scoring import score
@@ -338,3 +339,16 @@ def test_rows_that_come_seldom_need_no_more_of_them(seconds, within):
     """How long a dip must last is a matter of time, not of rows; only what may be a glitch waits for one row more."""
     rows = thin_out(silence(healthy_room(minutes=20, audience=200), at_minute(10)), seconds)
     assert incidents_of(rows)[0].timestamp - at_minute(10) <= timedelta(seconds=within)
+
+
+def test_source_that_turns_to_zeros_opens_nothing_and_is_not_believed():
+    """Two hundred people who are gone at once, and of whom nobody left, were never counted."""
+    rows = healthy_room(minutes=20, audience=200)
+    zeros = [
+        Reading(row.timestamp, 0.0, None, 0, 0, 0.0, 0.0) if at_minute(10) <= row.timestamp < at_minute(13) else row
+        for row in rows
+    ]
+    assert incidents_of(zeros) == []
+    states = new_states(1)
+    judge_rows(states, [zeros[:150]], [Timetable()])
+    assert states["held"][0] >= 3

@@ -40,7 +40,7 @@ def test_batches_of_any_size_give_the_same_verdicts(seed):
     assert judge_in_batches(rows, 7) == whole
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 120), max_size=8), st.integers(0, 50))
 def test_batches_cut_anywhere_give_the_same_verdicts(cuts, seed):
     rows = eventful_room(seed)
@@ -83,7 +83,7 @@ readings = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(readings, st.integers(30, 200))
 def test_constant_input_is_never_anomalous(reading, n):
     """Except for a room that is dead from the start, which is what it is from its first minute on."""
@@ -92,7 +92,7 @@ def test_constant_input_is_never_anomalous(reading, n):
     assert all(i.anomaly_type == "LOW_ENGAGEMENT" and i.timestamp <= START + 14 * SLOT for i in found)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(readings, min_size=20, max_size=60))
 def test_any_rows_give_finite_verdicts(rows):
     rows = [replace(row, timestamp=START + k * SLOT) for k, row in enumerate(rows)]

@@ -27,8 +27,11 @@ def pytest_load_initial_conftests() -> None:
 
 
 def pytest_configure() -> None:
+    import hypothesis
     from django.conf import settings
 
+    hypothesis.settings.register_profile("any machine", deadline=None)  # how long an example takes is no property
+    hypothesis.settings.load_profile("any machine")
     # Between two tests the tables are emptied under the worker's hands. Of two transactions that wait for each
     # other PostgreSQL ends the one that has waited longer than its own timeout: never ours, so always the worker's.
     settings.DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c deadlock_timeout=60s"

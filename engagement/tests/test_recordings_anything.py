@@ -50,14 +50,14 @@ def test_a_file_may_end_anywhere(content):
         try_to_open(content[:length])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=2000))
 def test_any_bytes_may_come(content):
     try_to_open(content)
     try_to_open(gzip.compress(content))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(sorted(WHOLE)), st.integers(0, 10_000), st.binary(max_size=20), st.integers(0, 30))
 def test_any_bytes_may_be_damaged(name, place, damage, length):
     content = WHOLE[name]
@@ -76,7 +76,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from(FIELDS),
