@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.arrays import interquartile_mean, or_zero
-from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.counts import Rows
 from anomalies.state import (
     ACTIVE_SHARE,
@@ -78,10 +78,16 @@ def _widen_band(states: States) -> None:
     ends = np.stack([usual - spread, usual + spread], axis=1)
     newest = np.rint(255 * np.clip(or_zero(ends), 0, 1)).astype(np.uint8)
     known = ~np.isnan(usual)
-    moved = np.concatenate([states["band"][:, 1:], newest[:, None]], axis=1)
+    elapsed = np.rint((states["t"] - states["band_at"]) / (BLOCK_SLOTS * SLOT_SECONDS))
+    steps = np.clip(np.where(states["n_band"] > 0, elapsed, 1), 1, BAND_BLOCKS).astype(np.int64)
+    source = np.arange(BAND_BLOCKS) + steps[:, None]  # what was not learnt meanwhile stays empty
+    kept = np.take_along_axis(states["band"], np.minimum(source, BAND_BLOCKS - 1)[:, :, None], axis=1)
+    moved = np.where((source < BAND_BLOCKS)[:, :, None], kept, 0)
+    moved[:, -1] = newest
     states["band"] = np.where(known[:, None, None], moved, states["band"])
     states["band_at"] = np.where(known, states["t"], states["band_at"])
-    states["n_band"] = np.minimum(BAND_BLOCKS, states["n_band"].astype(np.int16) + known)
+    grown = states["n_band"].astype(np.int64) + np.where(known, steps, 0)
+    states["n_band"] = np.minimum(BAND_BLOCKS, grown)
 
 
 def has_activity(states: States, config: DetectorConfig) -> Mask:

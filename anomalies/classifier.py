@@ -192,10 +192,11 @@ def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> di
         found["active_share"] = _evidence(
             float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
         )
-    if not np.isnan(row["leave_rate"]):
+    left = float(np.cumsum(or_zero(history[LEAVES, -SLOTS_PER_MINUTE:]))[-1])
+    share = left / max(1.0, left + people) if np.isnan(row["leave_rate"]) else float(row["leave_rate"])
+    if left > 0 or not np.isnan(row["leave_rate"]):
         churn = float(np.nan_to_num(usual[LEAVE_RATE])) * SLOTS_PER_MINUTE
-        exit_z = verdicts.exit_z[place]
-        found["user_leave_rate"] = _evidence(float(row["leave_rate"]), churn, exit_z)
+        found["user_leave_rate"] = _evidence(share, churn, verdicts.exit_z[place])
     return dict(sorted(found.items(), key=lambda item: -item[1].z))
 
 

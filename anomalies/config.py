@@ -73,7 +73,8 @@ class DetectorConfig:
     slow_part: float = 0.85  # evidence against the slow reference is worth a little less
     least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave, ...
     least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
-    clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score
+    clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score, ...
+    large_fall: float = 0.5  # ... and from this part on nobody need have turned away
     few_people: int = 20  # in rooms of less, the active share is a mean of 20 s and not of 10
     full_audience: float = 40.0  # evidence from fewer people counts for less, by the square root
     turned_away_people: float = 3.0  # fewer people than these count for less

@@ -88,10 +88,8 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     gap = np.clip(gap, 1, HISTORY_SLOTS).astype(np.int64)
     people = np.where(np.isnan(rows["present"]), 1.0, np.maximum(1.0, rows["present"]))
     share = np.minimum(1.0, rows["active"] / np.where(np.isnan(rows["present"]), np.nan, people))
-    left = np.minimum(0.95, rows["leave_rate"])
-    values = np.stack(
-        [rows["chats"], rows["reactions"], left * people / (1 - left), rows["active"], rows["present"]], axis=1
-    )
+    left = _leavers(states, rows["leave_rate"], people)
+    values = np.stack([rows["chats"], rows["reactions"], left, rows["active"], rows["present"]], axis=1)
     rates = values[:, :3]
     counts = rates - states["previous"][:, :3] + _gone(states, gap)
 
@@ -127,6 +125,9 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
         _fill(states, signal, taken & anew[:, signal], is_new | is_minute, rates[:, signal] / SLOTS_PER_MINUTE)
         is_sum = is_exact[:, signal] & ~(counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
         _scale(states, signal, taken & ~is_sum, rates[:, signal])
+    # Where nobody counts who left, an audience that shrinks says so.
+    fewer = np.where(np.isnan(rates[:, LEAVES]), _fewer(states, rows), np.nan)
+    _fill(states, LEAVES, taken & ~np.isnan(fewer), is_new, fewer / gap)
     for signal, value in ((PEOPLE, people), (ACTIVITY, _shortened(share)), (SCORE, _shortened(rows["score"]))):
         _fill(states, signal, taken, is_new, value)
     _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
@@ -138,6 +139,18 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     states["slots"] += np.where(taken, gap, 0).astype(np.int32)
     states["previous"] = np.where(taken[:, None], values, states["previous"])
     return np.asarray(taken)
+
+
+def _leavers(states: States, leave_rate: Floats, people: Floats) -> Floats:
+    """Return how many people left within the last minute: no more than were seen in it."""
+    share = np.minimum(0.99, leave_rate)
+    seen = states["history"][:, PEOPLE, HISTORY_SLOTS - SLOTS_PER_MINUTE :].max(axis=1).astype(np.float64)
+    return np.asarray(np.minimum(share * people / (1 - share), np.maximum(seen, 1.0)))
+
+
+def _fewer(states: States, rows: Rows) -> Floats:
+    """Return by how many people the audience shrank since the previous row; NaN where nobody counts it."""
+    return np.asarray(np.maximum(0.0, states["previous"][:, 4] - rows["present"]))
 
 
 def _shortened(shares: Floats) -> Floats:

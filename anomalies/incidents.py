@@ -199,6 +199,7 @@ def _opens(
         verdicts.is_exit
         | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
         | (turned_away >= config.clearly_turned_away)
+        | (verdicts.fall >= config.large_fall)
     )
     may_open = now.may_open & ~states["is_open"]
     run = np.where(states["run"] > 0, states["run"] + slots, 1)

@@ -119,7 +119,7 @@ def _band(state: np.void) -> tuple[tuple[datetime, float, float], ...]:
     return tuple(
         (newest - (n - 1 - place) * step, low / 255, high / 255)
         for place, (low, high) in enumerate(state["band"][len(state["band"]) - n :].tolist())
-        if newest is not None
+        if newest is not None and high > 0
     )
 
 

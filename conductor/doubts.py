@@ -14,6 +14,7 @@ from engagement.readings import SIGNALS
 
 SILENT_AFTER = timedelta(seconds=60)
 LOST_AFTER = timedelta(seconds=30)
+UNJUDGED_AFTER = timedelta(seconds=20)
 FROZEN_AFTER = timedelta(seconds=30)  # what stands still more briefly may be contradictory in another way
 
 
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     SILENT = "silent"  # no rows, or no events
     FROZEN = "frozen"  # rows come, and their numbers stand still
     UNTRUE = "untrue"  # rows come, and their numbers contradict one another
+    UNJUDGED = "unjudged"  # rows come, and no worker looks at them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,13 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
     `line` is its newest rows, oldest first. How long nothing came is by the clock, how long numbers stood still
     by the rows' own time.
     """
-    if session.is_ended or session.detector_state != Session.DetectorState.UNKNOWN or session.heard_at is None:
+    if session.is_ended or session.heard_at is None:
+        return None
+    # The worker marks when it last looked; what it knew then is no news of rows that came since.
+    waited = now - session.heard_at
+    if line and session.judged_until is not None and line[-1].timestamp > session.judged_until:
+        return Doubt(Kind.UNJUDGED, waited) if waited > UNJUDGED_AFTER else None
+    if session.detector_state != Session.DetectorState.UNKNOWN:
         return None
     if _is_silent(session, now):
         return Doubt(Kind.SILENT, now - _heard_at(session))

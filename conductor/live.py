@@ -183,11 +183,17 @@ def _banner(
         kind, banner["incident"] = "resolved", over
     elif doubt is not None:
         kind = doubt.state
+    elif break_until := _break_until(session, newest.timestamp):
+        kind, banner["break_until"] = "break", break_until
     elif session.detector_state == Session.DetectorState.INSUFFICIENT_DATA:
         kind = "learning"
     else:
         kind = "calm"
     return {**banner, "kind": kind}
+
+
+def _break_until(session: Session, at: datetime) -> datetime | None:
+    return next((until for since, until in session.planned_breaks if since <= at < until), None)
 
 
 def _fall(incident: Anomaly, newest: EngagementRow | None) -> float | None:

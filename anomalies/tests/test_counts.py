@@ -158,3 +158,10 @@ def test_numbers_that_stood_still_and_go_on_are_a_gap():
     assert states["same"][0] == 0
     assert states["history"][0, PEOPLE].tolist() == [400.0] * HISTORY_SLOTS
     assert np.isclose(states["history"][0, CHATS, -12:].sum(), rows[101].chat_msgs_per_min, rtol=1e-4)
+
+
+def test_no_more_people_leave_than_were_there():
+    """A leave rate of 1 says that nobody stayed, not how many went."""
+    rows = [Reading(START + n * SLOT, 5.0, None, 2, 2, 5.0, 0.0) for n in range(20)]
+    states, _ = take_all([*rows, Reading(START + 20 * SLOT, 5.0, None, 0, 1, 5.0, 1.0)])
+    assert states["history"][0, LEAVES, -12:].sum() <= 2

@@ -352,3 +352,28 @@ def test_source_that_turns_to_zeros_opens_nothing_and_is_not_believed():
     states = new_states(1)
     judge_rows(states, [zeros[:150]], [Timetable()])
     assert states["held"][0] >= 3
+
+
+def test_audience_that_shrinks_is_a_mass_exit_where_nobody_counts_who_left():
+    rows = healthy_room(minutes=20, audience=200)
+    gone = [
+        replace(
+            row,
+            user_leave_rate=None,
+            total_users=(stayed := max(20, 200 - 10 * max(0, 1 + (row.timestamp - at_minute(10)) // SLOT))),
+            active_users=min(row.active_users, round(0.75 * stayed)),
+        )
+        for row in rows
+    ]
+    found = incidents_of(gone)[0]
+    assert found.anomaly_type == "MASS_EXIT"
+    assert found.timestamp - at_minute(10) <= timedelta(seconds=15)
+    assert "people left" in found.description
+
+
+def test_silent_chat_is_told_of_though_nobody_turns_away():
+    """More knowledge must not make it blind: without the active share the same silence is found."""
+    rows = silence(healthy_room(minutes=16, audience=200, chats_per_head=0.15), at_minute(10))
+    attentive = [replace(a, active_users=b.active_users) for a, b in zip(rows, healthy_room(1, 16, 200), strict=True)]
+    (found,) = incidents_of(attentive)
+    assert found.timestamp - at_minute(10) <= timedelta(minutes=2)

@@ -1,6 +1,7 @@
 """What is kept of the judgement, in the real database."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -166,3 +167,18 @@ def slump(readings, at):
         else row
         for row in readings
     ]
+
+
+def test_what_was_expected_stays_where_it_was_after_an_incident(session):
+    """Blocks of an incident are not learnt; those before it must not move into its place."""
+    rows = silence(healthy_room(minutes=20), at_minute(10), at_minute(13))
+    judge(session, rows[:118])
+    before = watch.outlook(session.id).band
+    judge(session, rows[118:])
+    after = watch.outlook(session.id).band
+    assert Anomaly.objects.for_session(session).exists()
+    assert len(before) > 10
+    for at, *expected in before:
+        half_a_block = timedelta(seconds=15)
+        assert [low_high for moved, *low_high in after if abs(moved - at) <= half_a_block] == [expected]
+    assert after[-1][0] > at_minute(15)

@@ -20,6 +20,7 @@ SIGNAL_NAMES = {
 }
 RATES = {"chat_msgs_per_min", "reactions_per_min"}
 MINUS = "\N{MINUS SIGN}"
+MOST_PERCENT = 900
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -38,12 +39,14 @@ def score(value: float | str | None) -> str:
 
 @register.filter
 def change(value: float) -> str:
-    """Write a relative change with its sign.
+    """Write a relative change with its sign; beyond ten times what is usual the figure says nothing more.
 
-    >>> [change(v) for v in (-0.86, 0.004, 1.2)]
-    ['−86\\u202f%', '±0\\u202f%', '+120\\u202f%']
+    >>> [change(v) for v in (-0.86, 0.004, 1.2, 98.6)]
+    ['−86\\u202f%', '±0\\u202f%', '+120\\u202f%', '> +900\\u202f%']
     """
     percent = round(100 * value)
+    if percent > MOST_PERCENT:
+        return f"> +{MOST_PERCENT}{NARROW_SPACE}%"
     sign = "+" if percent > 0 else MINUS if percent < 0 else "±"
     return f"{sign}{abs(percent)}{NARROW_SPACE}%"
 
@@ -124,10 +127,12 @@ def doubt_words(doubt: Doubt) -> str:
     'The numbers have not moved for at least 30 min'
     >>> doubt_words(Doubt(Kind.UNTRUE))
     'The numbers cannot be true'
+    >>> doubt_words(Doubt(Kind.UNJUDGED, timedelta(seconds=40)))
+    'Nothing judged for 40 s'
     """
     if doubt.kind == Kind.UNTRUE:
         return "The numbers cannot be true"
-    what = "No data" if doubt.kind == Kind.SILENT else "The numbers have not moved"
+    what = {Kind.SILENT: "No data", Kind.UNJUDGED: "Nothing judged"}.get(doubt.kind, "The numbers have not moved")
     return f"{what} for {'at least ' if doubt.is_at_least else ''}{duration(doubt.lasted)}"
 
 

@@ -186,3 +186,18 @@ def test_standing_still_from_the_first_row_at_hand_is_at_least_so_long():
     rows[0].chat_msgs_per_min = None
     assert find_doubt(unknown, rows, at_minute(1)) == Doubt(Kind.FROZEN, timedelta(seconds=55))
     assert find_doubt(unknown, rows[-6:], at_minute(1)).kind == Kind.UNTRUE
+
+
+def test_rows_that_no_worker_judges_are_told_of(session):
+    """What the detector knew half a minute ago is not how the room is now."""
+    now = judge(session, LIVELY)
+    later = healthy_room(minutes=11, audience=400, chats_per_head=0.2)[120:]
+    record_rows(session.id, later, later[-1].timestamp)
+    session.refresh_from_db()
+    assert doubt_of(session, now + timedelta(seconds=10)) is None
+    page = shown(session, now + timedelta(seconds=40))
+    assert "Nothing judged for 40 s" in page
+    assert "As this room usually is" not in page
+    pipeline.advance(session.partition, now + timedelta(seconds=60))
+    session.refresh_from_db()
+    assert "As this room usually is" in shown(session, now + timedelta(seconds=60))
