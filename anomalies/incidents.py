@@ -139,7 +139,7 @@ def _move(
     is_more_urgent = (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
     retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
     leavers = count_leavers(states)
-    grows = (states["kind"] == Kind.MASS_EXIT) & (leavers >= config.growth * states["told_leavers"])
+    grows = (states["kind"] == Kind.MASS_EXIT) & _is_worth_telling(states, leavers, config)
     worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
     stays_low = (states["kind"] == Kind.LOW_ENGAGEMENT) & (states["low"] > 0)
     states["calm"] = np.where(was_open & (now.score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
@@ -209,6 +209,14 @@ def _opens(
     is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news
     is_first = np.isneginf(states["closed_at"])
     return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
+
+
+def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -> Mask:
+    """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
+    more = leavers - states["told_leavers"]
+    stayed = states["history"][:, PEOPLE, -1].astype(np.float64)
+    is_halved = (more >= stayed) & (more >= config.exit_leavers)
+    return np.asarray((leavers >= config.growth * states["told_leavers"]) | is_halved)
 
 
 def _reason(now: _Moment, place: int, kind: Kind, config: DetectorConfig) -> Reason:

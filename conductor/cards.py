@@ -36,13 +36,14 @@ def signal_cards(
         if name == "user_leave_rate" and not any(value for _, value in series):
             continue
         value = series[-1][1] if series else None
-        expected = usual.get(name)
+        expected = None if value is None else usual.get(name)
+        is_no_news = value is None or not expected or (name == "user_leave_rate" and value <= expected)
         cards.append(
             SignalCard(
                 name=name,
                 value=value,
                 usual=expected,
-                change=None if value is None or not expected else value / expected - 1,
+                change=None if is_no_news else value / expected - 1,
                 detail=_people(shown[-1]) if name == "active_share" and shown else "",
                 spark=draw_spark(series, top=_top(name, [value for _, value in series if value is not None])),
                 has_moved=name in moved,

@@ -377,3 +377,18 @@ def test_silent_chat_is_told_of_though_nobody_turns_away():
     attentive = [replace(a, active_users=b.active_users) for a, b in zip(rows, healthy_room(1, 16, 200), strict=True)]
     (found,) = incidents_of(attentive)
     assert found.timestamp - at_minute(10) <= timedelta(minutes=2)
+
+
+def test_exit_of_nearly_all_is_told_to_its_end():
+    """Eighty-nine of a hundred grow by little to ninety-nine, and ten of eleven went meanwhile."""
+    rows = healthy_room(minutes=12, audience=100)
+    gone = []
+    for row in rows:
+        left = min(99, 33 * max(0, 1 + (row.timestamp - at_minute(10)) // SLOT))
+        stayed = 100 - left
+        rate = left / 100 if row.timestamp < at_minute(11) else 0.0
+        active = min(row.active_users, stayed)
+        gone.append(replace(row, total_users=stayed, active_users=active, user_leave_rate=rate))
+    found = incidents_of(gone)[0]
+    told = [found.description, *[c.finding.description for c in found.changes if c.step == Step.WORSENED]]
+    assert told[-1].startswith("99 of 100 people left")
