@@ -38,7 +38,7 @@ STATE = np.dtype(
         ("n_blocks", "i2"),
         ("usual", "f2", (5,)),
         ("reference", "f2", (5,)),
-        ("noise", "f4", (NOISES,)),
+        ("noise", "f2", (NOISES,)),
         ("score_noise", "f4"),
         ("proofs", "u1"),  # rows with more people active than chats and reactions can account for
         ("since_poll", "i2"),  # slots since a poll was open
@@ -66,6 +66,9 @@ STATE = np.dtype(
 
 States = NDArray[np.void]
 
+FIELDS = [(name, STATE[name].base.itemsize) for name in STATE.names or ()]
+RAW = -zlib.MAX_WBITS  # deflate without a header
+
 # A state that was written with other fields, or by another revision, has another number (15 bits).
 VERSION = zlib.crc32(repr((REVISION, STATE.descr)).encode()) & 0x7FFF
 
@@ -85,14 +88,28 @@ def new_states(n: int = 1) -> States:
 
 
 def pack(state: np.void) -> bytes:
-    """Return one state as bytes, the same for equal states."""
-    return zlib.compress(state.tobytes(), 6)
+    """Return one state as bytes, the same for equal states: about 0.9 KB.
+
+    Of each field all first bytes come first, then all second ones: those of one rank are alike, and pack well.
+    """
+    planes = [np.frombuffer(state[name].tobytes(), np.uint8).reshape(-1, size).T.tobytes() for name, size in FIELDS]
+    packer = zlib.compressobj(9, wbits=RAW)
+    return packer.compress(b"".join(planes)) + packer.flush()
 
 
 def unpack(packed: bytes) -> np.void:
     """Return the state that `pack` made bytes of. Raises ValueError where these are no such bytes."""
     try:
-        state: np.void = np.frombuffer(zlib.decompress(packed), STATE)[0].copy()
+        planes = zlib.decompress(packed, wbits=RAW)
     except zlib.error as error:
         raise ValueError("not a packed detector state") from error
+    if len(planes) != STATE.itemsize:
+        raise ValueError("not a packed detector state")
+    state: np.void = new_states()[0]
+    start = 0
+    for name, size in FIELDS:
+        end = start + STATE[name].itemsize
+        field = np.frombuffer(planes[start:end], np.uint8).reshape(size, -1).T.tobytes()
+        state[name] = np.frombuffer(field, STATE[name].base).reshape(STATE[name].shape)
+        start = end
     return state
