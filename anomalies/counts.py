@@ -142,10 +142,11 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
 
 
 def _leavers(states: States, leave_rate: Floats, people: Floats) -> Floats:
-    """Return how many people left within the last minute: no more than were seen in it."""
+    """Return how many people left within the last minute: no more than were seen in it, where it was seen."""
     share = np.minimum(0.99, leave_rate)
     seen = states["history"][:, PEOPLE, HISTORY_SLOTS - SLOTS_PER_MINUTE :].max(axis=1).astype(np.float64)
-    return np.asarray(np.minimum(share * people / (1 - share), np.maximum(seen, 1.0)))
+    most = np.where(states["slots"] == 0, np.inf, np.maximum(seen, people))
+    return np.asarray(np.minimum(share * people / (1 - share), most))
 
 
 def _fewer(states: States, rows: Rows) -> Floats:
