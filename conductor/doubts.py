@@ -54,8 +54,9 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
         return None
     # The worker marks when it last looked; what it knew then is no news of rows that came since.
     waited = now - session.heard_at
-    if line and session.judged_until is not None and line[-1].timestamp > session.judged_until:
-        return Doubt(Kind.UNJUDGED, waited) if waited > UNJUDGED_AFTER else None
+    has_unjudged = bool(line) and session.judged_until is not None and line[-1].timestamp > session.judged_until
+    if has_unjudged and waited > UNJUDGED_AFTER:
+        return Doubt(Kind.UNJUDGED, waited)
     if session.detector_state != Session.DetectorState.UNKNOWN:
         return None
     if _is_silent(session, now):

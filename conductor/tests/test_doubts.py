@@ -201,3 +201,12 @@ def test_rows_that_no_worker_judges_are_told_of(session):
     pipeline.advance(session.partition, now + timedelta(seconds=60))
     session.refresh_from_db()
     assert "As this room usually is" in shown(session, now + timedelta(seconds=60))
+
+
+def test_a_row_that_waits_for_its_worker_does_not_hide_what_is_known(session):
+    """Every row waits a moment: a doubt must not blink meanwhile."""
+    frozen = standing_still(LIVELY, 24)
+    now = judge(session, [*LIVELY, *frozen])
+    assert doubt_of(session, now).kind == Kind.FROZEN
+    record_rows(session.id, [replace(frozen[-1], timestamp=now + SLOT)], now + SLOT)
+    assert doubt_of(session, now + SLOT).kind == Kind.FROZEN
