@@ -90,10 +90,10 @@ def classify(
     return np.where(is_exit, Kind.MASS_EXIT, kinds)
 
 
-def count_leavers(states: States) -> Floats:
-    """Return how many people left each session within the last minute."""
-    left = states["history"][:, LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
-    return np.asarray(np.cumsum(or_zero(left), axis=1)[:, -1])
+def count_leavers(states: States | np.void) -> Floats:
+    """Return how many people left each session, or one session, within the last minute."""
+    left = states["history"][..., LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
+    return np.asarray(np.cumsum(or_zero(left), axis=-1)[..., -1])
 
 
 def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
@@ -192,7 +192,7 @@ def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> di
         found["active_share"] = _evidence(
             float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
         )
-    left = float(np.cumsum(or_zero(history[LEAVES, -SLOTS_PER_MINUTE:]))[-1])
+    left = float(count_leavers(state))
     share = left / max(1.0, left + people) if np.isnan(row["leave_rate"]) else float(row["leave_rate"])
     if left > 0 or not np.isnan(row["leave_rate"]):
         churn = float(np.nan_to_num(usual[LEAVE_RATE])) * SLOTS_PER_MINUTE
@@ -208,7 +208,7 @@ def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | Non
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
     if kind == Kind.MASS_EXIT and left_evidence is not None:
-        left = round(float(np.cumsum(or_zero(state["history"][LEAVES, -SLOTS_PER_MINUTE:]))[-1]))
+        left = round(float(count_leavers(state)))
         of = "" if audience is None else f" {left} of {left + audience} people left,"
         return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
     moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]

@@ -155,7 +155,7 @@ def _fewer(states: States, rows: Rows) -> Floats:
 
 
 def _shortened(shares: Floats) -> Floats:
-    """Return the shares to three digits: what is beyond them is chance, and a tenth of a packed state."""
+    """Return the shares to three digits: what is beyond them is chance, and does not pack."""
     return shares.astype(np.float16).astype(np.float64)
 
 
@@ -169,7 +169,7 @@ def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
 
 def _is_glitch(states: States, rates: Floats, counts: Floats, share: Floats, config: DetectorConfig) -> Mask:
     rates_before = states["previous"][:, :2].astype(np.float64)
-    least = np.where(states["coarse"] >= config.coarse_rows, 1.5 * COARSE, GLITCH_LEAST)[:, None]
+    least = np.where(is_rounded(states, config), 1.5 * COARSE, GLITCH_LEAST)[:, None]
     collapses = (rates[:, :2] < config.glitch_share * rates_before) & (rates_before >= least)
     is_impossible = np.where(states["is_exact"][:, :2], counts[:, :2] < -0.5, collapses)
     share_before = states["previous"][:, 3] / np.maximum(1.0, states["previous"][:, 4])
@@ -190,6 +190,11 @@ def _is_same(states: States, values: Floats, config: DetectorConfig) -> Mask:
     previous = states["previous"].astype(np.float64)
     unchanged = np.isclose(values, previous, rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
     return np.asarray(unchanged & (np.nansum(values[:, :2], axis=1) >= config.least_same))
+
+
+def is_rounded(states: States, config: DetectorConfig) -> Mask:
+    """Tell where rates have come in whole tens for so long that they must be rounded."""
+    return np.asarray(states["coarse"] >= config.coarse_rows)
 
 
 def _count_coarse(states: States, rates: Floats) -> NDArray[np.int16]:

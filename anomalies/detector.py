@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anomalies import baseline
 from anomalies.arrays import known_mean, or_zero
 from anomalies.config import DEFAULT, SLOTS_PER_MINUTE, TREE_WINDOW, DetectorConfig
+from anomalies.counts import is_rounded
 from anomalies.prior import FOREST, Prior
 from anomalies.state import (
     ACTIVE_SHARE,
@@ -78,7 +79,7 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     exit_z, exit_share = _exits(states, sums, config)
     is_exit = exit_z >= config.exit_z
     worst = evidence.max(axis=1)
-    leaves = FOREST.find_leaves(_features(evidence, exit_share, config))
+    leaves = FOREST.find_leaves(_features(evidence, worst, exit_share, config))
     asks_trees = (worst >= config.least_evidence) | (exit_share >= config.least_exit)
     tree_score = np.zeros(len(states))
     tree_score[asks_trees] = score_trees(states[asks_trees], leaves[asks_trees], prior, config)
@@ -95,10 +96,10 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     )  # fmt: skip
 
 
-def _features(evidence: Floats, exit_share: Floats, config: DetectorConfig) -> Floats:
+def _features(evidence: Floats, worst: Floats, exit_share: Floats, config: DetectorConfig) -> Floats:
     """Return what the trees see: evidence by window, sharpest first, its worst, and the share that left."""
     by_window = np.column_stack([evidence[:, -1], evidence[:, :3], np.maximum(evidence[:, 3], evidence[:, 4])])
-    features = np.column_stack([by_window, evidence.max(axis=1)]) / config.z_feature_full
+    features = np.column_stack([by_window, worst]) / config.z_feature_full
     return np.column_stack([np.clip(features, 0, 1), exit_share])
 
 
@@ -166,7 +167,7 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
     the newest active share against the last minute's.
     """
     reference = states["reference"].astype(np.float64)
-    rounding = np.where(states["coarse"] >= config.coarse_rows, config.coarse_spread, 0.0)
+    rounding = np.where(is_rounded(states, config), config.coarse_spread, 0.0)
     columns = [
         _count_z(sums, signal, usual[:, rate], window, rounding, config)
         for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE))
@@ -223,12 +224,10 @@ def _fuse(
     n_windows = len(config.windows)
     chat = np.clip(z[:, [*range(n_windows), -4, 0]], -1.5, 6.0)
     reactions = np.clip(z[:, [*range(n_windows, 2 * n_windows), -3, n_windows]], -1.5, 6.0)
-    activity = np.clip(z[:, [2 * n_windows] * n_windows + [-2, -1]], -1.5, 8.0)
-    activity[:, -1] = np.clip(z[:, -1], -1.5, 12.0)
+    activity = np.clip(z[:, [2 * n_windows] * n_windows + [-2, -1]], -1.5, [8.0] * (n_windows + 1) + [12.0])
     usual = or_zero(states["usual"].astype(np.float64))
     people = sums[:, PEOPLE, SLOTS_PER_MINUTE - 1]
-    is_coarse = states["coarse"] >= config.coarse_rows
-    people = people / np.where(is_coarse, config.coarse_events, config.full_events)
+    people = people / np.where(is_rounded(states, config), config.coarse_events, config.full_events)
     weight = np.stack(
         [
             config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people),

@@ -98,7 +98,8 @@ def step(
 ) -> list[tuple[int, Change]]:
     """Take one row of each session: judge it, move its incident, learn it. Changes `states` in place.
 
-    Returns the changes with the place of their session. A row that is held changes nothing but `held`.
+    Returns the changes with the place of their session. A row that is held changes nothing but the counters
+    of what is held.
     """
     slots = states["slots"].copy()
     taken = np.flatnonzero(counts.take(states, rows, config))
