@@ -9,12 +9,18 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from django.db import connection
 
-from anomalies.config import BLOCK_SLOTS, BY_SENSITIVITY, DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
-from anomalies.incidents import Change, Step, Timetable
-from anomalies.models import Anomaly, DetectorState
-from anomalies.outlook import Outlook
-from anomalies.replay import judge_rows
-from anomalies.state import (
+from anomalies.detector.config import (
+    BLOCK_SLOTS,
+    BY_SENSITIVITY,
+    DEFAULT,
+    SLOT_SECONDS,
+    SLOTS_PER_MINUTE,
+    DetectorConfig,
+)
+from anomalies.detector.incidents import Change, Step, Timetable
+from anomalies.detector.outlook import Outlook
+from anomalies.detector.replay import judge_rows
+from anomalies.detector.state import (
     ACTIVE_SHARE,
     CHAT_RATE,
     LEAVE_RATE,
@@ -27,6 +33,7 @@ from anomalies.state import (
     pack,
     unpack,
 )
+from anomalies.models import Anomaly, DetectorState
 from engagement.models import EngagementRow, Event, Session
 from engagement.readings import SIGNALS
 

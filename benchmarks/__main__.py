@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from conductor import embedded
+from conductor.local import embedded
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from django.db import connection
 
+from anomalies.bench.simulation import simulate
 from benchmarks.measure import Measurement, best_seconds
 from conductor import pipeline
 from engagement.ingest import record_rows
 from engagement.models import PARTITIONS, Event, Session
-from engagement.simulation import simulate
 
 ROWS = 200
 SESSIONS = 50

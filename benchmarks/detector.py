@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import numpy as np
 from river.anomaly import HalfSpaceTrees
 
-from anomalies.counts import as_rows
-from anomalies.incidents import Timetable, as_plan, step
-from anomalies.prior import FOREST, shipped
-from anomalies.replay import judge_rows
-from anomalies.state import new_states, pack
-from anomalies.trees import as_features
+from anomalies.bench.simulation import simulate
+from anomalies.detector.counts import as_rows
+from anomalies.detector.incidents import Timetable, as_plan, step
+from anomalies.detector.prior import FOREST, shipped
+from anomalies.detector.replay import judge_rows
+from anomalies.detector.state import new_states, pack
+from anomalies.detector.trees import as_features
 from benchmarks.measure import Measurement, best_seconds
-from engagement.simulation import simulate
 
 ROWS = 240
 PLACES = 48

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.utils.timezone import now
 
 from conductor import live
+from conductor.screens.session import live_context, render_live
 from engagement.models import ApiKey, Session
 
 ACCESS_ENDED = 4403
@@ -104,7 +105,7 @@ class Dashboard(SessionSocket):
     @database_sync_to_async
     def _render(self) -> str:
         session = Session.objects.select_related("event").get(id=self.session_id)
-        return str(live.render_live(live.live_context(session, now())))
+        return str(render_live(live_context(session, now())))
 
 
 class Stream(SessionSocket):

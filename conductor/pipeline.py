@@ -8,8 +8,8 @@ from django.db import connection, transaction
 
 from anomalies import watch
 from conductor import live, wakeups
-from conductor.doubts import silent_sessions
 from conductor.live import SessionChange
+from conductor.screens.doubts import silent_sessions
 from engagement.aggregate import aggregate, forget_people
 from engagement.events import close_all, close_by_clock
 from engagement.models import EngagementRow, Session

@@ -8,8 +8,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from conductor import embedded
-from conductor.private_files import kept_secret
+from conductor.local import embedded
+from conductor.local.private_files import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -77,7 +77,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "conductor.metrics.count_requests",
-    "conductor.problems.problem_documents",
+    "conductor.api.problems.problem_documents",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",

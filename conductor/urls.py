@@ -5,7 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from conductor import health, metrics, uploads, views
-from conductor.api import api
+from conductor.api.routes import api
 
 admin.site.site_header = admin.site.site_title = "Engagement Conductor"
 

@@ -16,7 +16,8 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
-from conductor.rooms import worst_first
+from conductor.screens.rooms import worst_first
+from conductor.screens.session import live_context, render_live
 from engagement.models import ApiKey, Event, Session
 
 PAGE_SIZE = 50
@@ -56,7 +57,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """The dashboard of one session."""
     session = _session(request, session_id)
-    context = {"session": session, "live": live.render_live(live.live_context(session, now()))}
+    context = {"session": session, "live": render_live(live_context(session, now()))}
     return render(request, "sessions/session.html", context)
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.db import transaction
 
 from anomalies import watch
+from anomalies.detector.state import VERSION
 from anomalies.models import Anomaly, DetectorState
-from anomalies.state import VERSION
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session

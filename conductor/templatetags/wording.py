@@ -6,8 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conductor.doubts import Doubt, Kind
 from conductor.payloads import moment
+from conductor.screens.doubts import Doubt, Kind
 
 register = template.Library()
 

@@ -17,7 +17,7 @@ from celery import Celery
 from django.conf import settings
 from django.db import connection
 
-from conductor import embedded
+from conductor.local import embedded
 from conductor.tests import stage
 from conductor.tests.rest import rest  # noqa: F401  a fixture
 from engagement.models import Event, Session

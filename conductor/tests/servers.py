@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor import embedded
+from conductor.local import embedded
 
 
 @pytest.hookimpl(tryfirst=True)

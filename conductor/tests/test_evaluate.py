@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from anomalies import curves, small_rooms
-from anomalies.rivals import RIVALS
-from engagement.simulation.degrade import DEGRADATIONS
+from anomalies.bench import curves, small_rooms
+from anomalies.bench.rivals import RIVALS
+from anomalies.bench.simulation.degrade import DEGRADATIONS
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from anomalies.detector.replay import judge_sessions
 from anomalies.models import Anomaly
-from anomalies.replay import judge_sessions
 from anomalies.tests.rooms import START, at_minute
 from anomalies.watch import timetable
 from conductor import pipeline, wakeups
+from conductor.local.rest_client import RestClient
 from conductor.management.commands.replay import replay
-from conductor.rest_client import RestClient
 from conductor.tests.waiting import wait_until
 from engagement.events import record_events
 from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RoomState, Session

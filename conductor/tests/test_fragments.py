@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from conductor import live, views
+from conductor import views
+from conductor.screens.session import live_context, render_live
 from conductor.tests import stage
 from engagement.models import Session
 
@@ -67,7 +68,7 @@ def session(request, event) -> Session:
 
 @pytest.fixture
 def push(session) -> str:
-    return live.render_live(live.live_context(session, stage.NOW))
+    return render_live(live_context(session, stage.NOW))
 
 
 def test_page_holds_the_very_bytes_of_the_push(client, session, push, event, monkeypatch):

@@ -12,13 +12,14 @@ from channels.layers import get_channel_layer
 from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 
-from anomalies import counts, detector
-from anomalies.config import DEFAULT
+from anomalies.detector import counts
+from anomalies.detector.config import DEFAULT
+from anomalies.detector.prior import FOREST, shipped
+from anomalies.detector.state import STATE, new_states
+from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorState
-from anomalies.prior import FOREST, shipped
-from anomalies.state import STATE, new_states
+from anomalies.tests.detector.test_classifier import decline
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
-from anomalies.tests.test_classifier import decline
 from conductor import live, pipeline
 from engagement.ingest import record_rows
 from engagement.models import Event, Session
@@ -75,8 +76,8 @@ def test_half_space_trees_detects():
     scores = []
     for row in counts.as_rows(silence(healthy_room(3, 12, audience=300), at_minute(11))):
         if counts.take(states, row[None], DEFAULT)[0]:
-            verdicts = detector.judge(states, shipped())
-            detector.learn(states, verdicts, np.array([row["t"] < at_minute(11).timestamp()]))
+            verdicts = judge(states, shipped())
+            learn(states, verdicts, np.array([row["t"] < at_minute(11).timestamp()]))
             scores.append((row["t"], verdicts.tree_score[0], verdicts.trees[0]))
     usual = [tree for t, tree, _ in scores if at_minute(2).timestamp() < t < at_minute(11).timestamp()]
     unusual = [tree for t, tree, _ in scores if t > at_minute(11.5).timestamp()]
@@ -94,10 +95,10 @@ def test_the_z_score_is_right():
     state["usual"][0] = [0.02, np.nan, np.nan, np.nan, 0.7]  # chats a head and slot, to three digits
     state["blocks"] = np.nan
     state["noise"] = 1.0
-    z = detector.judge(state, shipped()).noises[0, 2]
+    z = judge(state, shipped()).noises[0, 2]
     assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
     state["history"][0, 0, -12:] = 10  # a burst is not below anything
-    assert detector.judge(state, shipped()).noises[0, 2] < 0
+    assert judge(state, shipped()).noises[0, 2] < 0
 
 
 def test_each_type_is_classified_rightly(judged):

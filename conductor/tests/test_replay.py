@@ -12,12 +12,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from anomalies.bench.simulation import webinar_demo
+from conductor.local.rest_client import CannotReach, Refused, RestClient
 from conductor.management.commands.replay import replay, shift_to
-from conductor.rest_client import CannotReach, Refused, RestClient
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.readings import Reading
 from engagement.recordings.jsonl import event_object, signals_object, write_lines
-from engagement.simulation import webinar_demo
 from engagement.windows import RawEvent
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

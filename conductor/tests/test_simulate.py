@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from conductor.demo import RECORDING
-from engagement.recordings.corpus import read_corpus
+from anomalies.bench.corpus import read_corpus
+from conductor.local.demo import RECORDING
 
 
 def simulate(folder: Path, *arguments: str) -> str:

@@ -21,7 +21,7 @@ import pytest
 from django.conf import settings
 from psycopg import sql
 
-from conductor import embedded
+from conductor.local import embedded
 from conductor.tests.catalog import describe_table
 
 pytestmark = pytest.mark.timescale

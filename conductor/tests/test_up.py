@@ -15,8 +15,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from conductor.embedded import Servers, running_servers
-from conductor.rest_client import Refused, RestClient
+from conductor.local.embedded import Servers, running_servers
+from conductor.local.rest_client import Refused, RestClient
 from conductor.tests.waiting import is_running, wait_until
 
 

@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies import watch
-from anomalies.config import DEFAULT
+from anomalies.detector.config import DEFAULT
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import live, pipeline
-from conductor.rooms import worst_first
+from conductor.screens.rooms import worst_first
 from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, Event, Session

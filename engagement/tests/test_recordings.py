@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from anomalies.bench.corpus import CorpusWriter, read_corpus
+from anomalies.bench.simulation import simulate
 from engagement.readings import Reading
 from engagement.recordings import BadRecording, Recording, open_recording
-from engagement.recordings.corpus import CorpusWriter, read_corpus
 from engagement.recordings.jsonl import event_object, raw_event, reading, signals_object, write_lines
-from engagement.simulation import simulate
 from engagement.windows import RawEvent
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -9,15 +9,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from anomalies import small_rooms, tables
-from anomalies.curves import Curve, draw_curves, our_curve, rival_curve
-from anomalies.evaluation import Evaluation, evaluate
-from anomalies.rivals import RIVALS, Rival
-from anomalies.rivals.rival import Watched
+from anomalies.bench import small_rooms, tables
+from anomalies.bench.corpus import LabelledSession, read_corpus, read_events
+from anomalies.bench.curves import Curve, draw_curves, our_curve, rival_curve
+from anomalies.bench.evaluation import Evaluation, evaluate
+from anomalies.bench.rivals import RIVALS, Rival
+from anomalies.bench.rivals.rival import Watched
+from anomalies.bench.simulation.degrade import DEGRADATIONS
 from engagement.readings import Reading
-from engagement.recordings.corpus import LabelledSession, read_corpus, read_events
 from engagement.recordings.recording import BadRecording
-from engagement.simulation.degrade import DEGRADATIONS
 from engagement.windows import RawEvent, Windows
 
 HEALTHY_HOURS, COLLAPSES, SEED = 20.0, 10, 11  # of each size of small room

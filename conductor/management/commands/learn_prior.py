@@ -1,4 +1,4 @@
-"""`manage.py learn_prior`: learn from simulated sessions what quiet rooms look like, and write anomalies/prior.json."""
+"""`manage.py learn_prior`: learn from simulated sessions what quiet rooms look like, and write the prior."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
-from anomalies.learning import Lesson, learn_prior
-from anomalies.prior import dumps
-from engagement.recordings.corpus import LabelledSession
-from engagement.simulation import simulate
+from anomalies.bench.corpus import LabelledSession
+from anomalies.bench.learning import Lesson, learn_prior
+from anomalies.bench.simulation import simulate
+from anomalies.detector.prior import dumps
 
 AFTER_AN_INCIDENT = timedelta(minutes=10)  # until the room is itself again
 AFTER_A_STRETCH = timedelta(minutes=1)
@@ -28,7 +28,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--sessions", type=int, default=SESSIONS, metavar="N", help=f"default {SESSIONS}")
         parser.add_argument("--seed", type=int, default=SEED, metavar="S", help=f"default {SEED}")
-        parser.add_argument("--out", type=Path, default=settings.BASE_DIR / "anomalies" / "prior.json", metavar="FILE")
+        parser.add_argument(
+            "--out", type=Path, default=settings.BASE_DIR / "anomalies" / "detector" / "prior.json", metavar="FILE"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         indexes = tqdm(range(options["sessions"]), unit="session", disable=None)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from conductor.rest_client import CannotReach, Refused, RestClient
+from conductor.local.rest_client import CannotReach, Refused, RestClient
 from engagement.readings import Reading
 from engagement.recordings import BadRecording, Recording, open_recording
 from engagement.recordings.jsonl import event_object, signals_object

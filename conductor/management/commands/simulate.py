@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from engagement.recordings.corpus import CorpusWriter, LabelledSession
+from anomalies.bench.corpus import CorpusWriter, LabelledSession
+from anomalies.bench.simulation import DEMO_SEED, EMITS, KINDS, simulate, webinar_demo
 from engagement.recordings.jsonl import signals_object, write_lines
-from engagement.simulation import DEMO_SEED, EMITS, KINDS, simulate, webinar_demo
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -19,11 +19,11 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
 
-from conductor.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
-from conductor.embedded import CannotStart, Servers
-from conductor.private_files import write_private
-from conductor.processes import Children, die_with_parent
-from conductor.rest_client import CannotReach, Refused
+from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
+from conductor.local.embedded import CannotStart, Servers
+from conductor.local.private_files import write_private
+from conductor.local.processes import Children, die_with_parent
+from conductor.local.rest_client import CannotReach, Refused
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60

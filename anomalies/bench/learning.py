@@ -1,0 +1,74 @@
+"""Learn the shared prior from labelled sessions: what quiet rows look like, and how rare each tree score is. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.detector import counts
+from anomalies.detector.config import DEFAULT, DetectorConfig
+from anomalies.detector.counts import as_rows
+from anomalies.detector.prior import Prior, masses_of, nothing_known, tail_of
+from anomalies.detector.state import new_states
+from anomalies.detector.verdicts import Verdicts, judge, learn
+from engagement.readings import Reading
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+PRIOR_ROWS = 20_000  # what the masses are thinned to; a session's own rows are weighed against them
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A labelled session: its rows, oldest first, and the stretches (from, until) that are not quiet."""
+
+    readings: Sequence[Reading]
+    not_quiet: Sequence[tuple[datetime, datetime]]
+
+
+def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> Prior:
+    """Return the prior of the lessons' quiet rows; the same lessons give the same prior.
+
+    Twice over the rows: first where they fall in the trees, then how they score against that and their own
+    session's newest rows, which is what the tail is a tail of. The evidence of short windows counts in full: if the
+    prior knew of the discount for rooms that only tell who does something, it would take it back.
+    """
+    config = replace(config, window_parts=(1.0,) * len(config.window_parts))
+    leaves = np.concatenate([verdicts.leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)])
+    thin = max(1, len(leaves) // PRIOR_ROWS)
+    masses = masses_of(leaves[::thin])
+    untailed = Prior(masses, np.array([np.inf]))
+    scores = np.concatenate([verdicts.tree_score[quiet] for verdicts, quiet in _listen(lessons, untailed, config)])
+    return Prior(masses, tail_of(scores))
+
+
+def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> Iterator[tuple[Verdicts, Mask]]:
+    """Go through all lessons row by row, learning where the labels say quiet; yield the verdicts and that mask."""
+    states = new_states(len(lessons))
+    rows = [as_rows(lesson.readings) for lesson in lessons]
+    quiet = [_quiet_rows(lesson) for lesson in lessons]
+    lengths = np.array([len(session) for session in rows])
+    for place in range(int(lengths.max(initial=0))):
+        which = np.flatnonzero(lengths > place)
+        part = states[which]
+        taken = counts.take(part, np.array([rows[session][place] for session in which]), config)
+        is_quiet = np.array([quiet[session][place] for session in which])[taken]
+        heard = part[taken]
+        verdicts = judge(heard, prior, config)
+        learn(heard, verdicts, is_quiet, config)
+        part[taken] = heard
+        states[which] = part
+        yield verdicts, is_quiet & verdicts.is_judged
+
+
+def _quiet_rows(lesson: Lesson) -> Mask:
+    return np.array(
+        [
+            not any(start <= reading.timestamp <= until for start, until in lesson.not_quiet)
+            for reading in lesson.readings
+        ],
+        bool,
+    )

@@ -1,0 +1,8 @@
+"""Simulate live sessions: seeded, with labelled incidents and with what only looks like one. Pure."""
+
+from anomalies.bench.simulation.demo import DEMO_SEED, webinar_demo
+from anomalies.bench.simulation.kinds import KINDS
+from anomalies.bench.simulation.plan import EMITS
+from anomalies.bench.simulation.session import simulate
+
+__all__ = ["DEMO_SEED", "EMITS", "KINDS", "simulate", "webinar_demo"]

@@ -1,0 +1,251 @@
+"""Draw what will happen in a simulated session: timetable, incidents, and what must stay quiet. Pure."""
+
+from dataclasses import dataclass, field
+from math import exp, log, sqrt
+
+import numpy as np
+
+from anomalies.bench.simulation.kinds import KINDS, Kind
+
+WARM_UP_SECONDS = 330
+INCIDENT_TYPES = ("SUDDEN_DROP", "GRADUAL_DECLINE", "MASS_EXIT", "LOW_ENGAGEMENT")
+INCIDENT_ODDS = (0.32, 0.2, 0.26, 0.22)
+INCIDENTS_PER_SESSION = (0.3, 0.42, 0.18, 0.1)
+DEAD_START_CHANCE = 0.04
+# What the platform can tell: all of it; no focus and blur; joins and leaves alone; chat alone.
+EMITS = ("activity", "actors", "connections", "chat")
+EMITS_ODDS = (0.7, 0.16, 0.06, 0.08)
+LEAST_SNR = 3.0  # a weaker incident is not in the data, so it is not in the labels either
+FIRST_INCIDENT_SECOND = 150
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Something that lasts from `start` to `end` (seconds): an incident by its type, or a quiet one by its why."""
+
+    start: float
+    end: float
+    type: str | None = None
+    why: str = ""
+    chat: float = 1.0  # what the rates and the active share are multiplied by, at its deepest
+    reactions: float = 1.0
+    active: float = 1.0
+    rise: float = 15.0  # seconds until it is at its deepest
+    fall: float = 30.0  # seconds back to normal, after the end
+    exits: float = 0.0  # share of the audience that leaves ...
+    exit_seconds: float = 0.0  # ... in the first so many seconds ...
+    returns: float = 0.0  # ... and share of those that come back minutes later
+    lost: float = 0.0  # share of the events that never reach us
+    snr: float | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that is drawn before the first second."""
+
+    kind: Kind
+    audience: int
+    emits: str
+    seconds: int  # planned length
+    overtime: int  # rows go on for so long after the planned end
+    chat: float  # per head and minute
+    reactions: float
+    active: float  # share of the audience in focus
+    churn: float  # leaves per head and minute
+    reconnecting: float  # share of the leaves that come back within the grace time
+    stretches: list[Stretch] = field(default_factory=list)
+    breaks: list[Stretch] = field(default_factory=list)
+    polls: list[tuple[int, int, float]] = field(default_factory=list)  # opens, closes, share that votes
+
+    @property
+    def incidents(self) -> list[Stretch]:
+        return [stretch for stretch in self.stretches if stretch.type]
+
+
+def draw_plan(rng: np.random.Generator, kind: str | None, audience: int | None, emits: str | None, quiet: bool) -> Plan:
+    """Draw a session. What is given is kept; `quiet` leaves out every incident."""
+    names = list(KINDS)
+    weights = np.array([KINDS[name].weight for name in names])
+    drawn = names[int(rng.choice(len(names), p=weights / weights.sum()))]
+    chosen = KINDS[kind or drawn]
+    low, high = chosen.audience
+    people = audience or int(np.clip(rng.lognormal(*chosen.log_audience), low, high))
+    crowding = -chosen.chat_slope * (log(people) - chosen.log_audience[0])
+    plan = Plan(
+        kind=chosen,
+        audience=people,
+        emits=emits or str(rng.choice(EMITS, p=EMITS_ODDS)),
+        seconds=round(60 * rng.uniform(*chosen.minutes)),
+        overtime=int(rng.integers(18, 41)) * 5,
+        chat=exp(crowding + rng.normal(*chosen.log_chat)),
+        reactions=exp(crowding + rng.normal(*chosen.log_reactions)),
+        active=float(np.clip(rng.normal(0.71, 0.09), 0.48, 0.92)),
+        churn=exp(rng.normal(-5.0, 0.5)),
+        reconnecting=rng.uniform(0.2, 0.7),
+    )
+    _plan_breaks(rng, plan)
+    if not quiet:
+        _plan_incidents(rng, plan)
+    _plan_quiet_stretches(rng, plan)
+    _plan_polls(rng, plan)
+    return plan
+
+
+def find_place(rng: np.random.Generator, plan: Plan, seconds: float, earliest: float, margin: float) -> float | None:
+    """Return a start at which a stretch keeps `margin` seconds from all others and from the end, if there is one."""
+    latest = plan.seconds - seconds - 150
+    for _ in range(30 if latest > earliest else 0):
+        start = float(rng.uniform(earliest, latest))
+        if all(
+            start - margin > other.end or start + seconds + margin < other.start
+            for other in plan.stretches + plan.breaks
+        ):
+            return start
+    return None
+
+
+def draw_incident(rng: np.random.Generator, plan: Plan, incident_type: str) -> Stretch:
+    """Draw an incident of a type, at second 0."""
+    deep = plan.emits in ("actors", "chat")  # nothing but what people do can show it there
+    match incident_type:
+        case "MASS_EXIT":
+            leaving = rng.uniform(10, 60)
+            return Stretch(
+                0,
+                leaving + 60,
+                "MASS_EXIT",
+                exits=rng.uniform(0.18, 0.6),
+                exit_seconds=leaving,
+                chat=rng.uniform(0.7, 1.6),
+                rise=20,
+                returns=rng.uniform(0, 0.4) if rng.random() < 0.3 else 0.0,
+            )
+        case "LOW_ENGAGEMENT":
+            return Stretch(
+                0,
+                rng.uniform(180, 600),
+                "LOW_ENGAGEMENT",
+                chat=rng.uniform(0.0, 0.05),
+                reactions=rng.uniform(0.0, 0.05),
+                active=rng.uniform(0.1, 0.26) / plan.active,
+                rise=rng.uniform(15, 50),
+                fall=rng.uniform(20, 60),
+            )
+        case "GRADUAL_DECLINE":
+            seconds = rng.uniform(110, 420)
+            return Stretch(
+                0,
+                seconds,
+                "GRADUAL_DECLINE",
+                chat=rng.uniform(0.05, 0.25 if deep else 0.4),
+                reactions=rng.uniform(0.05, 0.4),
+                active=rng.uniform(0.4, 0.72),
+                rise=0.8 * seconds,
+                fall=rng.uniform(20, 60),
+            )
+    return Stretch(
+        0,
+        rng.uniform(60, 300),
+        "SUDDEN_DROP",
+        chat=rng.uniform(0.05, 0.25 if deep else 0.5),
+        reactions=rng.uniform(0.03, 0.5),
+        active=rng.uniform(0.35, 0.75),
+        rise=rng.uniform(3, 18),
+        fall=rng.uniform(15, 50),
+    )
+
+
+def signal_to_noise(plan: Plan, stretch: Stretch) -> float:
+    """Return how far the incident stands out of the session's usual spread, in standard deviations."""
+    people = float(plan.audience)
+    if stretch.exits:
+        if plan.emits == "chat":
+            return 0.0
+        leavers = stretch.exits * people
+        usual = plan.churn * people * stretch.exit_seconds / 60
+        return leavers / sqrt(usual + 1.0) if leavers >= 3 else 0.0
+    if plan.emits == "connections":
+        return 0.0
+    minutes = min(2.0, (stretch.end - stretch.start) / 60) * (0.5 if stretch.rise > 60 else 1.0)
+    squares = _count_z(plan.chat * people * minutes, stretch.chat) ** 2
+    if plan.emits != "chat":
+        squares += _count_z(plan.reactions * people * minutes, stretch.reactions) ** 2
+    if plan.emits == "activity":
+        share = plan.active
+        squares += ((1 - stretch.active) * share / sqrt(share * (1 - share) / people + 0.08**2)) ** 2
+    return sqrt(squares)
+
+
+def _count_z(expected: float, factor: float) -> float:
+    return (1 - factor) * expected / sqrt(2.5 * expected + (0.5 * expected) ** 2 + 0.5)
+
+
+def _plan_breaks(rng: np.random.Generator, plan: Plan) -> None:
+    if plan.seconds > 40 * 60 and rng.random() < plan.kind.break_chance:
+        seconds = rng.uniform(300, 600)
+        start = plan.seconds * rng.uniform(0.4, 0.65)
+        plan.breaks.append(
+            Stretch(
+                round(start),
+                round(start + seconds),
+                why="planned break",
+                chat=0.06,
+                reactions=0.03,
+                active=rng.uniform(0.35, 0.6) / plan.active,
+                rise=8,
+                fall=20,
+            )
+        )
+
+
+def _plan_incidents(rng: np.random.Generator, plan: Plan) -> None:
+    if plan.emits == "activity" and rng.random() < DEAD_START_CHANCE:
+        dead = draw_incident(rng, plan, "LOW_ENGAGEMENT")
+        dead.end = min(dead.end + 180, plan.seconds - 300.0)
+        dead.rise = 1.0
+        dead.start, dead.snr = 0.0, signal_to_noise(plan, dead)
+        plan.stretches.append(dead)
+    for _ in range(int(rng.choice(4, p=INCIDENTS_PER_SESSION))):
+        incident = draw_incident(rng, plan, str(rng.choice(INCIDENT_TYPES, p=INCIDENT_ODDS)))
+        incident.snr = signal_to_noise(plan, incident)
+        if incident.snr < LEAST_SNR:
+            continue
+        earliest = FIRST_INCIDENT_SECOND if rng.random() < 0.12 else WARM_UP_SECONDS
+        start = find_place(rng, plan, incident.end, earliest, 240)
+        if start is not None:
+            incident.start, incident.end = start, start + incident.end
+            plan.stretches.append(incident)
+
+
+def _plan_quiet_stretches(rng: np.random.Generator, plan: Plan) -> None:
+    def place(chance: float, stretch: Stretch, margin: float = 120) -> None:
+        if rng.random() < chance:
+            start = find_place(rng, plan, stretch.end, WARM_UP_SECONDS, margin)
+            if start is not None:
+                stretch.start, stretch.end = start, start + stretch.end
+                plan.stretches.append(stretch)
+
+    for _ in range(2):
+        cheer = Stretch(0, rng.uniform(60, 120), why="spike", rise=rng.uniform(5, 30), fall=rng.uniform(10, 40))
+        cheer.chat, cheer.reactions = rng.uniform(2, 7), rng.uniform(2.5, 8)
+        place(0.35, cheer)
+    if plan.emits == "activity":  # elsewhere nobody could tell these from a real drop
+        listening = Stretch(0, rng.uniform(60, 240), why="listening", active=rng.uniform(0.97, 1.1), rise=30)
+        listening.chat, listening.reactions = rng.uniform(0.4, 0.75), rng.uniform(0.35, 0.8)
+        place(0.35, listening)
+        place(0.15, Stretch(0, rng.uniform(70, 120), why="lost events", lost=rng.uniform(0.6, 1.0)))
+    if plan.audience >= 40:
+        seconds = rng.uniform(600, 1200)
+        drift = Stretch(0, seconds, why="audience drift", exits=rng.uniform(0.08, 0.22), exit_seconds=seconds)
+        place(0.3, drift, margin=30)
+
+
+def _plan_polls(rng: np.random.Generator, plan: Plan) -> None:
+    if plan.emits in ("connections", "chat"):
+        return
+    opens = rng.uniform(200, 700)
+    while opens < plan.seconds - 200:
+        closes = opens + rng.uniform(60, 150)
+        if not any(opens < planned.end and closes > planned.start for planned in plan.breaks):
+            plan.polls.append((round(opens), round(closes), float(rng.uniform(0.35, 0.95))))
+        opens = closes + 120 + rng.exponential(3600 / plan.kind.polls_per_hour)

@@ -1,0 +1,174 @@
+"""Simulate one session: raw events, the rows made of them, and the labels. Pure."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from anomalies.bench.corpus import Label, LabelledSession
+from anomalies.bench.simulation.crowd import Crowd
+from anomalies.bench.simulation.faults import break_rows
+from anomalies.bench.simulation.plan import WARM_UP_SECONDS, Plan, draw_plan
+from anomalies.bench.simulation.voices import Voices, draw_mood
+from engagement.readings import Reading
+from engagement.windows import RawEvent, Windows
+
+FIRST_DAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+EMITTED = {
+    "activity": {"join", "leave", "chat", "reaction", "poll_vote", "focus", "blur"},
+    "actors": {"join", "leave", "chat", "reaction", "poll_vote"},
+    "connections": {"join", "leave"},
+    "chat": {"chat"},
+}
+STARTLED_SECONDS = 60  # people turn to and fro faster so long after something began or ended
+VOTE_SECONDS = 30.0  # who votes does so about so long after the poll opened ...
+VOTE_HAZARD = 1.2 / 22  # ... each second with this chance at first, times the share that the poll is drawn to get
+CLOSING_SECONDS = 110  # after the planned end people leave as if each stayed for so long on the average
+
+
+def simulate(
+    seed: int,
+    kind: str | None = None,
+    audience: int | None = None,
+    *,
+    index: int = 0,
+    emits: str | None = None,
+    quiet: bool = False,
+) -> LabelledSession:
+    """Return session `index` of the series that `seed` names: the same arguments give the same session.
+
+    `kind` is one of KINDS and `emits` one of EMITS (what the platform can tell); None draws them, and the
+    audience. `quiet` leaves out the incidents; what only looks like one stays.
+    """
+    rng = np.random.default_rng([seed, index])
+    plan = draw_plan(rng, kind, audience, emits, quiet)
+    starts_at = FIRST_DAY + timedelta(hours=2 * index)
+    return enact(rng, plan, f"s{seed}-{index:05}", starts_at)
+
+
+def enact(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime, faulty: bool = True) -> LabelledSession:
+    """Play a plan; `faulty` adds the glitches and gaps of a platform's own rows."""
+    last_row_at = starts_at + timedelta(seconds=(plan.seconds + plan.overtime) // 5 * 5)
+    events = _play(rng, plan, name, starts_at)
+    windows = Windows(sends_all=True)
+    windows.add(events)
+    rows = [_rounded(row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
+    labels = _labels(plan, starts_at, last_row_at)
+    if faulty:
+        rows, faults = break_rows(rng, rows, [(label.start, label.end) for label in labels if label.type])
+        labels += [Label(None, start, end, why) for start, end, why in faults]
+    return LabelledSession(
+        name=name,
+        kind=plan.kind.name,
+        audience=plan.audience,
+        emits=plan.emits,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(seconds=plan.seconds),
+        breaks=tuple((_at(starts_at, pause.start), _at(starts_at, pause.end)) for pause in plan.breaks),
+        events=events,
+        rows=rows,
+        labels=sorted(labels, key=lambda label: (label.start, label.end, label.type or "", label.why)),
+    )
+
+
+def _play(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime) -> list[RawEvent]:
+    total = plan.seconds + plan.overtime
+    crowd = Crowd(rng, plan)
+    mood = draw_mood(rng, plan, total)
+    voices = Voices(rng, plan, mood)
+    turns = {int(turn) for stretch in plan.stretches + plan.breaks for turn in (stretch.start, stretch.end)}
+    startled_until = -1
+    for second in range(total):
+        if second in turns:
+            startled_until = second + STARTLED_SECONDS
+        here = int(crowd.present.sum())
+        crowd.act(second, voices.count_chats(second, here), "chat")
+        crowd.act(second, voices.count_reactions(second, here), "reaction")
+        _poll(crowd, plan, second)
+        crowd.look(second, mood.active[second], startled=second < startled_until)
+        _come_and_go(crowd, plan, second)
+    return _raw_events(rng, plan, crowd, name, starts_at)
+
+
+def _poll(crowd: Crowd, plan: Plan, second: int) -> None:
+    for number, (opens, closes, share) in enumerate(plan.polls, 1):
+        if second == opens:
+            crowd.voted[:] = False
+            crowd.events.append((1000 * second, "poll_opened", number))
+        if opens < second < closes:
+            crowd.vote(second, share * VOTE_HAZARD * float(np.exp(-(second - opens) / VOTE_SECONDS)))
+        if second == closes:
+            crowd.events.append((1000 * second, "poll_closed", number))
+
+
+def _come_and_go(crowd: Crowd, plan: Plan, second: int) -> None:
+    for stretch in plan.stretches:
+        if stretch.exits and stretch.start <= second < stretch.start + stretch.exit_seconds:
+            crowd.exit(second, stretch)
+    crowd.go(second, plan.churn / 60, plan.reconnecting)
+    if second >= plan.seconds:
+        hurry = min(1.0, (second - plan.seconds) / 30 + 0.4)
+        crowd.go(second, hurry / CLOSING_SECONDS, 0.0)
+    crowd.come(second)
+
+
+def _raw_events(rng: np.random.Generator, plan: Plan, crowd: Crowd, name: str, starts_at: datetime) -> list[RawEvent]:
+    """Write down what the platform can tell, in time order, without what got lost."""
+    emitted = EMITTED[plan.emits]
+    lost = [stretch for stretch in plan.stretches if stretch.lost]
+    events: list[RawEvent] = []
+    for number, (moment, what, who) in enumerate(sorted(crowd.events)):
+        is_poll = what in ("poll_opened", "poll_closed")
+        if not is_poll and what not in emitted:
+            continue
+        if what in ("chat", "reaction") and any(
+            s.start <= moment / 1000 < s.end and rng.random() < s.lost for s in lost
+        ):
+            continue
+        poll = f"p{who}" if is_poll else None
+        if what == "poll_vote":
+            poll = f"p{sum(opens * 1000 <= moment for opens, _, _ in plan.polls)}"
+        events.append(
+            RawEvent(
+                type=what,
+                timestamp=starts_at + timedelta(milliseconds=moment),
+                user=None if is_poll else f"u{who + 1}",
+                id=f"{name}-{number}",
+                poll=poll,
+            )
+        )
+    return events
+
+
+def _labels(plan: Plan, starts_at: datetime, last_row_at: datetime) -> list[Label]:
+    labels = []
+    for stretch in plan.stretches + plan.breaks:
+        start = stretch.start or 60.0  # dead from the start: from the first full window on
+        end = stretch.end + (stretch.fall if stretch.why == "spike" else 0)
+        snr = None if stretch.snr is None else round(stretch.snr, 2)
+        labels.append(Label(stretch.type, _at(starts_at, start), _at(starts_at, end), stretch.why, snr))
+    labels += [
+        Label(None, _at(starts_at, closes), _at(starts_at, closes + 60), "poll closing") for _, closes, _ in plan.polls
+    ]
+    first = min((stretch.start for stretch in plan.incidents), default=WARM_UP_SECONDS)
+    if first >= WARM_UP_SECONDS:
+        labels.append(Label(None, starts_at, _at(starts_at, WARM_UP_SECONDS), "warm-up"))
+    labels.append(Label(None, _at(starts_at, plan.seconds), last_row_at, "planned end"))
+    return labels
+
+
+def _rounded(row: Reading) -> Reading:
+    """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s."""
+    votes, left = row.poll_participation, row.user_leave_rate
+    return replace(
+        row,
+        chat_count=None,
+        reaction_count=None,
+        leave_count=None,
+        poll_participation=None if votes is None else round(votes, 4),
+        user_leave_rate=None if left is None else round(left, 4),
+    )
+
+
+def _at(starts_at: datetime, second: float) -> datetime:
+    return starts_at + timedelta(seconds=round(second))

@@ -1,0 +1,1 @@
+"""The detector: rows of many sessions in, incidents out. Pure: no Django, no clock, no network."""

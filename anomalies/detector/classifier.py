@@ -1,0 +1,240 @@
+"""Name what was found and say it in one sentence: type, evidence by signal, description, advice. Pure."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalies.detector.arrays import or_zero
+from anomalies.detector.config import HISTORY_SLOTS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.detector.counts import Rows
+from anomalies.detector.state import (
+    ACTIVE_SHARE,
+    ACTIVITY,
+    CHAT_RATE,
+    CHATS,
+    LEAVE_RATE,
+    LEAVES,
+    MEAN_SCORE,
+    PEOPLE,
+    REACTION_RATE,
+    REACTIONS,
+    SCORE,
+    States,
+)
+from anomalies.detector.verdicts import Verdicts
+
+Floats = NDArray[np.float64]
+
+
+class Kind(IntEnum):
+    """The types of anomaly in the published order of urgency."""
+
+    GRADUAL_DECLINE = 1
+    SUDDEN_DROP = 2
+    LOW_ENGAGEMENT = 3
+    MASS_EXIT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEvidence:
+    """What one signal did: per minute or a share, against what was usual; `change` is relative, z in σ."""
+
+    observed: float
+    expected: float
+    z: float
+    moved: bool
+
+    @property
+    def change(self) -> float | None:
+        return None if self.expected == 0 else self.observed / self.expected - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All that is known of an incident at one row: scores 0..1, evidence by signal, the moved ones first."""
+
+    current: float | None
+    expected: float | None
+    tree_score: float
+    z_score: float
+    audience: int | None
+    signals: dict[str, SignalEvidence]
+    description: str
+    advice: str
+
+
+ADVICE = {
+    Kind.MASS_EXIT: "Check that sound, picture and link still work, and say what comes next.",
+    Kind.LOW_ENGAGEMENT: "Ask the room a question or open a poll; check that people can hear and see.",
+    Kind.SUDDEN_DROP: "Check sound, picture and chat; then ask the audience something.",
+    Kind.GRADUAL_DECLINE: "Change the pace: a question, a poll, or a short break.",
+}
+MOVED_Z = 1.5
+
+
+def classify(
+    states: States,
+    rows: Rows,
+    verdicts: Verdicts,
+    mean_score: Floats,
+    is_dead: NDArray[np.bool_],
+    config: DetectorConfig,
+) -> NDArray[np.int64]:
+    """Return the `Kind` that each session's newest row would be, in the published order."""
+    is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
+    is_exit = verdicts.is_exit | is_large
+    kinds = np.where(mean_score <= config.low_engagement, Kind.LOW_ENGAGEMENT, Kind.GRADUAL_DECLINE)
+    kinds = np.where(is_dead, Kind.LOW_ENGAGEMENT, kinds)
+    return np.where(is_exit, Kind.MASS_EXIT, kinds)
+
+
+def count_leavers(states: States | np.void) -> Floats:
+    """Return how many people left each session, or one session, within the last minute."""
+    left = states["history"][..., LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
+    return np.asarray(np.cumsum(or_zero(left), axis=-1)[..., -1])
+
+
+def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
+    """Tell whether the fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
+
+    All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
+    evenly since; the moment that explains most, summed over the signals by their precision, is when it began. Where
+    the active share says something, it is sudden if enough of that share's fall came in its steepest 30 s, the more
+    the longer ago it began, or if it fell far within the last 15 s; else if it began within `sudden_slots`, or if a
+    step explains as much as the ramp.
+    """
+    history, usual = state["history"].astype(np.float64), state["usual"].astype(np.float64)
+    people, share = history[PEOPLE], usual[ACTIVE_SHARE]
+    falls, weights = [], []
+    for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE)):
+        expected = or_zero(usual[rate] * people)
+        seen = or_zero(history[signal])
+        falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
+        weights.append(expected / (config.dispersion + config.rate_spread**2 * expected))
+    if has_activity:
+        falls.append(or_zero(1 - history[ACTIVITY] / share))
+        variance = (1 - share) / (np.maximum(1.0, people) * share) + config.activity_spread**2
+        weights.append(np.where(people > 0, 1 / variance, 0.0))
+    ramps, steps = (_explained(shapes, np.array(weights), np.array(falls)) for shapes in (_RAMPS, _STEPS))
+    began = int(_AGES[ramps.argmax()])
+    if has_activity:
+        chance = np.sqrt((1 - share) / (share * max(1.0, people[-1])))
+        if _latest_fall(history[ACTIVITY]) >= config.sudden_fall + config.sudden_noise * chance:
+            return True
+        return _steepest_part(history[ACTIVITY]) >= config.sudden_part + config.sudden_age * float(np.log(began))
+    return bool(began <= config.sudden_slots or steps.max() >= ramps.max())
+
+
+def _latest_fall(shares: Floats) -> float:
+    """Return by how much the logarithm of the share has fallen within the last 15 s; 0 where that is not known."""
+    before, now = shares[-5:-3].mean(), shares[-1]
+    return float(np.log(before / now)) if before > 0 and now > 0 else 0.0
+
+
+def _steepest_part(shares: Floats) -> float:
+    """Return how much of the fall from the highest share of two minutes came in its steepest 30 s."""
+    known = shares[~np.isnan(shares)]
+    if len(known) < 10:
+        return 1.0
+    falls = [known[-k - 9 : -k - 6].mean() - known[-k - 2 : len(known) - k].mean() for k in range(len(known) - 8)]
+    whole = known.max() - known[-2:].mean()
+    return float(max(falls) / whole) if whole > 0 else 1.0
+
+
+_AGES = np.arange(2 * HISTORY_SLOTS - 1, 0, -1)  # slots ago that a ramp began, maybe before what is remembered
+_SLOTS_AGO = np.arange(HISTORY_SLOTS - 1, -1, -1)
+_RAMPS = np.clip(1 - _SLOTS_AGO / _AGES[:, None], 0, 1)
+_STEPS = (np.arange(HISTORY_SLOTS) >= np.arange(HISTORY_SLOTS)[:, None]).astype(np.float64)
+
+
+def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
+    """Return how much of the falls (signals, slots) each of the shapes (shapes, slots) explains."""
+    along = np.einsum("ms,ks,ks->mk", shapes, weights, falls)
+    power = np.einsum("ms,ks->mk", shapes**2, weights)
+    explained = np.where(power > 0, np.maximum(0.0, along) ** 2 / np.where(power > 0, power, 1.0), 0.0)
+    return np.asarray(explained.sum(axis=1))
+
+
+def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Finding:
+    """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
+    kind = Kind(int(state["kind"]))
+    signals = _signals(state, row, verdicts, place)
+    expected, current = float(state["usual"][MEAN_SCORE]), float(state["history"][SCORE, -1])
+    audience = None if np.isnan(row["present"]) else int(row["present"])
+    return Finding(
+        current=None if np.isnan(current) else round(current, 4),
+        expected=None if np.isnan(expected) else round(expected, 4),
+        tree_score=round(float(verdicts.trees[place]), 4),
+        z_score=round(float(max(verdicts.z[place], verdicts.exit_z[place])), 3),
+        audience=audience,
+        signals=signals,
+        description=describe(kind, signals, audience, state),
+        advice=ADVICE[kind],
+    )
+
+
+def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> dict[str, SignalEvidence]:
+    usual, history = state["usual"].astype(np.float64), state["history"].astype(np.float64)
+    people = history[PEOPLE, -1]
+    found: dict[str, SignalEvidence] = {}
+    for name, signal, rate, which in (
+        ("chat_msgs_per_min", CHATS, CHAT_RATE, 0),
+        ("reactions_per_min", REACTIONS, REACTION_RATE, 1),
+    ):
+        if not np.isnan(history[signal, -1]) and not np.isnan(usual[rate]):
+            half_minute = 2 * float(np.cumsum(or_zero(history[signal, -6:]))[-1])
+            found[name] = _evidence(
+                half_minute, usual[rate] * people * SLOTS_PER_MINUTE, verdicts.by_signal[place, which]
+            )
+    if not np.isnan(history[ACTIVITY, -1]) and not np.isnan(usual[ACTIVE_SHARE]):
+        found["active_share"] = _evidence(
+            float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
+        )
+    left = float(count_leavers(state))
+    share = left / max(1.0, left + people) if np.isnan(row["leave_rate"]) else float(row["leave_rate"])
+    if left > 0 or not np.isnan(row["leave_rate"]):
+        churn = float(np.nan_to_num(usual[LEAVE_RATE])) * SLOTS_PER_MINUTE
+        found["user_leave_rate"] = _evidence(share, churn, verdicts.exit_z[place])
+    return dict(sorted(found.items(), key=lambda item: -item[1].z))
+
+
+def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
+    return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
+
+
+def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | None, state: np.void) -> str:
+    """Say in one sentence what happened, with the figures of the signal that moved most."""
+    left_evidence = signals.get("user_leave_rate")
+    if kind == Kind.MASS_EXIT and left_evidence is not None:
+        left = round(float(count_leavers(state)))
+        of = "" if audience is None else f" {left} of {left + audience} people left,"
+        return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
+    moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]
+    if not moved:
+        return (
+            "The room has been nearly silent for a minute."
+            if kind == Kind.LOW_ENGAGEMENT
+            else "Several signals together lie below what is usual in this room."
+        )
+    verb = "fell slowly" if kind == Kind.GRADUAL_DECLINE else "fell"
+    sentences = [_fall(name, e, verb) for name, e in moved[:2]]
+    text = " and ".join(sentences)
+    stayed = left_evidence is not None and not left_evidence.moved
+    return text[0].upper() + text[1:] + (" while the audience stayed." if stayed else ".")
+
+
+def _fall(name: str, e: SignalEvidence, verb: str) -> str:
+    if name == "active_share":
+        return f"the active share {verb} from {_percent(e.expected)} to {_percent(e.observed)}"
+    what = {"chat_msgs_per_min": "chat", "reactions_per_min": "reactions"}[name]
+    return f"{what} {verb} from {_number(e.expected)} to {_number(e.observed)} a minute"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _number(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 3 or rate == int(rate) else f"{rate:.1f}"

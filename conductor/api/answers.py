@@ -1,0 +1,166 @@
+"""What REST answers: every field and its meaning. The values themselves are made in `payloads`."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from anomalies.models import Anomaly as StoredAnomaly
+from conductor.api.schemas import AnomalyType, Break, Moment, Severity
+from engagement.models import Session as StoredSession
+from engagement.scoring import LEVELS
+
+Level = Literal[*(name for name, _ in LEVELS)]
+
+
+class Session(BaseModel):
+    """A live session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    event_id: UUID
+    title: str
+    external_id: str | None
+    status: Literal[*StoredSession.Status.values] = Field(description="`scheduled` until the first row, then `live`.")
+    detector_state: Literal[*StoredSession.DetectorState.values] = Field(
+        description="`INSUFFICIENT_DATA`: too few rows to judge; `UNKNOWN`: rows have stopped, or cannot be trusted."
+    )
+    starts_at: Moment | None
+    ends_at: Moment | None
+    breaks: list[Break]
+    lateness_seconds: int
+    url: str = Field(description="The dashboard.")
+
+
+class Recorded(BaseModel):
+    """What became of a batch; it is taken whole or not at all."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"accepted": 3, "duplicates": 0, "late": 0}]}
+    )
+
+    accepted: int = Field(description="Rows stored now, the late ones among them.")
+    duplicates: int = Field(description="Rows that were there already; they changed nothing.")
+    late: int = Field(
+        description="Those of the accepted that are older than one the detector has seen: on the chart, not judged."
+    )
+
+
+class RecordedEvents(BaseModel):
+    """What became of a batch of raw events; it is taken whole or not at all."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"accepted": 3, "duplicates": 0, "late": 0}]}
+    )
+
+    accepted: int = Field(description="Events stored now, the late ones among them.")
+    duplicates: int = Field(description="Events whose id was there already; they changed nothing.")
+    late: int = Field(description="Those of the accepted that came after their window had closed: they change no row.")
+
+
+class EngagementRow(BaseModel):
+    """One engagement row and its score; null where unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timestamp: Moment
+    engagement_score: float | None = Field(ge=0, le=1)
+    level: Level | None
+    late: bool = Field(description="Came after the detector had seen a newer row, and was not judged.")
+    chat_msgs_per_min: float | None
+    poll_participation: float | None
+    active_users: int | None
+    total_users: int | None
+    reactions_per_min: float | None
+    user_leave_rate: float | None
+
+
+class EngagementBucket(EngagementRow):
+    """The means of the rows of one bucket, each over the rows that know the signal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timestamp: Moment = Field(description="When the bucket starts. Buckets without rows are left out.")
+    late: bool = Field(description="Whether any of its rows was late.")
+    active_users: float | None
+    total_users: float | None
+    rows: int = Field(description="How many rows it holds.")
+
+
+class Anomaly(BaseModel):
+    """One incident: it opens, may rise in severity or change to a more urgent type, and is resolved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    session_id: UUID
+    event_id: UUID
+    timestamp: Moment = Field(description="The row that showed it.")
+    anomaly_type: AnomalyType
+    severity: Severity
+    anomaly_score: float = Field(ge=0, le=1)
+    current_engagement: float | None
+    expected_engagement: float | None
+    deviation: float | None = Field(description="(expected - current) / expected.")
+    signals: dict[str, object] = Field(description="The row that showed it.")
+    metadata: dict[str, object] = Field(
+        description="The evidence: `hst_score`, `z_score`, what each signal did, the changes of the incident's life."
+    )
+    resolved_at: Moment | None
+    status: Literal[*StoredAnomaly.Status.values]
+    description: str = Field(description="What happened, in one sentence.")
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    next: str | None = Field(description="The whole address of the next page; null on the last.")
+
+
+class SessionPage(_Page):
+    items: list[Session]
+
+
+class EngagementPage(_Page):
+    items: list[EngagementRow] | list[EngagementBucket]
+
+
+class AnomalyPage(_Page):
+    items: list[Anomaly]
+
+
+class ProblemError(BaseModel):
+    """One thing that is wrong."""
+
+    detail: str
+    pointer: str | None = Field(
+        None, description="Where in the body: a JSON Pointer (RFC 6901), such as `/0/active_users`."
+    )
+    parameter: str | None = Field(None, description="Or which parameter of the query.")
+
+
+class Problem(BaseModel):
+    """Every error answers with one of these (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "1 value cannot be taken; nothing was stored.",
+                    "errors": [
+                        {"pointer": "/0/chat_msgs_per_min", "detail": "Input should be greater than or equal to 0"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemError] | None = None

@@ -1,0 +1,60 @@
+"""The OpenAPI document: what the framework writes, and with it the problems that each call may answer."""
+
+from http import HTTPStatus
+
+from ninja import NinjaAPI
+from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
+from ninja.operation import Operation
+
+from conductor.api import answers
+from conductor.api.problems import CONTENT_TYPE
+
+WHY = {
+    400: "The body is not JSON.",
+    401: "No key, or one that is unknown or revoked.",
+    404: "Not there, or of another event.",
+    409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
+    413: "More than 1,000 items, or more than 2 MB.",
+    422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
+    429: "This key sends too many requests.",
+    503: "The database cannot be reached. Nothing was stored; send it again.",
+}
+HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+
+class DocumentedAPI(NinjaAPI):
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return operation.view_func.__name__
+
+    def get_openapi_schema(self, **options) -> OpenAPISchema:
+        document = super().get_openapi_schema(**options)
+        schema = answers.Problem.model_json_schema(ref_template=REF_TEMPLATE)
+        document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+        document["components"]["responses"] = {f"Problem{status}": _describe(status) for status in WHY}
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                for status in _problems_of(path, operation):
+                    operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
+        return document
+
+
+def _problems_of(path: str, operation: dict) -> list[int]:
+    """Return what can go wrong, by what the call takes."""
+    takes_body = "requestBody" in operation
+    takes_query = any(parameter["in"] == "query" for parameter in operation["parameters"])
+    found = {401, 429, 503}
+    found |= {400, 413} if takes_body else set()
+    found |= {422} if takes_body or takes_query else set()
+    found |= {404} if "{session_id}" in path else set()
+    found |= {409} if path.endswith(("/signals", "/events")) else set()
+    return sorted(found)
+
+
+def _describe(status: int) -> dict:
+    answer = {
+        "description": f"{HTTPStatus(status).phrase}. {WHY[status]}",
+        "content": {CONTENT_TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}},
+    }
+    if header := HEADERS.get(status):
+        answer["headers"] = {header: {"schema": {"type": "string"}}}
+    return answer

@@ -1,0 +1,171 @@
+"""Errors as problem documents (RFC 9457): whatever goes wrong under /api/v1 leaves as one, and none says too much."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.utils.decorators import sync_and_async_middleware
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
+
+from conductor.api.schemas import ARRAY, OBJECT
+from engagement.ingest import OtherSource, SessionEnded
+from engagement.models import Session
+from engagement.sessions import RefusedPlan
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/api/v1/"
+CONTENT_TYPE = "application/problem+json"
+MAX_ERRORS = 50  # a body of 2 MB can be wrong in a hundred thousand places; nobody reads on
+RETRY_SECONDS = 5
+DETAILS = {
+    400: "The request cannot be understood.",
+    404: "There is nothing here, or it is not yours.",
+    405: "This address does not know the method.",
+    413: "The body is too large: a batch holds up to 1,000 items and 2 MB.",
+    500: "Something broke on our side. It has been logged.",
+}
+OTHER_SOURCE = {
+    Session.Source.SIGNALS: "The session is told of by signals, so its rows are there already: it takes no raw events. "
+    "Make another session for them.",
+    Session.Source.EVENTS: "The session is told of by raw events, from which its rows are made here: it takes no "
+    "signals. Make another session for them.",
+}
+
+
+class Problem(Exception):
+    """An error that is answered as it stands; `errors` name what is wrong, each with its place."""
+
+    def __init__(self, status: int, detail: str = "", errors: Sequence[dict] = (), headers: dict | None = None):
+        super().__init__(detail)
+        self.status, self.errors, self.headers = status, errors, headers
+        self.detail = detail or DETAILS.get(status, HTTPStatus(status).phrase)
+
+    def answer(self) -> JsonResponse:
+        document = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = list(self.errors[:MAX_ERRORS])
+        return JsonResponse(document, status=self.status, content_type=CONTENT_TYPE, headers=self.headers)
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """Write a place in a body as a JSON Pointer (RFC 6901).
+
+    >>> pointer((0, "a/b~c"))
+    '/0/a~1b~0c'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def wrong_value(path: Sequence[str | int], detail: str) -> Problem:
+    """Return the problem of a body with one wrong value."""
+    return _wrong([{"pointer": pointer(path), "detail": detail}])
+
+
+def _wrong(errors: list[dict]) -> Problem:
+    count = "1 value" if len(errors) == 1 else f"{len(errors):,} values"
+    return Problem(422, f"{count} cannot be taken; nothing was stored.", errors)
+
+
+def _from_validation(request: HttpRequest, exc: ValidationError) -> Problem:
+    sources = {error["loc"][0] for error in exc.errors}
+    if "path" in sources:
+        return Problem(404)
+    if "body" in sources and not request.body:
+        return Problem(400, "The body is empty where JSON was expected.")
+    errors = []
+    for error in exc.errors:
+        source, _, *path = error["loc"]
+        if source == "query":
+            errors.append({"parameter": error["loc"][-1], "detail": error["msg"]})
+            continue
+        if path and path[0] in (OBJECT, ARRAY):
+            path = path[1:]
+        if error["type"] == "too_long" and not path:
+            return Problem(413)
+        errors.append({"pointer": pointer(path), "detail": _say(error)})
+    return _wrong(errors)
+
+
+def _say(error: dict) -> str:
+    return "Unknown field" if error["type"] == "extra_forbidden" else error["msg"]
+
+
+def _from_http_error(request: HttpRequest, exc: HttpError) -> Problem:
+    # The framework turns whatever the parser raises into its own error; ours is the cause.
+    return exc.__cause__ if isinstance(exc.__cause__, Problem) else Problem(exc.status_code, str(exc))
+
+
+def _from_authentication(request: HttpRequest, exc: AuthenticationError) -> Problem:
+    challenge = 'Bearer realm="engagement-conductor"'
+    if "Authorization" in request.headers:
+        challenge += ', error="invalid_token"'
+    return Problem(401, "Send a valid API key: Authorization: Bearer <key>.", headers={"WWW-Authenticate": challenge})
+
+
+def _from_database(request: HttpRequest, exc: Exception) -> Problem:
+    logger.error("The database cannot be reached: %s", exc)
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(503, "The database cannot be reached. Nothing was stored; send it again.", headers=headers)
+
+
+def _from_unknown(request: HttpRequest, exc: Exception) -> Problem:
+    raise exc  # Django logs and reports it, and `problem_documents` below words the answer
+
+
+MAKERS = {
+    Problem: lambda request, exc: exc,
+    ValidationError: _from_validation,
+    HttpError: _from_http_error,
+    AuthenticationError: _from_authentication,
+    Throttled: lambda request, exc: Problem(429, "This key sends too many requests."),
+    RequestDataTooBig: lambda request, exc: Problem(413),
+    UnreadablePostError: lambda request, exc: Problem(400, "The body broke off."),
+    Session.DoesNotExist: lambda request, exc: Problem(404),
+    SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
+    OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
+    RefusedPlan: lambda request, exc: wrong_value(exc.path, exc.detail),
+    OperationalError: _from_database,
+    InterfaceError: _from_database,
+    Exception: _from_unknown,
+}
+
+
+def answer_with_problems(api: NinjaAPI) -> None:
+    """Have the API answer every exception that has a maker with a problem document."""
+    for kind, make in MAKERS.items():
+        api.add_exception_handler(kind, lambda request, exc, make=make: make(request, exc).answer())
+
+
+@sync_and_async_middleware
+def problem_documents(get_response):
+    """Reword the errors that never reach the API: an unknown address, a wrong method, a bug."""
+    if iscoroutinefunction(get_response):
+
+        async def middleware(request):
+            return _reword(request, await get_response(request))
+    else:
+
+        def middleware(request):
+            return _reword(request, get_response(request))
+
+    return middleware
+
+
+def _reword(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    is_ours = (request.path_info + "/").startswith(PREFIX)
+    if is_ours and response.status_code >= 400 and response.headers.get("Content-Type") != CONTENT_TYPE:
+        response.content = Problem(response.status_code).answer().content
+        response.headers["Content-Type"] = CONTENT_TYPE
+        response.headers["Content-Length"] = str(len(response.content))
+    return response

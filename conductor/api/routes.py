@@ -1,0 +1,240 @@
+"""REST under /api/v1: parse, call one function, answer."""
+
+from dataclasses import asdict
+from datetime import datetime
+from time import monotonic
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.utils.timezone import now
+from ninja import Body, Query
+from ninja.errors import AuthenticationError
+from ninja.parser import Parser
+from ninja.security import HttpBearer
+from pydantic_core import from_json
+
+from anomalies.models import Anomaly
+from conductor import keys, metrics, pipeline, tasks
+from conductor.api import answers
+from conductor.api.limits import KeyLimit
+from conductor.api.openapi import DocumentedAPI
+from conductor.api.paging import page, read_cursor, write_cursor
+from conductor.api.problems import Problem, answer_with_problems, wrong_value
+from conductor.api.schemas import (
+    AnomalyQuery,
+    Break,
+    EngagementQuery,
+    Happenings,
+    NewSession,
+    OneOrMany,
+    PageQuery,
+    SessionChanges,
+    Signals,
+)
+from conductor.payloads import anomaly_payload, bucket_payload, row_payload, session_payload
+from engagement.buckets import in_buckets
+from engagement.events import RefusedEvent, record_events
+from engagement.ingest import RefusedReading, record_rows
+from engagement.models import EngagementRow, Event, Session
+from engagement.sessions import create_session, revise_session
+
+ROWS_PER_PAGE = 1_000
+ITEMS_PER_PAGE = 100
+
+
+class BearerKey(HttpBearer):
+    """`request.auth` is the `Caller` afterwards."""
+
+    openapi_bearerFormat = "ec_…"
+    openapi_description = "An API key of an event: made in the admin or by `manage.py apikey`, shown once."
+
+    def __call__(self, request: HttpRequest) -> keys.Caller | None:
+        secret = keys.bearer(request.headers.get(self.header, ""))
+        return self.authenticate(request, secret) if secret else None
+
+    def authenticate(self, request: HttpRequest, token: str) -> keys.Caller | None:
+        return keys.find_caller(token, monotonic())
+
+
+class StrictParser(Parser):
+    def parse_body(self, request: HttpRequest) -> object:
+        """Read JSON as RFC 8259 has it, but for NaN and Infinity: these get through here, to be refused by name."""
+        if len(request.body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:  # Django looks at Content-Length only
+            raise Problem(413)
+        try:
+            return from_json(request.body, allow_inf_nan=True)
+        except ValueError as error:
+            raise Problem(400, f"The body is not JSON: {error}.") from error
+
+
+api = DocumentedAPI(
+    title="Engagement Conductor",
+    version="1",
+    urls_namespace="api",
+    description="Post what your audience does; read how engaged it is, and where that fell away. "
+    "A key reaches the sessions of its own event. Timestamps are RFC 3339 with an offset, answered in UTC. "
+    "A batch is taken whole or not at all, and a request may be repeated without fear.",
+    auth=BearerKey(),
+    throttle=KeyLimit(),
+    parser=StrictParser(),
+)
+answer_with_problems(api)
+
+
+@api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])
+def post_session(request: HttpRequest, body: NewSession):
+    """Make a session: 201. Where `external_id` is known, 200 and the session that is there, unchanged."""
+    fields = body.model_dump(exclude={"breaks"})
+    try:
+        session, is_new = create_session(request.auth.event_id, breaks=_pairs(body.breaks), **fields)
+    except IntegrityError as error:
+        if Event.objects.filter(id=request.auth.event_id).exists():
+            raise
+        keys.forget_event(request.auth.event_id)  # it was deleted while its key was remembered
+        raise AuthenticationError from error
+    return JsonResponse(
+        _session(request, session),
+        status=201 if is_new else 200,
+        headers={"Location": reverse("api:get_session", args=[session.id])},
+    )
+
+
+@api.get("/sessions", response=answers.SessionPage, tags=["sessions"])
+def list_sessions(request: HttpRequest, query: Query[PageQuery]):
+    """The sessions of the key's event, newest first, 100 a page."""
+    sessions = Session.objects.filter(event_id=request.auth.event_id).order_by("-created_at", "-id")
+    if query.cursor:
+        sessions = _before(sessions, "created_at", query.cursor)
+    return JsonResponse(
+        page(
+            request,
+            sessions[: ITEMS_PER_PAGE + 1],
+            ITEMS_PER_PAGE,
+            render=lambda session: _session(request, session),
+            place=lambda session: write_cursor(session.created_at, session.id),
+        )
+    )
+
+
+@api.get("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
+def get_session(request: HttpRequest, session_id: UUID):
+    """One session."""
+    return JsonResponse(_session(request, _find(request, session_id)))
+
+
+@api.patch("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
+def patch_session(request: HttpRequest, session_id: UUID, body: SessionChanges):
+    """Change the title or the plan of a session."""
+    _find(request, session_id)
+    changes = body.model_dump(exclude_unset=True)
+    if "breaks" in changes:
+        changes["breaks"] = _pairs(body.breaks)
+    return JsonResponse(_session(request, revise_session(session_id, changes)))
+
+
+@api.post("/sessions/{session_id}/end", response=answers.Session, tags=["sessions"])
+def end_session(request: HttpRequest, session_id: UUID):
+    """End a session: what is open is resolved, and it takes no more signals. Ending it again changes nothing."""
+    _find(request, session_id)
+    return JsonResponse(_session(request, pipeline.end_session(session_id, now())))
+
+
+@api.post("/sessions/{session_id}/signals", response={202: answers.Recorded}, tags=["engagement"])
+def post_signals(request: HttpRequest, session_id: UUID, body: Body[OneOrMany]):
+    """Record one engagement row, or an array of up to 1,000. A row that is there already changes nothing."""
+    _find(request, session_id)
+    received_at = now()
+    rows = [body] if isinstance(body, Signals) else body
+    try:
+        recorded = record_rows(session_id, [row.reading(received_at) for row in rows], received_at)
+    except RefusedReading as refused:
+        place = () if isinstance(body, Signals) else (refused.index,)
+        field = (refused.field,) if refused.field else ()
+        raise wrong_value(place + field, refused.detail) from refused
+    metrics.count_rows(recorded)
+    if recorded.accepted:
+        tasks.wake([session_id])
+    return JsonResponse(asdict(recorded), status=202)
+
+
+@api.post("/sessions/{session_id}/events", response={202: answers.RecordedEvents}, tags=["engagement"])
+def post_events(request: HttpRequest, session_id: UUID, body: Body[Happenings]):
+    """Record up to 1,000 raw events, in any order within the session's lateness bound.
+
+    The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
+    signals, whichever comes first.
+    """
+    _find(request, session_id)
+    try:
+        recorded = record_events(session_id, [happening.event() for happening in body], now())
+    except RefusedEvent as refused:
+        raise wrong_value((refused.index, refused.field), refused.detail) from refused
+    metrics.count_events(recorded)
+    if recorded.accepted:
+        tasks.wake([session_id])
+    return JsonResponse(asdict(recorded), status=202)
+
+
+@api.get("/sessions/{session_id}/engagement", response=answers.EngagementPage, tags=["engagement"])
+def list_engagement(request: HttpRequest, session_id: UUID, query: Query[EngagementQuery]):
+    """The engagement rows of a session, or their means over buckets of time; oldest first, 1,000 a page."""
+    _find(request, session_id)
+    rows = EngagementRow.objects.for_session(session_id).between(query.since, query.until).order_by("timestamp")
+    start = read_cursor(query.cursor)[0] if query.cursor else None
+    if query.bucket is None:
+        rows = rows.filter(timestamp__gt=start) if start else rows
+        render, place = row_payload, lambda row: write_cursor(row.timestamp)
+    else:
+        rows = in_buckets(rows.filter(timestamp__gte=start) if start else rows, query.bucket)
+        render, place = bucket_payload, lambda row: write_cursor(row["bucket"] + query.bucket)
+    return JsonResponse(page(request, rows[: ROWS_PER_PAGE + 1], ROWS_PER_PAGE, render, place))
+
+
+@api.get("/sessions/{session_id}/anomalies", response=answers.AnomalyPage, tags=["anomalies"])
+def list_anomalies(request: HttpRequest, session_id: UUID, query: Query[AnomalyQuery]):
+    """The incidents of a session, newest first, 100 a page."""
+    _find(request, session_id)
+    wanted = {
+        "timestamp__gte": query.since,
+        "timestamp__lt": query.until,
+        "severity": query.severity,
+        "anomaly_type": query.anomaly_type,
+    }
+    anomalies = Anomaly.objects.for_session(session_id).filter(
+        **{name: value for name, value in wanted.items() if value is not None}
+    )
+    if query.cursor:
+        anomalies = _before(anomalies, "timestamp", query.cursor)
+    return JsonResponse(
+        page(
+            request,
+            anomalies.order_by("-timestamp", "-id")[: ITEMS_PER_PAGE + 1],
+            ITEMS_PER_PAGE,
+            anomaly_payload,
+            place=lambda anomaly: write_cursor(anomaly.timestamp, anomaly.id),
+        )
+    )
+
+
+def _find(request: HttpRequest, session_id: UUID) -> Session:
+    """Return a session that the caller's key reaches; any other does not exist for them."""
+    return Session.objects.get(id=session_id, event_id=request.auth.event_id)
+
+
+def _session(request: HttpRequest, session: Session) -> dict[str, object]:
+    payload = session_payload(session)
+    return payload | {"url": request.build_absolute_uri(payload["url"])}
+
+
+def _pairs(breaks: list[Break]) -> list[tuple[datetime, datetime]]:
+    return [(planned.starts_at, planned.ends_at) for planned in breaks]
+
+
+def _before(items: QuerySet, moment: str, cursor: str) -> QuerySet:
+    """Return what follows the cursor's place in a list that is newest first; the first bound is the index's."""
+    at, id = read_cursor(cursor)
+    return items.filter(Q(**{f"{moment}__lt": at}) | Q(**{moment: at}, id__lt=id), **{f"{moment}__lte": at})

@@ -1,0 +1,61 @@
+"""The demo: an organizer who may look at everything, an event, and a session into which a recording is played."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from django.contrib.auth.models import User
+
+from conductor.local.private_files import kept_secret
+from conductor.local.rest_client import RestClient
+from engagement.models import ApiKey, Event, Session
+
+RECORDING = Path(__file__).parent / "webinar.jsonl.gz"
+USERNAME = "demo"
+EVENT_NAME = "Demo event"
+KEY_NAME = "manage.py up"
+BACKFILL_SECONDS = 12 * 60 - 15  # what is posted at once: attention falls at minute 12, while one looks
+TITLE = "Webinar (a recording)"
+EXTERNAL_ID_PREFIX = "demo-"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a person needs to look at the demo, and a program to post into it."""
+
+    event_id: UUID
+    username: str
+    password: str
+    api_key: str
+
+
+def prepare_demo(data_dir: Path, now: datetime) -> Demo:
+    """Make the organizer and the event where they are missing, and a key for this run; the former run's is revoked."""
+    user, _ = User.objects.get_or_create(username=USERNAME)
+    password = kept_secret(data_dir / "demo_password", size=9)  # short enough to type
+    user.is_staff = user.is_superuser = user.is_active = True
+    if not user.check_password(password):
+        user.set_password(password)
+    user.save()
+    event = Event.objects.filter(name=EVENT_NAME, organizers=user).first()
+    if event is None:
+        event = Event.objects.create(name=EVENT_NAME)
+        event.organizers.add(user)
+    for key in ApiKey.objects.filter(event=event, name=KEY_NAME, revoked_at=None):
+        key.revoke(now)
+    _, secret = ApiKey.objects.issue(event, KEY_NAME)
+    return Demo(event.id, USERNAME, password, secret)
+
+
+def open_demo_session(demo: Demo, url: str, now: datetime) -> str:
+    """End the demo sessions of former runs and make one for this run; return its id. Raises as `RestClient.post`."""
+    former = Session.objects.filter(event_id=demo.event_id, external_id__startswith=EXTERNAL_ID_PREFIX)
+    client = RestClient(url, demo.api_key, patience_seconds=10)
+    try:
+        for session in former.exclude(status=Session.Status.ENDED):
+            client.post(f"/sessions/{session.id}/end", {})
+        external_id = f"{EXTERNAL_ID_PREFIX}{now:%Y%m%dT%H%M%S.%fZ}"
+        return str(client.post("/sessions", {"title": TITLE, "external_id": external_id})["id"])
+    finally:
+        client.close()

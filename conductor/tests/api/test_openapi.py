@@ -1,0 +1,139 @@
+"""The OpenAPI document and its page; and the answers are what the document says."""
+
+from datetime import timedelta
+
+import pytest
+
+from anomalies.models import Anomaly
+from conductor.api import answers
+from conductor.tests.rest import START, signals
+
+CALLS = {
+    ("/sessions", "post"): {201, 200, 400, 401, 413, 422, 429, 503},
+    ("/sessions", "get"): {200, 401, 422, 429, 503},
+    ("/sessions/{session_id}", "get"): {200, 401, 404, 429, 503},
+    ("/sessions/{session_id}", "patch"): {200, 400, 401, 404, 413, 422, 429, 503},
+    ("/sessions/{session_id}/end", "post"): {200, 401, 404, 429, 503},
+    ("/sessions/{session_id}/signals", "post"): {202, 400, 401, 404, 409, 413, 422, 429, 503},
+    ("/sessions/{session_id}/events", "post"): {202, 400, 401, 404, 409, 413, 422, 429, 503},
+    ("/sessions/{session_id}/engagement", "get"): {200, 401, 404, 422, 429, 503},
+    ("/sessions/{session_id}/anomalies", "get"): {200, 401, 404, 422, 429, 503},
+}
+
+
+@pytest.fixture
+def document(client, db) -> dict:
+    return client.get("/api/v1/openapi.json").json()
+
+
+def test_document_names_every_call_and_all_that_it_answers(document):
+    found = {
+        (path.removeprefix("/api/v1"), method): {int(status) for status in operation["responses"]}
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+
+    assert found == CALLS
+
+
+def test_document_asks_for_the_key_everywhere(document):
+    scheme = document["components"]["securitySchemes"]["BearerKey"]
+
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for operations in document["paths"].values():
+        assert all(operation["security"] == [{"BearerKey": []}] for operation in operations.values())
+
+
+def test_document_says_what_problems_look_like(document):
+    for name, answer in document["components"]["responses"].items():
+        assert name == f"Problem{name[-3:]}"
+        assert answer["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+    assert "Retry-After" in document["components"]["responses"]["Problem429"]["headers"]
+    assert set(document["components"]["schemas"]["Problem"]["properties"]) == {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "errors",
+    }
+
+
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals"])
+def test_document_explains_every_field_that_is_taken(document, schema):
+    fields = document["components"]["schemas"][schema]["properties"]
+
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+
+
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem"])
+def test_document_gives_examples(document, schema):
+    assert document["components"]["schemas"][schema]["examples"]
+
+
+def test_document_holds_everything_that_it_points_to(document):
+    def pointers(node) -> set[str]:
+        if isinstance(node, dict):
+            own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+            return own.union(*map(pointers, node.values()))
+        return set().union(*map(pointers, node)) if isinstance(node, list) else set()
+
+    for pointer in pointers(document):
+        place = document
+        for part in pointer.removeprefix("#/").split("/"):
+            place = place[part]
+
+
+def test_examples_are_taken(document, rest):
+    schemas = document["components"]["schemas"]
+
+    made = rest.post("/sessions", schemas["NewSession"]["examples"][0])
+    path = f"/sessions/{made.json()['id']}"
+
+    assert made.status_code == 201
+    assert rest.patch(path, schemas["SessionChanges"]["examples"][0]).status_code == 200
+    assert rest.post(f"{path}/signals", schemas["Signals"]["examples"][0]).status_code == 202
+
+
+def test_answers_are_as_documented(rest):
+    session = rest.new_session(starts_at=START, breaks=[])
+    path = f"/sessions/{session.id}"
+    recorded = rest.post(f"{path}/signals", [signals(0, chat_msgs_per_min=None), signals(5)])
+    Anomaly.objects.create(
+        session=session,
+        event=rest.event,
+        timestamp=START + timedelta(seconds=5),
+        anomaly_type="SUDDEN_DROP",
+        severity="WARNING",
+        anomaly_score=0.7,
+    )
+
+    answers.Recorded.model_validate_json(recorded.content)
+    answers.Session.model_validate_json(rest.get(path).content)
+    for page, address in [
+        (answers.SessionPage, "/sessions"),
+        (answers.EngagementPage, f"{path}/engagement"),
+        (answers.EngagementPage, f"{path}/engagement?bucket=1m"),
+        (answers.AnomalyPage, f"{path}/anomalies"),
+    ]:
+        assert page.model_validate_json(rest.get(address).content).items
+    answers.Problem.model_validate_json(rest.get("/sessions?cursor=x").content)
+
+
+@pytest.mark.browser
+def test_page_shows_the_calls_under_the_strict_policy(live_server, browser):
+    page = browser.new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    requested = []
+    page.on("request", lambda request: requested.append(request.url))
+
+    answer = page.goto(f"{live_server.url}/api/v1/docs")
+    page.get_by_text("/api/v1/sessions/{session_id}/signals").first.wait_for()
+    page.locator("#operations-engagement-post_signals").click()
+    page.get_by_text("Record one engagement row, or an array of up to 1,000.").wait_for()
+
+    assert "'unsafe-inline'" not in answer.headers["content-security-policy"]
+    assert complaints == []
+    assert [url for url in requested if not url.startswith((live_server.url, "data:"))] == []
+    page.close()

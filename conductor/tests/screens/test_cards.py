@@ -1,0 +1,34 @@
+from datetime import timedelta
+
+from anomalies.tests.rooms import START
+from conductor.screens.cards import signal_cards
+from engagement.models import EngagementRow
+
+
+def line(**signals) -> list[EngagementRow]:
+    return [EngagementRow(timestamp=START + timedelta(seconds=5 * n), **signals) for n in range(3)]
+
+
+def card_of(name: str, rows: list[EngagementRow], usual: dict[str, float]):
+    return {card.name: card for card in signal_cards(rows, usual, None)}.get(name)
+
+
+def test_card_says_how_far_a_signal_is_from_what_is_usual():
+    card = card_of("chat_msgs_per_min", line(chat_msgs_per_min=3.0), {"chat_msgs_per_min": 12.0})
+    assert (card.value, card.usual, card.change) == (3.0, 12.0, -0.75)
+
+
+def test_fewer_leavers_than_usual_are_no_change_worth_telling():
+    rows = [*line(user_leave_rate=0.02), *line(user_leave_rate=0.0)]
+    assert card_of("user_leave_rate", rows, {"user_leave_rate": 0.02}).change is None
+    assert card_of("user_leave_rate", line(user_leave_rate=0.06), {"user_leave_rate": 0.02}).change > 1.9
+
+
+def test_leaves_have_a_card_only_where_somebody_left():
+    assert card_of("user_leave_rate", line(user_leave_rate=0.0), {"user_leave_rate": 0.02}) is None
+
+
+def test_signal_that_is_not_measured_has_no_usual():
+    """A platform that never sends reactions had none at first, which is no expectation."""
+    card = card_of("reactions_per_min", line(chat_msgs_per_min=3.0), {"reactions_per_min": 0.0})
+    assert (card.value, card.usual, card.change) == (None, None, None)

@@ -1,0 +1,156 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor.screens.charts import Span, draw_chart, draw_spark
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+SHARES = st.floats(0, 1) | st.none()
+
+
+def rows(count: int, value: float = 0.5, step: int = 5):
+    return [(START + timedelta(seconds=step * place), value) for place in range(count)]
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def points(path: str) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", path)]
+
+
+def test_no_rows_give_no_chart():
+    assert draw_chart([]) is None
+
+
+def test_chart_shows_the_last_half_hour():
+    chart = draw_chart(rows(1000))
+    assert chart.until - chart.since == timedelta(minutes=30)
+    assert points(chart.line)[0] == (0, 50)
+    assert points(chart.line)[-1] == chart.head == (100, 50)
+
+
+def test_young_session_gets_five_minutes_and_begins_in_the_middle_of_them():
+    chart = draw_chart(rows(13))
+    assert chart.until - chart.since == timedelta(minutes=5)
+    assert points(chart.line)[0] == (80, 50)
+
+
+def test_full_score_is_at_the_top_and_none_at_the_bottom():
+    chart = draw_chart([(START, 0.0), (at(300), 1.0)])
+    assert chart.lone == ((0, 100), (100, 0))
+
+
+def test_gap_over_fifteen_seconds_stays_open():
+    joined, torn = [*rows(2), (at(20), 0.5), (at(25), 0.5)], [*rows(2), (at(21), 0.5), (at(26), 0.5)]
+    assert draw_chart(joined).line.count("M") == 1
+    assert draw_chart(torn).line.count("M") == 2
+
+
+def test_row_without_a_score_interrupts_the_line_and_the_head():
+    measured = rows(6)
+    measured[3] = (measured[3][0], None)
+    assert draw_chart(measured).line.count("M") == 2
+    assert draw_chart([*rows(3), (at(15), None)]).head is None
+
+
+def test_single_row_between_gaps_is_a_dot():
+    chart = draw_chart([*rows(2), (at(60), 0.25), (at(120), 0.5), (at(125), 0.5)])
+    assert [y for _, y in chart.lone] == [75]
+
+
+def test_late_rows_are_marks_and_not_part_of_the_line():
+    chart = draw_chart(rows(61), late=[(at(150), 0.1), (at(-4000), 0.1), (at(10), None)])
+    assert chart.late == ((50, 90),)
+    assert {y for _, y in points(chart.line)} == {50}
+
+
+def test_band_follows_its_steps_and_is_good_until_the_newest_row():
+    chart = draw_chart(rows(61), band=[(START, 0.4, 0.6), (at(60), 0.5, 0.7)])
+    assert chart.band == "M0 40L20 30L100 30L100 50L20 50L0 60Z"
+    assert chart.band_edges == "M0 40L20 30L100 30 M0 60L20 50L100 50"
+    assert chart.band_label == (0, 60)
+
+
+def test_band_begins_where_the_detector_knew_the_room():
+    chart = draw_chart(rows(61), band=[(at(150), 0.4, 0.6)])
+    assert points(chart.band)[0] == (50, 40)
+    assert draw_chart(rows(61)).band == ""
+
+
+def test_band_before_the_chart_keeps_only_what_is_still_good():
+    chart = draw_chart(rows(61), band=[(at(-90), 0.1, 0.2), (at(-60), 0.4, 0.6)])
+    assert points(chart.band) == [(0, 40), (100, 40), (100, 60), (0, 60)]
+
+
+def test_incident_spans_lie_where_they_happened():
+    ended, open_ = draw_chart(rows(61), incidents=[Span(at(60), at(120), "a"), Span(at(150), None, "b")]).incidents
+    assert (ended.key, ended.x, ended.width, ended.starts_inside) == ("a", 20, 20, True)
+    assert (open_.key, open_.x, open_.width) == ("b", 50, 50)
+
+
+def test_incident_that_began_earlier_has_no_start_line():
+    [span] = draw_chart(rows(61), incidents=[Span(at(-600), at(60), "a")]).incidents
+    assert (span.x, span.width, span.starts_inside) == (0, 20, False)
+
+
+def test_incident_outside_the_chart_is_not_drawn():
+    assert draw_chart(rows(61), incidents=[Span(at(-60), at(-30)), Span(at(400), None)]).incidents == ()
+
+
+def test_marks_near_each_other_get_lanes_of_their_own():
+    spans = [Span(at(second), None) for second in (60, 62, 64, 200)]
+    assert [block.lane for block in draw_chart(rows(61), incidents=spans).incidents] == [0, 1, 2, 0]
+
+
+def test_mark_near_the_right_edge_is_written_leftward():
+    [block] = draw_chart(rows(61), incidents=[Span(at(290), None)]).incidents
+    assert block.is_leftward
+
+
+def test_ticks_are_full_minutes_and_every_second_one_minor():
+    ticks = draw_chart(rows(361)).ticks
+    assert [tick.at.minute for tick in ticks] == [0, 5, 10, 15, 20, 25, 30]
+    assert [tick.is_minor for tick in ticks] == [False, True, False, True, False, True, False]
+
+
+def test_levels_are_the_published_ones():
+    assert [(level.name, level.y) for level in draw_chart(rows(2)).levels] == [
+        ("VERY_HIGH", 20), ("HIGH", 40), ("MODERATE", 60), ("LOW", 80),
+    ]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), SHARES), min_size=1, max_size=60), st.lists(st.integers(-900, 900)))
+def test_everything_drawn_lies_in_the_plot(steps, moments):
+    second, measured = 0, []
+    for step, value in steps:
+        second += step
+        measured.append((at(second), value))
+    band = [(at(moment), 0.2, 0.9) for moment in sorted(set(moments))]
+    chart = draw_chart(
+        measured, late=measured, band=band, incidents=[Span(at(moment), at(moment + 60)) for moment in moments]
+    )
+    drawn = [*points(chart.line), *points(chart.band), *chart.lone, *chart.late]
+    assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in drawn)
+    assert all(block.x >= 0 and block.x + block.width <= 100.001 for block in chart.incidents)
+    assert all(0 <= tick.place <= 100 for tick in chart.ticks)
+    assert 0 < len(chart.ticks) <= 8
+
+
+@given(st.lists(SHARES, min_size=1, max_size=60))
+def test_every_score_is_drawn_once(values):
+    chart = draw_chart([(at(5 * place), value) for place, value in enumerate(values)])
+    assert len(points(chart.line)) + len(chart.lone) == sum(value is not None for value in values)
+
+
+def test_spark_has_its_own_scale_unless_told():
+    values = [(at(0), 2.0), (at(5), 4.0)]
+    assert draw_spark(values) == "M0 50L100 0"
+    assert draw_spark(values, top=8.0) == "M0 75L100 50"
+
+
+def test_spark_of_nothing_but_zeros_lies_at_the_bottom():
+    assert draw_spark([(at(0), 0.0), (at(5), 0.0)]) == "M0 100L100 100"
