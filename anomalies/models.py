@@ -12,13 +12,16 @@ from timescale.db.models.fields import TimescaleDateTimeField
 from engagement.models import Event, Session
 
 
-class DetectorState(models.Model):
+class DetectorMemory(models.Model):
     """All that a session's detector remembers; written in one commit with the anomalies it led to."""
 
     session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="detector")
     version = models.PositiveSmallIntegerField(help_text="A state of another version is rebuilt from the rows.")
     state = models.BinaryField(max_length=5 * 1024)
     updated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "detector_memory"
 
     def __str__(self) -> str:
         return f"detector of {self.session_id}"

@@ -33,7 +33,7 @@ from anomalies.detector.state import (
     pack,
     unpack,
 )
-from anomalies.models import Anomaly, DetectorState
+from anomalies.models import Anomaly, DetectorMemory
 from engagement.models import EngagementRow, Event, Session
 from engagement.readings import SIGNALS
 
@@ -43,7 +43,7 @@ UNTRUSTED_ROWS = 3  # so many rows held in a row, and the session's data cannot 
 ENDED = "the session ended"
 
 SAVE_STATES = """
-    INSERT INTO anomalies_detectorstate (session_id, version, state, updated_at)
+    INSERT INTO detector_memory (session_id, version, state, updated_at)
     SELECT id, %s, state, %s FROM UNNEST(%s::uuid[], %s::bytea[]) AS new (id, state)
     ON CONFLICT (session_id) DO UPDATE
     SET version = EXCLUDED.version, state = EXCLUDED.state, updated_at = EXCLUDED.updated_at
@@ -81,7 +81,7 @@ def judge_new_rows(
         places = [place for place, other in enumerate(configs) if other is config]
         part = states[places]
         readings = [[row.reading for row in rows[sessions[place].id]] for place in places]
-        judged = judge_rows(part, readings, [timetable(sessions[place]) for place in places], config=config)
+        judged = judge_rows(part, readings, [timetable_of(sessions[place]) for place in places], config=config)
         states[places] = part
         for place, session_changes in zip(places, judged, strict=True):
             changes[place] = session_changes
@@ -104,13 +104,13 @@ def resolve_at_end(session: Session, at: datetime) -> list[Anomaly]:
     return anomalies
 
 
-def timetable(session: Session) -> Timetable:
+def timetable_of(session: Session) -> Timetable:
     return Timetable(session.starts_at, session.ends_at, tuple(session.planned_breaks))
 
 
 def outlook(session_id: uuid.UUID) -> Outlook:
     """Return what the session's detector expects now; nothing where it has no state that we can read."""
-    stored = DetectorState.objects.filter(session_id=session_id, version=VERSION).first()
+    stored = DetectorMemory.objects.filter(session_id=session_id, version=VERSION).first()
     if stored is None:
         return Outlook(learning_seconds_left=DEFAULT.warm_slots * SLOT_SECONDS)
     state = unpack(bytes(stored.state))
@@ -151,7 +151,7 @@ def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
 
 
 def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig]) -> States:
-    stored = DetectorState.objects.in_bulk([session.id for session in sessions])
+    stored = DetectorMemory.objects.in_bulk([session.id for session in sessions])
     states = new_states(len(sessions))
     for place, session in enumerate(sessions):
         found = stored.get(session.id)
@@ -167,7 +167,7 @@ def _rebuild(session: Session, config: DetectorConfig) -> np.void:
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
     state = new_states(1)
-    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable(session)], config=config)
+    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config)
     going_on = Anomaly.objects.for_session(session).unresolved().first()
     state["is_open"] = going_on is not None
     if going_on is not None:

@@ -8,7 +8,7 @@ from river.anomaly import HalfSpaceTrees
 
 from anomalies.bench.simulation import simulate
 from anomalies.detector.counts import as_rows
-from anomalies.detector.incidents import Timetable, as_plan, step
+from anomalies.detector.incidents import Timetable, as_timetables, step
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import new_states, pack
@@ -33,14 +33,14 @@ def measure() -> Iterator[Measurement]:
     river_row = best_seconds(river_rows) / ROWS * 1e6
     rows = as_rows(readings)
     for sessions in (1, 100, 1000):
-        states, plan, prior = new_states(sessions), as_plan([Timetable()] * sessions), shipped()
+        states, timetables, prior = new_states(sessions), as_timetables([Timetable()] * sessions), shipped()
         # No two neighbours are at the same place of their session.
         batches = [rows[place + np.arange(sessions) % (ROWS - PLACES)] for place in range(PLACES)]
 
-        def judge(batches=batches, states=states, plan=plan, prior=prior) -> None:
+        def judge(batches=batches, states=states, timetables=timetables, prior=prior) -> None:
             fresh = states.copy()
             for batch in batches:
-                step(fresh, batch, plan, prior)
+                step(fresh, batch, timetables, prior)
 
         cost = best_seconds(judge) / (PLACES * sessions) * 1e6
         yield Measurement(

@@ -24,8 +24,9 @@ def keep_recording(
 ) -> Session:
     """Return the ended session of a recording, with its rows and its incidents.
 
-    Everything is stored, or nothing: raises `BadRecording`, `RefusedPlan` or `RefusedReading`. Where no planned end
-    is given, that is when the platform says the session was ended: from then on everybody leaves, and nothing is wrong.
+    Everything is stored, or nothing: raises `BadRecording`, `RefusedTimetable` or `RefusedReading`. Where no planned
+    end is given, that is when the platform says the session was ended: from then on everybody leaves, and nothing is
+    wrong.
     """
     rows = recording.readings()
     if len(rows) > MAX_ROWS:

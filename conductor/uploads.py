@@ -21,7 +21,7 @@ from engagement.ingest import RefusedReading
 from engagement.models import Event, Session
 from engagement.recordings import BadRecording, Recording, open_recordings
 from engagement.recordings.source import MAX_BYTES
-from engagement.sessions import RefusedPlan
+from engagement.sessions import RefusedTimetable
 
 MAX_FILES = 5
 MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
@@ -131,7 +131,7 @@ def _keep(form: RecordingForm) -> tuple[Session, Recording] | None:
         form.add_error("files", f"{error}.")
     except RefusedReading as error:
         form.add_error("files", f"A time in the recording {error.detail}. Is the time zone right?")
-    except RefusedPlan:
+    except RefusedTimetable:
         form.add_error("ends_at", "The session ends before its planned start. Is the time zone right?")
     return None
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from engagement.models import ApiKey, Event, Session
-from engagement.sessions import RefusedPlan, check_plan, write_breaks
+from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
 
 def count_doomed(doomed: QuerySet) -> dict[str, int]:
@@ -169,8 +169,8 @@ class SessionForm(forms.ModelForm):
         cleaned = super().clean()
         plan = {name: cleaned[name] for name in ("starts_at", "ends_at", "breaks") if name in cleaned}
         try:
-            check_plan(Session(**plan))
-        except RefusedPlan as refused:
+            check_timetable(Session(**plan))
+        except RefusedTimetable as refused:
             field, *rest = refused.path
             place = f"Break {rest[0] + 1}: {rest[1]} " if rest else ""
             self.add_error(str(field), f"{place}{refused.detail}")

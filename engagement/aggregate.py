@@ -16,7 +16,7 @@ from django.db import connection
 from engagement.ingest import insert_rows
 from engagement.models import Presence, RoomState, Session
 from engagement.readings import Reading
-from engagement.room import EPOCH, RANK, ROW, SECOND, Entry, Person, Room, to_moment
+from engagement.room import EPOCH, RANK, ROW, SECOND, Person, RankedEvent, Room, to_moment
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +103,9 @@ def _has_closed(session: Session) -> bool:
     return session.source == Session.Source.EVENTS and closed is not None and (done is None or done < closed)
 
 
-def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[Entry]]:
+def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[RankedEvent]]:
     """Return each session's events in closed windows; where there are very many, those of the first slots."""
-    entries: dict[uuid.UUID, list[Entry]] = {session.id: [] for session in sessions}
+    entries: dict[uuid.UUID, list[RankedEvent]] = {session.id: [] for session in sessions}
     for id_, entry in _read(NEW_EVENTS, [MOST_EVENTS, list(entries)]):
         entries[id_].append(entry)
     for session in sessions:
@@ -117,7 +117,7 @@ def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[Entry]]:
     return entries
 
 
-def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[Entry]]) -> int:
+def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> int:
     """Return how far the events that were read are all there are."""
     found, closed = entries[session.id], to_moment(session.closed_until)
     if len(found) < MOST_EVENTS:
@@ -126,11 +126,11 @@ def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[Entry]]) -> in
     return min(closed, last if first < last else first + ROW)
 
 
-def _slot(entry: Entry) -> int:
+def _slot(entry: RankedEvent) -> int:
     return entry[0] // ROW * ROW
 
 
-def _read(query: str, parameters: Sequence[object]) -> Iterable[tuple[uuid.UUID, Entry]]:
+def _read(query: str, parameters: Sequence[object]) -> Iterable[tuple[uuid.UUID, RankedEvent]]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         for id_, timestamp, kind, user, poll in cursor.fetchall():
@@ -156,7 +156,7 @@ def _load_rooms(sessions: Sequence[Session]) -> tuple[dict[uuid.UUID, Room], dic
     return rooms, rebuilt
 
 
-def _load_people(entries: Mapping[uuid.UUID, Sequence[Entry]]) -> dict[uuid.UUID, People]:
+def _load_people(entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> dict[uuid.UUID, People]:
     """Return those whom the events name and who were known before."""
     named = {(id_, user) for id_, found in entries.items() for _, _, user, _ in found if user}
     people: dict[uuid.UUID, People] = {id_: {} for id_ in entries}

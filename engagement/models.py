@@ -242,8 +242,8 @@ class EngagementRow(models.Model):
         return Reading(self.timestamp, **{name: getattr(self, name) for name in SIGNALS + COUNTS})
 
 
-class RawEvent(models.Model):
-    """One thing that happened, as the platform told it: never a message's text."""
+class RawEventRow(models.Model):
+    """One raw event, as the platform told it: never a message's text."""
 
     id = models.BigAutoField(primary_key=True)
     # Both indexes below begin with session_id.

@@ -33,7 +33,7 @@ MISSED_TO_BE_GONE = 20
 RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
 
 # An event as it is sorted: moment (µs since 1970), rank of its type, user, poll; empty where there is none.
-Entry = tuple[int, int, str, str]
+RankedEvent = tuple[int, int, str, str]
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Room:
 
     def advance(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[RankedEvent],
         people: MutableMapping[str, Person],
         until: int,
         is_over: bool = False,
@@ -186,7 +186,7 @@ class Room:
             del slots[0]
             slots.append(0)
 
-    def _take(self, entry: Entry, people: MutableMapping[str, Person]) -> None:
+    def _take(self, entry: RankedEvent, people: MutableMapping[str, Person]) -> None:
         moment, rank, user, poll = entry
         person = people.setdefault(user, Person()) if user else None
         self.heard = moment

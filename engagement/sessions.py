@@ -11,7 +11,7 @@ from engagement.models import Session
 MAX_BREAKS = 100
 
 
-class RefusedPlan(Exception):
+class RefusedTimetable(Exception):
     """The times of a session contradict each other; `path` leads to the one that is wrong."""
 
     def __init__(self, path: tuple[str | int, ...], detail: str):
@@ -28,10 +28,10 @@ def create_session(
 ) -> tuple[Session, bool]:
     """Return the session and whether it is new: a known `external_id` gives the one that is there, unchanged.
 
-    `fields` are those of the model: title, starts_at, ends_at, lateness_seconds. Raises `RefusedPlan`.
+    `fields` are those of the model: title, starts_at, ends_at, lateness_seconds. Raises `RefusedTimetable`.
     """
     session = Session(event_id=event_id, external_id=external_id, breaks=write_breaks(breaks), **fields)
-    check_plan(session)
+    check_timetable(session)
     if external_id is None:
         session.save(force_insert=True)
         return session, True
@@ -42,30 +42,30 @@ def create_session(
 
 
 def revise_session(session_id: uuid.UUID, changes: Mapping[str, object]) -> Session:
-    """Change what is named in `changes`: title, starts_at, ends_at or breaks. Raises `RefusedPlan`."""
+    """Change what is named in `changes`: title, starts_at, ends_at or breaks. Raises `RefusedTimetable`."""
     with transaction.atomic():
         session = Session.objects.select_for_update().get(id=session_id)
         for name, value in changes.items():
             setattr(session, name, write_breaks(value) if name == "breaks" else value)
-        check_plan(session)
+        check_timetable(session)
         session.save(update_fields=changes.keys())
     return session
 
 
-def check_plan(session: Session) -> None:
-    """Raise `RefusedPlan` unless start, breaks and end follow one another."""
+def check_timetable(session: Session) -> None:
+    """Raise `RefusedTimetable` unless start, breaks and end follow one another."""
     starts_at, ends_at = session.starts_at, session.ends_at
     if starts_at and ends_at and ends_at <= starts_at:
-        raise RefusedPlan(("ends_at",), "is not after starts_at")
+        raise RefusedTimetable(("ends_at",), "is not after starts_at")
     free_from = starts_at
     for index, (begin, end) in enumerate(session.planned_breaks):
         if free_from and begin < free_from:
             before = "the break before it ended" if index else "the session starts"
-            raise RefusedPlan(("breaks", index, "starts_at"), f"is before {before}")
+            raise RefusedTimetable(("breaks", index, "starts_at"), f"is before {before}")
         if end <= begin:
-            raise RefusedPlan(("breaks", index, "ends_at"), "is not after its starts_at")
+            raise RefusedTimetable(("breaks", index, "ends_at"), "is not after its starts_at")
         if ends_at and end > ends_at:
-            raise RefusedPlan(("breaks", index, "ends_at"), "is after the session ends")
+            raise RefusedTimetable(("breaks", index, "ends_at"), "is after the session ends")
         free_from = end
 
 

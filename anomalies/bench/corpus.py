@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TextIO, TypeVar, cast
 
+from anomalies.detector.incidents import Timetable
 from engagement.readings import Reading
 from engagement.recordings.jsonl import event_object, moment, raw_event, read_moment, reading, signals_object
 from engagement.recordings.recording import BadRecording
@@ -46,6 +47,11 @@ class LabelledSession:
     audience: int | None = None
     emits: str = ""
     events: list[RawEvent] = field(default_factory=list)
+
+    @property
+    def timetable(self) -> Timetable:
+        """What the detector is told of the plan."""
+        return Timetable(self.starts_at, self.ends_at, self.breaks)
 
 
 class CorpusWriter:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from anomalies.bench.corpus import Label, LabelledSession
-from anomalies.bench.tally import FalseAlarm, Finding, Tally, sum_up
+from anomalies.bench.tally import Detection, FalseAlarm, Tally, sum_up
 from anomalies.detector.incidents import Step, Timetable
 from anomalies.detector.replay import Incident, judge_sessions
 from engagement.readings import Reading
@@ -102,18 +102,13 @@ def evaluate(
     evaluation = Evaluation()
     for start in range(0, len(sessions), BATCH):
         batch = sessions[start : start + BATCH]
-        judged = judge({session.name: (session.rows, timetable(session)) for session in batch})
+        judged = judge({session.name: (session.rows, session.timetable) for session in batch})
         evaluation.sessions += [
             ScoredSession(_room(session), known_activity(session), score_session(session, judged[session.name]))
             for session in batch
         ]
         progress(len(batch))
     return evaluation
-
-
-def timetable(session: LabelledSession) -> Timetable:
-    """Return what the detector is told of the plan."""
-    return Timetable(session.starts_at, session.ends_at, session.breaks)
 
 
 def score_session(session: LabelledSession, incidents: Iterable[Incident]) -> Tally:
@@ -134,7 +129,7 @@ def score_session(session: LabelledSession, incidents: Iterable[Incident]) -> Ta
         why = _why(session, alert.at)
         alarms = tally.planned if why in PLANNED else tally.false_alarms
         alarms.append(FalseAlarm(session.name, alert.at, alert.type, why))
-    tally.findings = [_finding(label, credited[place]) for place, label in enumerate(labels)]
+    tally.detections = [_detection(label, credited[place]) for place, label in enumerate(labels)]
     return tally
 
 
@@ -146,9 +141,9 @@ def _alerts(incidents: Iterable[Incident]) -> Iterator[Alert]:
                 yield Alert(change.at, change.anomaly_type)
 
 
-def _finding(label: Label, alerts: Sequence[Alert]) -> Finding:
+def _detection(label: Label, alerts: Sequence[Alert]) -> Detection:
     delay = (alerts[0].at - label.start).total_seconds() if alerts else None
-    return Finding(str(label.type), delay, any(alert.type == label.type for alert in alerts), len(alerts))
+    return Detection(str(label.type), delay, any(alert.type == label.type for alert in alerts), len(alerts))
 
 
 def _why(session: LabelledSession, at: datetime) -> str:

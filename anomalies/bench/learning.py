@@ -37,7 +37,9 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
     prior knew of the discount for rooms that only tell who does something, it would take it back.
     """
     config = replace(config, window_parts=(1.0,) * len(config.window_parts))
-    leaves = np.concatenate([verdicts.leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)])
+    leaves = np.concatenate(
+        [verdicts.tree_leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)]
+    )
     thin = max(1, len(leaves) // PRIOR_ROWS)
     masses = masses_of(leaves[::thin])
     untailed = Prior(masses, np.array([np.inf]))

@@ -9,7 +9,7 @@ import numpy as np
 from anomalies.bench.corpus import LabelledSession
 from anomalies.bench.evaluation import evaluate
 from anomalies.bench.simulation import simulate
-from anomalies.bench.simulation.plan import WARM_UP_SECONDS, Stretch, draw_plan, find_place
+from anomalies.bench.simulation.script import WARM_UP_SECONDS, Stretch, draw_script, find_place
 from anomalies.bench.simulation.session import FIRST_DAY, enact
 from anomalies.bench.tally import Tally
 
@@ -74,11 +74,11 @@ def collapsing_rooms(people: int, count: int, collapse: Stretch, seed: int) -> I
     index = 0
     while count:
         rng = np.random.default_rng([seed, index])
-        plan = draw_plan(rng, KINDS[index % 2], people, "activity", quiet=True)
-        start = find_place(rng, plan, collapse.end, WARM_UP_SECONDS, MARGIN_SECONDS)
+        script = draw_script(rng, KINDS[index % 2], people, "activity", quiet=True)
+        start = find_place(rng, script, collapse.end, WARM_UP_SECONDS, MARGIN_SECONDS)
         index += 1
         if start is None:
             continue  # a busy session without room for it
-        plan.stretches.append(replace(collapse, start=start, end=start + collapse.end))
+        script.stretches.append(replace(collapse, start=start, end=start + collapse.end))
         count -= 1
-        yield enact(rng, plan, f"collapse-{people}-{index:05}", FIRST_DAY + timedelta(hours=2 * index))
+        yield enact(rng, script, f"collapse-{people}-{index:05}", FIRST_DAY + timedelta(hours=2 * index))

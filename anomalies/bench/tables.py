@@ -80,7 +80,7 @@ def describe(evaluation: Evaluation, with_halves: bool = False) -> str:
 def _detailed(name: str, tally: Tally) -> tuple[str, ...]:
     return (
         name,
-        str(len(tally.findings)),
+        str(len(tally.detections)),
         *(_share(value) for value in (tally.recall, tally.typed, tally.precision)),
         *(_seconds(delay) for delay in (tally.median_delay, tally.late_delay)),
         *(_share(tally.within(seconds)) for seconds in (10, 30)),
@@ -121,7 +121,7 @@ def small_rooms(rooms: Sequence[SmallRoom]) -> str:
                 str(len(room.healthy.false_alarms)),
                 str(len(room.healthy.planned)),
                 *(
-                    f"{tally.found} of {len(tally.findings)}, {_seconds(tally.median_delay)}"
+                    f"{tally.found} of {len(tally.detections)}, {_seconds(tally.median_delay)}"
                     for tally in room.collapses.values()
                 ),
             )

@@ -1,4 +1,4 @@
-"""Findings and false alarms of some sessions, and the figures that they give. Pure."""
+"""Detections and false alarms of some sessions, and the figures that they give. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from statistics import median, quantiles
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Detection:
     """What became of one labelled incident: after how many seconds it was alerted (None: missed), and as what."""
 
     type: str
@@ -28,18 +28,18 @@ class FalseAlarm:
 
 @dataclass(slots=True)
 class Tally:
-    """Findings and false alarms of some sessions, and the figures they give; None where nothing can be said."""
+    """Detections and false alarms of some sessions, and the figures they give; None where nothing can be said."""
 
     sessions: int = 0
     hours: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
+    detections: list[Detection] = field(default_factory=list)
     false_alarms: list[FalseAlarm] = field(default_factory=list)
     planned: list[FalseAlarm] = field(default_factory=list)  # in planned breaks and after the planned end
 
     def __iadd__(self, other: "Tally") -> "Tally":
         self.sessions += other.sessions
         self.hours += other.hours
-        self.findings += other.findings
+        self.detections += other.detections
         self.false_alarms += other.false_alarms
         self.planned += other.planned
         return self
@@ -49,7 +49,7 @@ class Tally:
         return Tally(
             self.sessions,
             self.hours,
-            [finding for finding in self.findings if finding.type == incident_type],
+            [detection for detection in self.detections if detection.type == incident_type],
             [alarm for alarm in self.false_alarms if alarm.type == incident_type],
             [alarm for alarm in self.planned if alarm.type == incident_type],
         )
@@ -60,16 +60,16 @@ class Tally:
 
     @property
     def delays(self) -> list[float]:
-        return [finding.delay for finding in self.findings if finding.delay is not None]
+        return [detection.delay for detection in self.detections if detection.delay is not None]
 
     @property
     def recall(self) -> float | None:
-        return _ratio(self.found, len(self.findings))
+        return _ratio(self.found, len(self.detections))
 
     @property
     def typed(self) -> float | None:
         """The share of the incidents that were found and, at some point, named rightly."""
-        return _ratio(sum(finding.is_typed for finding in self.findings), len(self.findings))
+        return _ratio(sum(detection.is_typed for detection in self.detections), len(self.detections))
 
     @property
     def precision(self) -> float | None:
@@ -83,7 +83,7 @@ class Tally:
     @property
     def storm(self) -> float | None:
         """Alerts for each incident that was found."""
-        return _ratio(sum(finding.alerts for finding in self.findings), self.found)
+        return _ratio(sum(detection.alerts for detection in self.detections), self.found)
 
     @property
     def median_delay(self) -> float | None:
@@ -96,14 +96,14 @@ class Tally:
 
     def within(self, seconds: float) -> float | None:
         """Return the share of the incidents that were found so fast."""
-        return _ratio(sum(delay <= seconds for delay in self.delays), len(self.findings))
+        return _ratio(sum(delay <= seconds for delay in self.delays), len(self.detections))
 
     def figures(self) -> dict[str, float | int | None]:
         """Return all figures by name, unrounded."""
         return {
             "sessions": self.sessions,
             "hours": self.hours,
-            "incidents": len(self.findings),
+            "incidents": len(self.detections),
             "found": self.found,
             "recall": self.recall,
             "typed": self.typed,

@@ -10,7 +10,7 @@ from anomalies.detector.state import (
     ACTIVE_SHARE,
     ACTIVITY,
     CHATS,
-    LEAVES,
+    LEAVERS,
     MEAN_SCORE,
     PEOPLE,
     REACTION_RATE,
@@ -53,7 +53,7 @@ def _finish_block(states: States) -> None:
         [
             mean[:, CHATS] / people,
             mean[:, REACTIONS] / people,
-            mean[:, LEAVES] / people,
+            mean[:, LEAVERS] / people,
             mean[:, ACTIVITY],
             mean[:, SCORE],
         ],

@@ -15,7 +15,7 @@ from anomalies.detector.state import (
     CHAT_RATE,
     CHATS,
     LEAVE_RATE,
-    LEAVES,
+    LEAVERS,
     MEAN_SCORE,
     PEOPLE,
     REACTION_RATE,
@@ -28,7 +28,7 @@ from anomalies.detector.verdicts import Verdicts
 Floats = NDArray[np.float64]
 
 
-class Kind(IntEnum):
+class AnomalyType(IntEnum):
     """The types of anomaly in the published order of urgency."""
 
     GRADUAL_DECLINE = 1
@@ -66,10 +66,10 @@ class Finding:
 
 
 ADVICE = {
-    Kind.MASS_EXIT: "Check that sound, picture and link still work, and say what comes next.",
-    Kind.LOW_ENGAGEMENT: "Ask the room a question or open a poll; check that people can hear and see.",
-    Kind.SUDDEN_DROP: "Check sound, picture and chat; then ask the audience something.",
-    Kind.GRADUAL_DECLINE: "Change the pace: a question, a poll, or a short break.",
+    AnomalyType.MASS_EXIT: "Check that sound, picture and link still work, and say what comes next.",
+    AnomalyType.LOW_ENGAGEMENT: "Ask the room a question or open a poll; check that people can hear and see.",
+    AnomalyType.SUDDEN_DROP: "Check sound, picture and chat; then ask the audience something.",
+    AnomalyType.GRADUAL_DECLINE: "Change the pace: a question, a poll, or a short break.",
 }
 MOVED_Z = 1.5
 
@@ -82,17 +82,17 @@ def classify(
     is_dead: NDArray[np.bool_],
     config: DetectorConfig,
 ) -> NDArray[np.int64]:
-    """Return the `Kind` that each session's newest row would be, in the published order."""
+    """Return the `AnomalyType` that each session's newest row would be, in the published order."""
     is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
     is_exit = verdicts.is_exit | is_large
-    kinds = np.where(mean_score <= config.low_engagement, Kind.LOW_ENGAGEMENT, Kind.GRADUAL_DECLINE)
-    kinds = np.where(is_dead, Kind.LOW_ENGAGEMENT, kinds)
-    return np.where(is_exit, Kind.MASS_EXIT, kinds)
+    kinds = np.where(mean_score <= config.low_engagement, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE)
+    kinds = np.where(is_dead, AnomalyType.LOW_ENGAGEMENT, kinds)
+    return np.where(is_exit, AnomalyType.MASS_EXIT, kinds)
 
 
 def count_leavers(states: States | np.void) -> Floats:
     """Return how many people left each session, or one session, within the last minute."""
-    left = states["history"][..., LEAVES, -SLOTS_PER_MINUTE:].astype(np.float64)
+    left = states["history"][..., LEAVERS, -SLOTS_PER_MINUTE:].astype(np.float64)
     return np.asarray(np.cumsum(or_zero(left), axis=-1)[..., -1])
 
 
@@ -159,7 +159,7 @@ def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
 
 def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Finding:
     """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
-    kind = Kind(int(state["kind"]))
+    kind = AnomalyType(int(state["kind"]))
     signals = _signals(state, row, verdicts, place)
     expected, current = float(state["usual"][MEAN_SCORE]), float(state["history"][SCORE, -1])
     audience = None if np.isnan(row["present"]) else int(row["present"])
@@ -204,10 +204,10 @@ def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
     return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
 
 
-def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | None, state: np.void) -> str:
+def describe(kind: AnomalyType, signals: dict[str, SignalEvidence], audience: int | None, state: np.void) -> str:
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
-    if kind == Kind.MASS_EXIT and left_evidence is not None:
+    if kind == AnomalyType.MASS_EXIT and left_evidence is not None:
         left = round(float(count_leavers(state)))
         of = "" if audience is None else f" {left} of {left + audience} people left,"
         return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
@@ -215,10 +215,10 @@ def describe(kind: Kind, signals: dict[str, SignalEvidence], audience: int | Non
     if not moved:
         return (
             "The room has been nearly silent for a minute."
-            if kind == Kind.LOW_ENGAGEMENT
+            if kind == AnomalyType.LOW_ENGAGEMENT
             else "Several signals together lie below what is usual in this room."
         )
-    verb = "fell slowly" if kind == Kind.GRADUAL_DECLINE else "fell"
+    verb = "fell slowly" if kind == AnomalyType.GRADUAL_DECLINE else "fell"
     sentences = [_fall(name, e, verb) for name, e in moved[:2]]
     text = " and ".join(sentences)
     stayed = left_evidence is not None and not left_evidence.moved

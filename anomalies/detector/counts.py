@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 
 from anomalies.detector.arrays import or_zero
 from anomalies.detector.config import HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
-from anomalies.detector.state import ACTIVITY, CHAT_RATE, CHATS, LEAVES, PEOPLE, REACTION_RATE, REACTIONS, SCORE, States
+from anomalies.detector.state import (
+    ACTIVITY,
+    CHAT_RATE,
+    CHATS,
+    LEAVERS,
+    PEOPLE,
+    REACTION_RATE,
+    REACTIONS,
+    SCORE,
+    States,
+)
 from engagement.readings import Reading
 from engagement.scoring import score
 
@@ -117,7 +127,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     slot = np.arange(HISTORY_SLOTS)
     is_new = slot >= HISTORY_SLOTS - gap[:, None]
     is_minute = slot >= HISTORY_SLOTS - SLOTS_PER_MINUTE
-    for signal in (CHATS, REACTIONS, LEAVES):
+    for signal in (CHATS, REACTIONS, LEAVERS):
         count = np.maximum(0.0, counts[:, signal])
         _fill(states, signal, taken, is_new, count / gap)
         since_back = np.where(gap < SLOTS_PER_MINUTE, count, rates[:, signal])
@@ -126,8 +136,8 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
         is_sum = is_exact[:, signal] & ~(counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
         _scale(states, signal, taken & ~is_sum, rates[:, signal])
     # Where nobody counts who left, an audience that shrinks says so.
-    fewer = np.where(np.isnan(rates[:, LEAVES]), _fewer(states, rows), np.nan)
-    _fill(states, LEAVES, taken & ~np.isnan(fewer), is_new, fewer / gap)
+    fewer = np.where(np.isnan(rates[:, LEAVERS]), _fewer(states, rows), np.nan)
+    _fill(states, LEAVERS, taken & ~np.isnan(fewer), is_new, fewer / gap)
     for signal, value in ((PEOPLE, people), (ACTIVITY, _shortened(share)), (SCORE, _shortened(rows["score"]))):
         _fill(states, signal, taken, is_new, value)
     _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
@@ -161,7 +171,7 @@ def _shortened(shares: Floats) -> Floats:
 
 def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
     """Return how many of each kind have left the last minute since the previous row."""
-    minute = states["history"][:, : LEAVES + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
+    minute = states["history"][:, : LEAVERS + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
     within = np.cumsum(or_zero(minute), axis=2)
     last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
     return np.take_along_axis(within, np.broadcast_to(last[:, None, None], (len(states), 3, 1)), axis=2)[:, :, 0]

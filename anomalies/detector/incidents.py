@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anomalies.detector import baseline, classifier, counts
 from anomalies.detector.arrays import known_mean, or_zero
-from anomalies.detector.classifier import Finding, Kind, count_leavers
+from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
 from anomalies.detector.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.detector.counts import Rows
 from anomalies.detector.prior import Prior
@@ -65,18 +65,18 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Timetables:
     """Timetables of many sessions as arrays of seconds since the epoch; absent moments are infinite."""
 
     starts_at: Floats
     ends_at: Floats
     breaks: Floats  # (sessions, most breaks, 2)
 
-    def __getitem__(self, which: NDArray[np.intp]) -> "Plan":
-        return Plan(self.starts_at[which], self.ends_at[which], self.breaks[which])
+    def __getitem__(self, which: NDArray[np.intp]) -> "Timetables":
+        return Timetables(self.starts_at[which], self.ends_at[which], self.breaks[which])
 
 
-def as_plan(timetables: Sequence[Timetable]) -> Plan:
+def as_timetables(timetables: Sequence[Timetable]) -> Timetables:
     """Return the timetables as arrays."""
 
     def seconds(at: datetime | None, otherwise: float) -> float:
@@ -86,7 +86,7 @@ def as_plan(timetables: Sequence[Timetable]) -> Plan:
     for session, timetable in enumerate(timetables):
         for place, (start, end) in enumerate(timetable.breaks):
             breaks[session, place] = start.timestamp(), end.timestamp()
-    return Plan(
+    return Timetables(
         np.array([seconds(t.starts_at, -np.inf) for t in timetables]),
         np.array([seconds(t.ends_at, np.inf) for t in timetables]),
         breaks,
@@ -94,7 +94,7 @@ def as_plan(timetables: Sequence[Timetable]) -> Plan:
 
 
 def step(
-    states: States, rows: Rows, plan: Plan, prior: Prior, config: DetectorConfig = DEFAULT
+    states: States, rows: Rows, timetables: Timetables, prior: Prior, config: DetectorConfig = DEFAULT
 ) -> list[tuple[int, Change]]:
     """Take one row of each session: judge it, move its incident, learn it. Changes `states` in place.
 
@@ -106,10 +106,12 @@ def step(
     if not len(taken):
         return []
     is_whole = len(taken) == len(states)  # the usual case, that need not be copied
-    part, part_rows, part_plan = (states, rows, plan) if is_whole else (states[taken], rows[taken], plan[taken])
+    part, part_rows, part_timetables = (
+        (states, rows, timetables) if is_whole else (states[taken], rows[taken], timetables[taken])
+    )
     baseline.learn_meaning(part, part_rows, config)
     verdicts = judge(part, prior, config)
-    changes, may_learn = _move(part, part_rows, part_plan, verdicts, part["slots"] - slots[taken], config)
+    changes, may_learn = _move(part, part_rows, part_timetables, verdicts, part["slots"] - slots[taken], config)
     learn(part, verdicts, may_learn, config)
     if not is_whole:
         states[taken] = part
@@ -129,28 +131,33 @@ class _Moment:
 
 
 def _move(
-    states: States, rows: Rows, plan: Plan, verdicts: Verdicts, slots: NDArray[np.int32], config: DetectorConfig
+    states: States,
+    rows: Rows,
+    timetables: Timetables,
+    verdicts: Verdicts,
+    slots: NDArray[np.int32],
+    config: DetectorConfig,
 ) -> tuple[list[tuple[int, Change]], Mask]:
     """Open, change and end incidents, in place; return what changed, and which rows may be learnt as usual."""
-    now = _take_stock(states, rows, plan, verdicts, config)
+    now = _take_stock(states, rows, timetables, verdicts, config)
     was_open = states["is_open"].copy()
     opens = _opens(states, rows, verdicts, now, slots, config)
     kinds = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
     is_critical = now.score >= config.critical_from
-    is_more_urgent = (kinds > states["kind"]) & (kinds >= Kind.LOW_ENGAGEMENT)
+    is_more_urgent = (kinds > states["kind"]) & (kinds >= AnomalyType.LOW_ENGAGEMENT)
     retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
     leavers = count_leavers(states)
-    grows = (states["kind"] == Kind.MASS_EXIT) & _is_worth_telling(states, leavers, config)
+    grows = (states["kind"] == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
     worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
-    stays_low = (states["kind"] == Kind.LOW_ENGAGEMENT) & (states["low"] > 0)
+    stays_low = (states["kind"] == AnomalyType.LOW_ENGAGEMENT) & (states["low"] > 0)
     states["calm"] = np.where(was_open & (now.score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
     is_settled = (now.t - states["opened_at"] >= config.thaw_seconds) & ~now.is_dead
     resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~now.may_open)
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
-    for place in np.flatnonzero(opens & (kinds == Kind.GRADUAL_DECLINE)):
+    for place in np.flatnonzero(opens & (kinds == AnomalyType.GRADUAL_DECLINE)):
         if classifier.is_step(states[place], bool(verdicts.has_activity[place]), config):
-            kinds[place] = Kind.SUDDEN_DROP
+            kinds[place] = AnomalyType.SUDDEN_DROP
     states["kind"] = np.where(opens | retypes, kinds, states["kind"])
     states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | (worsens & is_critical))
     states["told_leavers"] = np.where(opens | worsens | retypes, leavers, states["told_leavers"])
@@ -168,25 +175,27 @@ def _move(
             finding = classifier.explain(states[place], rows[place], verdicts, int(place))
             changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
     for place in np.flatnonzero(resolves):
-        reason = _reason(now, int(place), Kind(int(states["kind"][place])), config)
+        reason = _reason(now, int(place), AnomalyType(int(states["kind"][place])), config)
         changes.append(
             (int(place), _change(states[place], now.t[place], Step.RESOLVED, now.score[place], None, reason))
         )
     return changes, now.may_open & ~states["is_open"] & (states["run"] == 0)
 
 
-def _take_stock(states: States, rows: Rows, plan: Plan, verdicts: Verdicts, config: DetectorConfig) -> _Moment:
+def _take_stock(
+    states: States, rows: Rows, timetables: Timetables, verdicts: Verdicts, config: DetectorConfig
+) -> _Moment:
     """Look at the timetable and at how long each room has been low, in place."""
     t = rows["t"]
-    is_over = t >= plan.ends_at
-    is_break = ((t[:, None] >= plan.breaks[:, :, 0]) & (t[:, None] < plan.breaks[:, :, 1])).any(axis=1)
+    is_over = t >= timetables.ends_at
+    is_break = ((t[:, None] >= timetables.breaks[:, :, 0]) & (t[:, None] < timetables.breaks[:, :, 1])).any(axis=1)
     states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
     may_open = ~is_over & (t >= states["unsettled_until"])
     mean_score = mean_latest_score(states)
     is_low = mean_score <= config.low_engagement
     states["low"] = np.where(is_low, np.minimum(MOST_ROWS, states["low"] + 1), 0)
     states["lively"] = np.where(is_low, states["lively"], np.minimum(MOST_ROWS, states["lively"] + 1))
-    is_dead = _is_dead(states, rows, plan, config)
+    is_dead = _is_dead(states, rows, timetables, config)
     score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
     return _Moment(t, is_over, may_open, mean_score, is_dead, score)
 
@@ -206,7 +215,7 @@ def _opens(
     run = np.where(states["run"] > 0, states["run"] + slots, 1)
     states["run"] = np.where(is_bad & may_open, np.minimum(MOST_ROWS, run), 0)
     is_bad_enough = states["run"] >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
-    is_news = verdicts.is_exit & (states["kind"] != Kind.MASS_EXIT)  # those who turned away now leave
+    is_news = verdicts.is_exit & (states["kind"] != AnomalyType.MASS_EXIT)  # those who turned away now leave
     is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news
     is_first = np.isneginf(states["closed_at"])
     return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
@@ -220,14 +229,14 @@ def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -
     return np.asarray((leavers >= config.growth * states["told_leavers"]) | is_halved)
 
 
-def _reason(now: _Moment, place: int, kind: Kind, config: DetectorConfig) -> Reason:
+def _reason(now: _Moment, place: int, kind: AnomalyType, config: DetectorConfig) -> Reason:
     if now.is_over[place]:
         return Reason.ENDED
     if not now.may_open[place]:
         return Reason.BREAK
     if now.score[place] >= config.close_below:
         return Reason.SETTLED
-    return Reason.STAYING if kind == Kind.MASS_EXIT else Reason.RECOVERED
+    return Reason.STAYING if kind == AnomalyType.MASS_EXIT else Reason.RECOVERED
 
 
 def _slots_needed(
@@ -259,13 +268,13 @@ def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
     return config.warning_from + (1 - config.warning_from) * depth
 
 
-def _is_dead(states: States, rows: Rows, plan: Plan, config: DetectorConfig) -> Mask:
+def _is_dead(states: States, rows: Rows, timetables: Timetables, config: DetectorConfig) -> Mask:
     """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
     events = or_zero(rows["chats"]) + or_zero(rows["reactions"])
     is_silent = events <= np.maximum(1.0, config.dead_events * rows["present"])
     people = states["history"][:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
     is_filling = people[:, 1] > config.dead_growth * people[:, 0]
-    since_start = rows["t"] - np.maximum(plan.starts_at, rows["t"] - config.dead_slots * SLOT_SECONDS)
+    since_start = rows["t"] - np.maximum(timetables.starts_at, rows["t"] - config.dead_slots * SLOT_SECONDS)
     return np.asarray(
         (states["low"] >= config.dead_slots)
         & (states["lively"] <= config.dead_slots)
@@ -283,7 +292,7 @@ def _change(
     return Change(
         at=datetime.fromtimestamp(t, UTC),
         step=name,
-        anomaly_type=Kind(int(state["kind"])).name,
+        anomaly_type=AnomalyType(int(state["kind"])).name,
         severity="CRITICAL" if state["is_critical"] else "WARNING",
         anomaly_score=round(float(score), 6),
         finding=finding,

@@ -9,7 +9,7 @@ import numpy as np
 from anomalies.detector import incidents
 from anomalies.detector.config import DEFAULT, DetectorConfig
 from anomalies.detector.counts import as_rows
-from anomalies.detector.incidents import Change, Step, Timetable, as_plan
+from anomalies.detector.incidents import Change, Step, Timetable, as_timetables
 from anomalies.detector.prior import Prior, shipped
 from anomalies.detector.state import States, new_states
 from engagement.readings import Reading
@@ -41,7 +41,7 @@ def judge_rows(
     changes and the state are the same.
     """
     prior = prior or shipped()
-    plan = as_plan(timetables)
+    plans = as_timetables(timetables)
     lengths = np.array([len(session) for session in readings], np.int64)
     rows = as_rows(reading for session in readings for reading in session)
     first = np.cumsum(lengths) - lengths
@@ -49,7 +49,7 @@ def judge_rows(
     for place in range(int(lengths.max(initial=0))):
         which = np.flatnonzero(lengths > place)
         part = states[which]
-        for session, change in incidents.step(part, rows[first[which] + place], plan[which], prior, config):
+        for session, change in incidents.step(part, rows[first[which] + place], plans[which], prior, config):
             changes[which[session]].append(change)
         states[which] = part
     return changes

@@ -11,7 +11,7 @@ REVISION = 1  # to be raised when the same fields come to mean something else
 N_TREES = 10
 
 # Rows of `history`: what happened in each slot of 5 s, newest last.
-CHATS, REACTIONS, LEAVES, PEOPLE, ACTIVITY, SCORE = range(6)
+CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = range(6)
 # Rows of `blocks`, `usual` and `reference`: per head and slot, then shares.
 CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = range(5)
 # Evidence that is scaled by its own noise: chat and reactions over four windows, activity, the slow three, the sharp.
@@ -27,8 +27,8 @@ STATE = np.dtype(
         ("still", "u1"),  # rows in a row in which nobody moved and no rate rose
         ("same", "u1"),  # rows in a row in which nothing changed at all, in a room where something is counted
         ("coarse", "u1"),  # rows in a row whose rates are whole tens
-        ("previous", "f4", (5,)),  # chats, reactions and leaves a minute, active and present people of that row
-        ("is_exact", "?", (3,)),  # whether the slots of chats, reactions and leaves are counts and no guesses
+        ("previous", "f4", (5,)),  # chats, reactions and leavers a minute, active and present people of that row
+        ("is_exact", "?", (3,)),  # whether the slots of chats, reactions and leavers are counts and no guesses
         ("history", "f4", (6, HISTORY_SLOTS)),
         # what is usual
         ("block", "f4", (6,)),
@@ -47,8 +47,8 @@ STATE = np.dtype(
         ("band_at", "f8"),  # the moment of the newest
         ("n_band", "u1"),
         # the session's own half-space trees: the complete window, and the one that is filling
-        ("leaves", "u1", (2, TREE_WINDOW, N_TREES)),
-        ("n_leaves", "u1", (2,)),
+        ("tree_leaves", "u1", (2, TREE_WINDOW, N_TREES)),
+        ("n_tree_leaves", "u1", (2,)),
         # the incident
         ("is_open", "?"),
         ("opened_at", "f8"),

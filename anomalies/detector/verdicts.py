@@ -19,7 +19,7 @@ from anomalies.detector.state import (
     CHAT_RATE,
     CHATS,
     LEAVE_RATE,
-    LEAVES,
+    LEAVERS,
     MEAN_SCORE,
     PEOPLE,
     REACTION_RATE,
@@ -42,7 +42,7 @@ class Verdicts:
 
     `is_judged` is False where it is too early to say; the other values mean nothing there. `evidence` holds the
     fused one-sided evidence over 15, 30, 60 and 120 s, against the slow reference, and of a sharp fall, in standard
-    deviations; `by_signal` the worst of chat, reactions and activity; `exit_z` that of the leaves.
+    deviations; `by_signal` the worst of chat, reactions and activity; `exit_z` that of those who left.
     """
 
     is_judged: Mask
@@ -57,7 +57,7 @@ class Verdicts:
     has_activity: Mask
     fall: Floats  # the part of the usual engagement score that is gone
     is_falling: Mask  # the active share of the row before lies low, too
-    leaves: NDArray[np.uint8]  # (sessions, trees), where the row falls in the trees
+    tree_leaves: NDArray[np.uint8]  # (sessions, trees), where the row falls in the trees
     noises: Floats  # (sessions, 13), z before it was scaled
 
     @property
@@ -133,7 +133,7 @@ def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorC
     taught = score_noise + SCORE_NOISE_RATE * (np.minimum(SCORE_NOISE_CLIP, off**2) - score_noise)
     states["score_noise"] = np.where(quiet & ~np.isnan(off), taught, score_noise)
     baseline.learn(states, may_learn)
-    _learn_trees(states, verdicts.leaves, quiet)
+    _learn_trees(states, verdicts.tree_leaves, quiet)
 
 
 def score_trees(states: States, leaves: NDArray[np.uint8], prior: Prior, config: DetectorConfig) -> Floats:
@@ -141,19 +141,19 @@ def score_trees(states: States, leaves: NDArray[np.uint8], prior: Prior, config:
 
     They are made of the shared prior and of the session's own rows.
     """
-    counted = np.arange(TREE_WINDOW) < states["n_leaves"][:, :1]
-    return FOREST.score(leaves, states["leaves"][:, 0], counted, prior.masses, config.own_row_weight)
+    counted = np.arange(TREE_WINDOW) < states["n_tree_leaves"][:, :1]
+    return FOREST.score(leaves, states["tree_leaves"][:, 0], counted, prior.masses, config.own_row_weight)
 
 
 def _learn_trees(states: States, leaves: NDArray[np.uint8], which: Mask) -> None:
     """Remember a row in the window that is filling; when it is full it becomes the one that rows are judged by."""
     row = np.flatnonzero(which)
-    filled = states["n_leaves"][row, 1]
-    states["leaves"][row, 1, filled] = leaves[row]
-    states["n_leaves"][row, 1] = filled + 1
+    filled = states["n_tree_leaves"][row, 1]
+    states["tree_leaves"][row, 1, filled] = leaves[row]
+    states["n_tree_leaves"][row, 1] = filled + 1
     full = row[filled + 1 == TREE_WINDOW]
-    states["leaves"][full, 0] = states["leaves"][full, 1]
-    states["n_leaves"][full, 0], states["n_leaves"][full, 1] = TREE_WINDOW, 0
+    states["tree_leaves"][full, 0] = states["tree_leaves"][full, 1]
+    states["n_tree_leaves"][full, 0], states["n_tree_leaves"][full, 1] = TREE_WINDOW, 0
 
 
 def _window_sums(states: States) -> Floats:
@@ -252,7 +252,7 @@ def _fuse(
 
 
 def _exits(states: States, sums: Floats, config: DetectorConfig) -> tuple[Floats, Floats]:
-    """Return the root deviance of the leaves against the session's own churn, and the share that left in a minute.
+    """Return the root deviance of the leavers against the session's own churn, and the share that left in a minute.
 
     Root deviance of a Poisson count: sqrt(2 (x ln(x / μ) − (x − μ))). It counts only where at least
     `exit_leavers` people left, more than expected, and a share that is on the way to `mass_exit_rate` a minute.
@@ -261,11 +261,11 @@ def _exits(states: States, sums: Floats, config: DetectorConfig) -> tuple[Floats
     present = sums[:, PEOPLE, 0]
     best = np.zeros(len(states))
     for window, part in zip(config.exit_windows, config.exit_shares, strict=True):
-        left = sums[:, LEAVES, window - 1]
+        left = sums[:, LEAVERS, window - 1]
         expected = churn * sums[:, PEOPLE, window - 1] + 0.15
         deviance = left * np.log(np.maximum(left, 1e-9) / expected) - (left - expected)
         share = left / np.maximum(1e-9, present + left)
         counts = (left >= config.exit_leavers) & (left > expected) & (share >= part * config.mass_exit_rate)
         best = np.where(counts, np.maximum(best, np.sqrt(2 * np.maximum(0.0, deviance))), best)
-    left = sums[:, LEAVES, SLOTS_PER_MINUTE - 1]
+    left = sums[:, LEAVERS, SLOTS_PER_MINUTE - 1]
     return best, left / np.maximum(1e-9, present + left)

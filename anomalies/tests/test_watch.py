@@ -8,7 +8,7 @@ from django.db import transaction
 
 from anomalies import watch
 from anomalies.detector.state import VERSION
-from anomalies.models import Anomaly, DetectorState
+from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
@@ -81,12 +81,12 @@ def test_sweeps_of_any_size_keep_the_same_anomalies(session, size):
 def test_state_of_another_version_is_rebuilt_from_the_rows(session):
     rows = collapse(healthy_room(minutes=15), at_minute(10), at_minute(12))
     judge(session, rows[:126])
-    before = bytes(DetectorState.objects.get().state)
-    DetectorState.objects.update(version=VERSION + 1, state=b"of another version")
+    before = bytes(DetectorMemory.objects.get().state)
+    DetectorMemory.objects.update(version=VERSION + 1, state=b"of another version")
     judge(session, rows[126:127])
     again = Session.objects.create(event=session.event, title="Undisturbed")
     judge(again, rows[:127])
-    assert bytes(DetectorState.objects.get(session=session).state) == bytes(again.detector.state) != before
+    assert bytes(DetectorMemory.objects.get(session=session).state) == bytes(again.detector.state) != before
     assert Anomaly.objects.for_session(session).count() == 1
 
 

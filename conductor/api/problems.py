@@ -15,7 +15,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationEr
 from conductor.api.schemas import ARRAY, OBJECT
 from engagement.ingest import OtherSource, SessionEnded
 from engagement.models import Session
-from engagement.sessions import RefusedPlan
+from engagement.sessions import RefusedTimetable
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ MAKERS = {
     Session.DoesNotExist: lambda request, exc: Problem(404),
     SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
     OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
-    RefusedPlan: lambda request, exc: wrong_value(exc.path, exc.detail),
+    RefusedTimetable: lambda request, exc: wrong_value(exc.path, exc.detail),
     OperationalError: _from_database,
     InterfaceError: _from_database,
     Exception: _from_unknown,

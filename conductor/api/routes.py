@@ -28,10 +28,10 @@ from conductor.api.schemas import (
     AnomalyQuery,
     Break,
     EngagementQuery,
-    Happenings,
     NewSession,
     OneOrMany,
     PageQuery,
+    RawEventBodies,
     SessionChanges,
     Signals,
 )
@@ -162,7 +162,7 @@ def post_signals(request: HttpRequest, session_id: UUID, body: Body[OneOrMany]):
 
 
 @api.post("/sessions/{session_id}/events", response={202: answers.RecordedEvents}, tags=["engagement"])
-def post_events(request: HttpRequest, session_id: UUID, body: Body[Happenings]):
+def post_events(request: HttpRequest, session_id: UUID, body: Body[RawEventBodies]):
     """Record up to 1,000 raw events, in any order within the session's lateness bound.
 
     The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
@@ -170,7 +170,7 @@ def post_events(request: HttpRequest, session_id: UUID, body: Body[Happenings]):
     """
     _find(request, session_id)
     try:
-        recorded = record_events(session_id, [happening.event() for happening in body], now())
+        recorded = record_events(session_id, [event.event() for event in body], now())
     except RefusedEvent as refused:
         raise wrong_value((refused.index, refused.field), refused.detail) from refused
     metrics.count_events(recorded)

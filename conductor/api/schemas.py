@@ -192,7 +192,7 @@ class Signals(Taken):
         return Reading(**{**self.__dict__, "timestamp": self.timestamp or now})
 
 
-class Happening(Taken):
+class RawEventBody(Taken):
     """A raw event: one thing that happened. No message's text is taken, let alone kept."""
 
     model_config = ConfigDict(
@@ -230,7 +230,7 @@ class Happening(Taken):
         return RawEvent(**self.__dict__)
 
 
-Happenings = Annotated[list[Happening], Field(min_length=1, max_length=MAX_BATCH)]
+RawEventBodies = Annotated[list[RawEventBody], Field(min_length=1, max_length=MAX_BATCH)]
 
 # Where an error is, Pydantic says with the tag of the branch it took; these two are no names of fields.
 OBJECT, ARRAY = "{}", "[]"

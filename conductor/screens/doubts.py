@@ -18,7 +18,7 @@ UNJUDGED_AFTER = timedelta(seconds=20)
 FROZEN_AFTER = timedelta(seconds=30)  # what stands still more briefly may be contradictory in another way
 
 
-class Kind(StrEnum):
+class DoubtKind(StrEnum):
     SILENT = "silent"  # no rows, or no events
     FROZEN = "frozen"  # rows come, and their numbers stand still
     UNTRUE = "untrue"  # rows come, and their numbers contradict one another
@@ -29,14 +29,14 @@ class Kind(StrEnum):
 class Doubt:
     """What is wrong, and for how long; `is_at_least` where it may have begun before the rows at hand."""
 
-    kind: Kind
+    kind: DoubtKind
     lasted: timedelta | None = None
     is_at_least: bool = False
 
     @property
     def state(self) -> str:
         """What a banner or a card calls it."""
-        return "silent" if self.kind == Kind.SILENT else "doubtful"
+        return "silent" if self.kind == DoubtKind.SILENT else "doubtful"
 
 
 def silent_sessions(now: datetime) -> Q:
@@ -56,15 +56,15 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
     waited = now - session.heard_at
     has_unjudged = bool(line) and session.judged_until is not None and line[-1].timestamp > session.judged_until
     if has_unjudged and waited > UNJUDGED_AFTER:
-        return Doubt(Kind.UNJUDGED, waited)
+        return Doubt(DoubtKind.UNJUDGED, waited)
     if session.detector_state != Session.DetectorState.UNKNOWN:
         return None
     if _is_silent(session, now):
-        return Doubt(Kind.SILENT, now - _heard_at(session))
+        return Doubt(DoubtKind.SILENT, now - _heard_at(session))
     frozen = _frozen_rows(line)
     if frozen and (lasted := line[-1].timestamp - frozen[0].timestamp) >= FROZEN_AFTER:
-        return Doubt(Kind.FROZEN, lasted, is_at_least=len(frozen) == len(line))
-    return Doubt(Kind.UNTRUE)
+        return Doubt(DoubtKind.FROZEN, lasted, is_at_least=len(frozen) == len(line))
+    return Doubt(DoubtKind.UNTRUE)
 
 
 def _has_lost_its_source(now: datetime) -> Q:

@@ -21,7 +21,7 @@ MOST_ENDED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RoomCard:
     """A session as the list shows it; `state` names its card."""
 
     session: Session
@@ -40,7 +40,7 @@ class Room:
 STATES = ("critical", "warning", "doubtful", "live", "learning", "silent", "scheduled", "ended")
 
 
-def worst_first(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> tuple[list[Room], int]:
+def worst_first(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> tuple[list[RoomCard], int]:
     """Return the rooms of these sessions, and how many ended ones are left out; five queries, however many."""
     sessions = sessions.select_related("event")
     ended = sessions.filter(status=Session.Status.ENDED).order_by("-ended_at")
@@ -54,7 +54,7 @@ def worst_first(sessions: SessionQuerySet, now: datetime, *, every_ended: bool =
     return rooms, left_out
 
 
-def _urgency(room: Room) -> tuple[int, float]:
+def _urgency(room: RoomCard) -> tuple[int, float]:
     # Live and learning rooms are one group, lowest score first; the others keep the order of the query.
     if room.state in ("live", "learning"):
         return STATES.index("live"), 1.0 if room.score is None else room.score
@@ -83,7 +83,7 @@ def _open_incidents(session_ids: Iterable[UUID]) -> dict[UUID, Anomaly]:
     return found
 
 
-def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None, now: datetime) -> Room:
+def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None, now: datetime) -> RoomCard:
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
     if incident is not None:
@@ -97,7 +97,7 @@ def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None,
     else:
         is_learning = session.detector_state == Session.DetectorState.INSUFFICIENT_DATA
         state = "learning" if is_learning else "live"
-    return Room(
+    return RoomCard(
         session=session,
         state=state,
         score=None if newest is None else newest.engagement_score,

@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from conductor.payloads import moment
-from conductor.screens.doubts import Doubt, Kind
+from conductor.screens.doubts import Doubt, DoubtKind
 
 register = template.Library()
 
@@ -121,18 +121,20 @@ def seconds(value: int) -> str:
 def doubt_words(doubt: Doubt) -> str:
     """Write why nothing can be said of a session.
 
-    >>> doubt_words(Doubt(Kind.SILENT, timedelta(seconds=65)))
+    >>> doubt_words(Doubt(DoubtKind.SILENT, timedelta(seconds=65)))
     'No data for 1 min 5 s'
-    >>> doubt_words(Doubt(Kind.FROZEN, timedelta(minutes=30), is_at_least=True))
+    >>> doubt_words(Doubt(DoubtKind.FROZEN, timedelta(minutes=30), is_at_least=True))
     'The numbers have not moved for at least 30 min'
-    >>> doubt_words(Doubt(Kind.UNTRUE))
+    >>> doubt_words(Doubt(DoubtKind.UNTRUE))
     'The numbers cannot be true'
-    >>> doubt_words(Doubt(Kind.UNJUDGED, timedelta(seconds=40)))
+    >>> doubt_words(Doubt(DoubtKind.UNJUDGED, timedelta(seconds=40)))
     'Nothing judged for 40 s'
     """
-    if doubt.kind == Kind.UNTRUE:
+    if doubt.kind == DoubtKind.UNTRUE:
         return "The numbers cannot be true"
-    what = {Kind.SILENT: "No data", Kind.UNJUDGED: "Nothing judged"}.get(doubt.kind, "The numbers have not moved")
+    what = {DoubtKind.SILENT: "No data", DoubtKind.UNJUDGED: "Nothing judged"}.get(
+        doubt.kind, "The numbers have not moved"
+    )
     return f"{what} for {'at least ' if doubt.is_at_least else ''}{duration(doubt.lasted)}"
 
 

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from anomalies.detector.replay import judge_sessions
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import START, at_minute
-from anomalies.watch import timetable
+from anomalies.watch import timetable_of
 from conductor import pipeline, wakeups
 from conductor.local.rest_client import RestClient
 from conductor.management.commands.replay import replay
 from conductor.tests.waiting import wait_until
 from engagement.events import record_events
-from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RoomState, Session
-from engagement.models import RawEvent as StoredEvent
+from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RawEventRow, RoomState, Session
 from engagement.readings import Reading
 from engagement.recordings import open_recording
 from engagement.windows import RawEvent, Windows
@@ -99,12 +98,12 @@ def test_rows_and_incidents_are_those_of_the_windows():
     windows.add(events)
     rows = windows.finish()
     assert rows_of(session) == rows
-    [incident] = judge_sessions({"": (rows, timetable(session))})[""]
+    [incident] = judge_sessions({"": (rows, timetable_of(session))})[""]
     [anomaly] = kept(session)
     assert (anomaly["timestamp"], anomaly["anomaly_type"]) == (incident.timestamp, "MASS_EXIT")
     assert anomaly["description"] == incident.description
     assert (Presence.objects.count(), RoomState.objects.count()) == (0, 0)
-    assert StoredEvent.objects.count() == len(events)
+    assert RawEventRow.objects.count() == len(events)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +157,7 @@ def test_a_late_event_is_stored_and_changes_nothing():
     pipeline.tick(LONG_AFTER)
 
     assert (rows_of(session), kept(session)) == before == (rows_of(other), kept(other))
-    assert StoredEvent.objects.filter(late=True).count() == 8
+    assert RawEventRow.objects.filter(late=True).count() == 8
 
 
 def test_a_sweep_that_fails_in_the_middle_leaves_all_as_it_was(monkeypatch):
@@ -235,7 +234,7 @@ def test_what_a_source_held_back_is_not_late():
     post(twin, events)
     for one in (session, twin):
         pipeline.end_session(one.id, at_minute(12))
-    assert StoredEvent.objects.filter(session=session, late=True).count() < 10
+    assert RawEventRow.objects.filter(session=session, late=True).count() < 10
     assert abs(rows_of(session)[-1].chat_msgs_per_min - rows_of(twin)[-1].chat_msgs_per_min) == 0
     assert kept(session) == kept(twin) == []
 
@@ -299,7 +298,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(stack):
         windows.add(events)
         rows = windows.advance()
         assert rows_of(session) == rows
-        [incident] = judge_sessions({"": (rows, timetable(session))})[""]
+        [incident] = judge_sessions({"": (rows, timetable_of(session))})[""]
         assert [anomaly["timestamp"] for anomaly in kept(session)] == [incident.timestamp]
 
 

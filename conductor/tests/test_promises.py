@@ -17,7 +17,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.state import STATE, new_states
 from anomalies.detector.verdicts import judge, learn
-from anomalies.models import Anomaly, DetectorState
+from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from conductor import live, pipeline
@@ -66,7 +66,7 @@ def page(client, event):
 
 def test_every_session_has_a_detector_of_its_own(judged):
     lively, calm = judged(healthy_room(1, 10)), judged(healthy_room(2, 10, chats_per_head=0.01))
-    assert set(DetectorState.objects.values_list("session_id", flat=True)) == {lively.id, calm.id}
+    assert set(DetectorMemory.objects.values_list("session_id", flat=True)) == {lively.id, calm.id}
     assert bytes(lively.detector.state) != bytes(calm.detector.state)
 
 

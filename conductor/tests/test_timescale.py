@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timescale
 
 WASM = Path(__file__).parent / "timescale_wasm"
 TABLES = (
-    "anomalies", "anomalies_detectorstate", "engagement", "engagement_apikey", "engagement_event",
+    "anomalies", "detector_memory", "engagement", "engagement_apikey", "engagement_event",
     "engagement_event_organizers", "engagement_session",
 )  # fmt: skip
 

@@ -11,8 +11,7 @@ from django.db import transaction
 from engagement.aggregate import aggregate
 from engagement.events import RefusedEvent, close_all, close_by_clock, record_events
 from engagement.ingest import EARLIEST, MAX_AHEAD, OtherSource, Recorded, SessionEnded, record_rows
-from engagement.models import EngagementRow, Presence, Session
-from engagement.models import RawEvent as StoredEvent
+from engagement.models import EngagementRow, Presence, RawEventRow, Session
 from engagement.readings import Reading
 from engagement.tests.test_ingest import in_threads, new_session
 from engagement.windows import RawEvent
@@ -43,7 +42,7 @@ def test_record_events_keeps_what_was_told(session):
 
     assert record_events(session.id, events, NOW) == Recorded(accepted=3, duplicates=0, late=0)
 
-    stored = StoredEvent.objects.order_by("id").values_list(
+    stored = RawEventRow.objects.order_by("id").values_list(
         "type", "timestamp", "user", "key", "poll", "late", "received_at"
     )
     assert list(stored) == [
@@ -72,7 +71,7 @@ def test_an_event_is_late_once_its_window_has_closed(session):
     assert record_events(session.id, [chat(4), chat(6.999), chat(0)], NOW) == Recorded(3, 0, 0)
     assert record_events(session.id, [chat(7), chat(4.999, "late"), chat(5)], NOW) == Recorded(3, 0, 1)
 
-    assert list(StoredEvent.objects.filter(late=True).values_list("timestamp", flat=True)) == [at(4.999)]
+    assert list(RawEventRow.objects.filter(late=True).values_list("timestamp", flat=True)) == [at(4.999)]
     assert record_events(session.id, [chat(4.999, "late")], NOW) == Recorded(0, 1, 0)
 
 
@@ -90,7 +89,7 @@ def test_record_events_takes_a_batch_whole_or_not_at_all(session, moment):
 
     assert (refused.value.index, refused.value.field) == (1, "timestamp")
     session.refresh_from_db()
-    assert (StoredEvent.objects.count(), session.status, session.source) == (0, "scheduled", "")
+    assert (RawEventRow.objects.count(), session.status, session.source) == (0, "scheduled", "")
 
 
 def test_a_session_is_told_of_by_events_or_by_signals_whichever_came_first(session):
@@ -103,7 +102,7 @@ def test_a_session_is_told_of_by_events_or_by_signals_whichever_came_first(sessi
     with pytest.raises(OtherSource, match="signals"):
         record_events(other.id, [chat(0)], NOW)
 
-    assert (StoredEvent.objects.count(), EngagementRow.objects.count()) == (1, 1)
+    assert (RawEventRow.objects.count(), EngagementRow.objects.count()) == (1, 1)
 
 
 def test_record_events_refuses_a_session_that_ended_or_never_was(session):
@@ -220,5 +219,5 @@ def test_every_event_is_in_a_row_or_late_while_posts_and_sweeps_run_at_once():
     close_all(session)
     sweep(session)
 
-    assert StoredEvent.objects.filter(late=True).count() == late
+    assert RawEventRow.objects.filter(late=True).count() == late
     assert sum(EngagementRow.objects.values_list("chat_count", flat=True)) == 800 - late

@@ -2,7 +2,7 @@
 
 from anomalies.bench.simulation.demo import DEMO_SEED, webinar_demo
 from anomalies.bench.simulation.kinds import KINDS
-from anomalies.bench.simulation.plan import EMITS
+from anomalies.bench.simulation.script import EMITS
 from anomalies.bench.simulation.session import simulate
 
 __all__ = ["DEMO_SEED", "EMITS", "KINDS", "simulate", "webinar_demo"]

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.bench.simulation.plan import Plan, Stretch
+from anomalies.bench.simulation.script import Script, Stretch
 
 Floats = NDArray[np.float64]
 People = NDArray[np.int64]
@@ -18,14 +18,14 @@ STARTLED_FOCUS_SECONDS = 7.0  # the same while something happens
 class Crowd:
     """Everybody who may come to one session. Each step moves one second on and notes the events."""
 
-    def __init__(self, rng: np.random.Generator, plan: Plan):
+    def __init__(self, rng: np.random.Generator, script: Script):
         self.rng = rng
-        self.plan = plan
-        arrivals = _draw_arrivals(rng, plan)
+        self.script = script
+        arrivals = _draw_arrivals(rng, script)
         self.arrivals = arrivals
         people = len(arrivals)
         concentration = 6.0
-        self.attention = rng.beta(plan.active * concentration, (1 - plan.active) * concentration, people)
+        self.attention = rng.beta(script.active * concentration, (1 - script.active) * concentration, people)
         self.talkativeness = rng.lognormal(0.0, 1.0, people)
         self.present = np.zeros(people, dtype=bool)
         self.focused = np.zeros(people, dtype=bool)
@@ -110,16 +110,16 @@ class Crowd:
             self.events.extend(zip(moments.tolist(), [what] * len(people), people.tolist(), strict=True))
 
 
-def _draw_arrivals(rng: np.random.Generator, plan: Plan) -> People:
+def _draw_arrivals(rng: np.random.Generator, script: Script) -> People:
     """Return the seconds of arrival, in order.
 
     Some wait at the door, most come in the first minutes, and some come late in place of those who left.
     """
-    waiting = int(rng.uniform(0.1, 0.35) * plan.audience)
-    coming = plan.audience - waiting
-    latest = rng.uniform(ARRIVE_SECONDS, plan.seconds * 0.5, coming)
+    waiting = int(rng.uniform(0.1, 0.35) * script.audience)
+    coming = script.audience - waiting
+    latest = rng.uniform(ARRIVE_SECONDS, script.seconds * 0.5, coming)
     early = np.minimum(rng.gamma(3.0, rng.uniform(35, 60), coming), latest)
-    leaving_for_good = plan.churn * (1 - plan.reconnecting) * plan.audience / 60
-    replaced = rng.poisson(leaving_for_good * plan.seconds * rng.uniform(0.6, 1.1))
-    late = rng.uniform(120, plan.seconds, replaced)
+    leaving_for_good = script.churn * (1 - script.reconnecting) * script.audience / 60
+    replaced = rng.poisson(leaving_for_good * script.seconds * rng.uniform(0.6, 1.1))
+    late = rng.uniform(120, script.seconds, replaced)
     return np.sort(np.concatenate([np.zeros(waiting), early, late])).astype(np.int64)

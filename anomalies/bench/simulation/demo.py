@@ -9,7 +9,7 @@ import numpy as np
 
 from anomalies.bench.corpus import LabelledSession
 from anomalies.bench.simulation.kinds import KINDS
-from anomalies.bench.simulation.plan import Plan, Stretch
+from anomalies.bench.simulation.script import Script, Stretch
 from anomalies.bench.simulation.session import FIRST_DAY, enact
 
 DEMO_SEED = 3
@@ -18,7 +18,7 @@ FIRST_INCIDENT_SECOND = 12 * 60
 
 def webinar_demo(seed: int = DEMO_SEED) -> LabelledSession:
     """Return a webinar of about 120 people: at minute 12 attention falls and comes back, at minute 31 many leave."""
-    plan = Plan(
+    script = Script(
         kind=KINDS["webinar"],
         audience=120,
         emits="activity",
@@ -45,4 +45,4 @@ def webinar_demo(seed: int = DEMO_SEED) -> LabelledSession:
         ],
         polls=[(19 * 60, 21 * 60, 0.7)],
     )
-    return enact(np.random.default_rng(seed), plan, "demo", FIRST_DAY, faulty=False)
+    return enact(np.random.default_rng(seed), script, "demo", FIRST_DAY, faulty=False)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SessionKind:
     """How sessions of one kind differ. Rates are per head and minute, at the typical audience.
 
     `log_…` are mean and deviation of a natural logarithm. In larger rooms each person says less:
@@ -27,10 +27,10 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("keynote", (30, 60), (6.6, 0.8), (150, 4000), (-2.9, 0.5), (-2.3, 0.45), 0.35, 2.5, 0.0, 0.3, 0.15),
-        Kind("webinar", (30, 70), (5.5, 0.9), (40, 2000), (-1.9, 0.5), (-2.4, 0.55), 0.30, 2.5, 0.05, 0.5, 0.26),
-        Kind("panel", (28, 72), (5.3, 0.9), (35, 1200), (-1.9, 0.6), (-2.1, 0.6), 0.40, 2.5, 0.0, 0.5, 0.2),
-        Kind("workshop", (40, 85), (4.4, 0.7), (18, 250), (-1.0, 0.5), (-1.9, 0.6), 0.25, 4.0, 0.5, 0.15, 0.27),
-        Kind("meeting", (25, 60), (2.4, 0.4), (5, 20), (-1.1, 0.7), (-1.7, 0.7), 0.25, 1.0, 0.05, 0.0, 0.12),
+        SessionKind("keynote", (30, 60), (6.6, 0.8), (150, 4000), (-2.9, 0.5), (-2.3, 0.45), 0.35, 2.5, 0.0, 0.3, 0.15),
+        SessionKind("webinar", (30, 70), (5.5, 0.9), (40, 2000), (-1.9, 0.5), (-2.4, 0.55), 0.30, 2.5, 0.05, 0.5, 0.26),
+        SessionKind("panel", (28, 72), (5.3, 0.9), (35, 1200), (-1.9, 0.6), (-2.1, 0.6), 0.40, 2.5, 0.0, 0.5, 0.2),
+        SessionKind("workshop", (40, 85), (4.4, 0.7), (18, 250), (-1.0, 0.5), (-1.9, 0.6), 0.25, 4.0, 0.5, 0.15, 0.27),
+        SessionKind("meeting", (25, 60), (2.4, 0.4), (5, 20), (-1.1, 0.7), (-1.7, 0.7), 0.25, 1.0, 0.05, 0.0, 0.12),
     )
 }

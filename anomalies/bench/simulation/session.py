@@ -8,7 +8,7 @@ import numpy as np
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.simulation.crowd import Crowd
 from anomalies.bench.simulation.faults import break_rows
-from anomalies.bench.simulation.plan import WARM_UP_SECONDS, Plan, draw_plan
+from anomalies.bench.simulation.script import WARM_UP_SECONDS, Script, draw_script
 from anomalies.bench.simulation.voices import Voices, draw_mood
 from engagement.readings import Reading
 from engagement.windows import RawEvent, Windows
@@ -41,42 +41,44 @@ def simulate(
     audience. `quiet` leaves out the incidents; what only looks like one stays.
     """
     rng = np.random.default_rng([seed, index])
-    plan = draw_plan(rng, kind, audience, emits, quiet)
+    script = draw_script(rng, kind, audience, emits, quiet)
     starts_at = FIRST_DAY + timedelta(hours=2 * index)
-    return enact(rng, plan, f"s{seed}-{index:05}", starts_at)
+    return enact(rng, script, f"s{seed}-{index:05}", starts_at)
 
 
-def enact(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime, faulty: bool = True) -> LabelledSession:
-    """Play a plan; `faulty` adds the glitches and gaps of a platform's own rows."""
-    last_row_at = starts_at + timedelta(seconds=(plan.seconds + plan.overtime) // 5 * 5)
-    events = _play(rng, plan, name, starts_at)
+def enact(
+    rng: np.random.Generator, script: Script, name: str, starts_at: datetime, faulty: bool = True
+) -> LabelledSession:
+    """Play a script; `faulty` adds the glitches and gaps of a platform's own rows."""
+    last_row_at = starts_at + timedelta(seconds=(script.seconds + script.overtime) // 5 * 5)
+    events = _play(rng, script, name, starts_at)
     windows = Windows(sends_all=True)
     windows.add(events)
     rows = [_rounded(row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
-    labels = _labels(plan, starts_at, last_row_at)
+    labels = _labels(script, starts_at, last_row_at)
     if faulty:
         rows, faults = break_rows(rng, rows, [(label.start, label.end) for label in labels if label.type])
         labels += [Label(None, start, end, why) for start, end, why in faults]
     return LabelledSession(
         name=name,
-        kind=plan.kind.name,
-        audience=plan.audience,
-        emits=plan.emits,
+        kind=script.kind.name,
+        audience=script.audience,
+        emits=script.emits,
         starts_at=starts_at,
-        ends_at=starts_at + timedelta(seconds=plan.seconds),
-        breaks=tuple((_at(starts_at, pause.start), _at(starts_at, pause.end)) for pause in plan.breaks),
+        ends_at=starts_at + timedelta(seconds=script.seconds),
+        breaks=tuple((_at(starts_at, pause.start), _at(starts_at, pause.end)) for pause in script.breaks),
         events=events,
         rows=rows,
         labels=sorted(labels, key=lambda label: (label.start, label.end, label.type or "", label.why)),
     )
 
 
-def _play(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime) -> list[RawEvent]:
-    total = plan.seconds + plan.overtime
-    crowd = Crowd(rng, plan)
-    mood = draw_mood(rng, plan, total)
-    voices = Voices(rng, plan, mood)
-    turns = {int(turn) for stretch in plan.stretches + plan.breaks for turn in (stretch.start, stretch.end)}
+def _play(rng: np.random.Generator, script: Script, name: str, starts_at: datetime) -> list[RawEvent]:
+    total = script.seconds + script.overtime
+    crowd = Crowd(rng, script)
+    mood = draw_mood(rng, script, total)
+    voices = Voices(rng, script, mood)
+    turns = {int(turn) for stretch in script.stretches + script.breaks for turn in (stretch.start, stretch.end)}
     startled_until = -1
     for second in range(total):
         if second in turns:
@@ -84,14 +86,14 @@ def _play(rng: np.random.Generator, plan: Plan, name: str, starts_at: datetime) 
         here = int(crowd.present.sum())
         crowd.act(second, voices.count_chats(second, here), "chat")
         crowd.act(second, voices.count_reactions(second, here), "reaction")
-        _poll(crowd, plan, second)
+        _poll(crowd, script, second)
         crowd.look(second, mood.active[second], startled=second < startled_until)
-        _come_and_go(crowd, plan, second)
-    return _raw_events(rng, plan, crowd, name, starts_at)
+        _come_and_go(crowd, script, second)
+    return _raw_events(rng, script, crowd, name, starts_at)
 
 
-def _poll(crowd: Crowd, plan: Plan, second: int) -> None:
-    for number, (opens, closes, share) in enumerate(plan.polls, 1):
+def _poll(crowd: Crowd, script: Script, second: int) -> None:
+    for number, (opens, closes, share) in enumerate(script.polls, 1):
         if second == opens:
             crowd.voted[:] = False
             crowd.events.append((1000 * second, "poll_opened", number))
@@ -101,21 +103,23 @@ def _poll(crowd: Crowd, plan: Plan, second: int) -> None:
             crowd.events.append((1000 * second, "poll_closed", number))
 
 
-def _come_and_go(crowd: Crowd, plan: Plan, second: int) -> None:
-    for stretch in plan.stretches:
+def _come_and_go(crowd: Crowd, script: Script, second: int) -> None:
+    for stretch in script.stretches:
         if stretch.exits and stretch.start <= second < stretch.start + stretch.exit_seconds:
             crowd.exit(second, stretch)
-    crowd.go(second, plan.churn / 60, plan.reconnecting)
-    if second >= plan.seconds:
-        hurry = min(1.0, (second - plan.seconds) / 30 + 0.4)
+    crowd.go(second, script.churn / 60, script.reconnecting)
+    if second >= script.seconds:
+        hurry = min(1.0, (second - script.seconds) / 30 + 0.4)
         crowd.go(second, hurry / CLOSING_SECONDS, 0.0)
     crowd.come(second)
 
 
-def _raw_events(rng: np.random.Generator, plan: Plan, crowd: Crowd, name: str, starts_at: datetime) -> list[RawEvent]:
+def _raw_events(
+    rng: np.random.Generator, script: Script, crowd: Crowd, name: str, starts_at: datetime
+) -> list[RawEvent]:
     """Write down what the platform can tell, in time order, without what got lost."""
-    emitted = EMITTED[plan.emits]
-    lost = [stretch for stretch in plan.stretches if stretch.lost]
+    emitted = EMITTED[script.emits]
+    lost = [stretch for stretch in script.stretches if stretch.lost]
     events: list[RawEvent] = []
     for number, (moment, what, who) in enumerate(sorted(crowd.events)):
         is_poll = what in ("poll_opened", "poll_closed")
@@ -127,7 +131,7 @@ def _raw_events(rng: np.random.Generator, plan: Plan, crowd: Crowd, name: str, s
             continue
         poll = f"p{who}" if is_poll else None
         if what == "poll_vote":
-            poll = f"p{sum(opens * 1000 <= moment for opens, _, _ in plan.polls)}"
+            poll = f"p{sum(opens * 1000 <= moment for opens, _, _ in script.polls)}"
         events.append(
             RawEvent(
                 type=what,
@@ -140,20 +144,21 @@ def _raw_events(rng: np.random.Generator, plan: Plan, crowd: Crowd, name: str, s
     return events
 
 
-def _labels(plan: Plan, starts_at: datetime, last_row_at: datetime) -> list[Label]:
+def _labels(script: Script, starts_at: datetime, last_row_at: datetime) -> list[Label]:
     labels = []
-    for stretch in plan.stretches + plan.breaks:
+    for stretch in script.stretches + script.breaks:
         start = stretch.start or 60.0  # dead from the start: from the first full window on
         end = stretch.end + (stretch.fall if stretch.why == "spike" else 0)
         snr = None if stretch.snr is None else round(stretch.snr, 2)
         labels.append(Label(stretch.type, _at(starts_at, start), _at(starts_at, end), stretch.why, snr))
     labels += [
-        Label(None, _at(starts_at, closes), _at(starts_at, closes + 60), "poll closing") for _, closes, _ in plan.polls
+        Label(None, _at(starts_at, closes), _at(starts_at, closes + 60), "poll closing")
+        for _, closes, _ in script.polls
     ]
-    first = min((stretch.start for stretch in plan.incidents), default=WARM_UP_SECONDS)
+    first = min((stretch.start for stretch in script.incidents), default=WARM_UP_SECONDS)
     if first >= WARM_UP_SECONDS:
         labels.append(Label(None, starts_at, _at(starts_at, WARM_UP_SECONDS), "warm-up"))
-    labels.append(Label(None, _at(starts_at, plan.seconds), last_row_at, "planned end"))
+    labels.append(Label(None, _at(starts_at, script.seconds), last_row_at, "planned end"))
     return labels
 
 

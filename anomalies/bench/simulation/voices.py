@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.bench.simulation.plan import Plan, Stretch
+from anomalies.bench.simulation.script import Script, Stretch
 
 Floats = NDArray[np.float64]
 
@@ -22,17 +22,17 @@ class Mood:
     active: Floats
 
 
-def draw_mood(rng: np.random.Generator, plan: Plan, total: int) -> Mood:
-    """Return a mood that wanders as real ones do, and does what the plan's stretches say."""
+def draw_mood(rng: np.random.Generator, script: Script, total: int) -> Mood:
+    """Return a mood that wanders as real ones do, and does what the script's stretches say."""
     chat = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 160)))
     chat *= np.exp(_wander(rng, total, rng.uniform(0.1, 0.3), 900))
     reactions = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 150)))
     active = np.exp(_wander(rng, total, rng.uniform(0.05, 0.14), 170))
     seconds = np.arange(total, dtype=np.float64)
-    if rng.random() < plan.kind.questions_chance:
-        shape = np.clip((seconds - plan.seconds + QUESTIONS_SECONDS) / 240, 0, 1)
+    if rng.random() < script.kind.questions_chance:
+        shape = np.clip((seconds - script.seconds + QUESTIONS_SECONDS) / 240, 0, 1)
         chat *= 1 + rng.uniform(0.3, 1.0) * shape
-    for stretch in plan.stretches + plan.breaks:
+    for stretch in script.stretches + script.breaks:
         depth = _depth(seconds, stretch)
         chat *= 1 - (1 - stretch.chat) * depth
         reactions *= 1 - (1 - stretch.reactions) * depth
@@ -43,11 +43,11 @@ def draw_mood(rng: np.random.Generator, plan: Plan, total: int) -> Mood:
 class Voices:
     """Chat that excites more chat (a Hawkes process), and reactions that come in bursts."""
 
-    def __init__(self, rng: np.random.Generator, plan: Plan, mood: Mood):
+    def __init__(self, rng: np.random.Generator, script: Script, mood: Mood):
         self.rng = rng
         self.mood = mood
-        self.chats_per_head = plan.chat / 60
-        self.reactions_per_head = plan.reactions / 60
+        self.chats_per_head = script.chat / 60
+        self.reactions_per_head = script.reactions / 60
         # Of each message come `branching` more, on the average within `memory` seconds.
         self.branching, self.memory = rng.uniform(0.3, 0.6), rng.uniform(8, 25)
         self.burst_chance = 1 / rng.uniform(150, 500)

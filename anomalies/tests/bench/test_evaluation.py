@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from anomalies.bench.corpus import Label, LabelledSession
-from anomalies.bench.evaluation import PLANNED, evaluate, known_activity, score_session, timetable
+from anomalies.bench.evaluation import PLANNED, evaluate, known_activity, score_session
 from anomalies.bench.tally import Tally
 from anomalies.detector.incidents import Change, Step, Timetable
 from anomalies.detector.replay import Incident
@@ -55,10 +55,10 @@ def test_an_alert_is_credited_from_the_start_to_a_minute_after_the_end(second, f
 def test_an_alert_goes_to_its_own_type_first_then_to_the_latest():
     older, newer = drop(1000, 1200, "GRADUAL_DECLINE"), drop(1100, 1300, "MASS_EXIT")
     same_type = score_session(session(older, newer), [incident(1150, incident_type="GRADUAL_DECLINE")])
-    assert [finding.alerts for finding in same_type.findings] == [1, 0]
+    assert [detection.alerts for detection in same_type.detections] == [1, 0]
     other_type = score_session(session(older, newer), [incident(1150, incident_type="SUDDEN_DROP")])
-    assert [finding.alerts for finding in other_type.findings] == [0, 1]
-    assert [finding.is_typed for finding in other_type.findings] == [False, False]
+    assert [detection.alerts for detection in other_type.detections] == [0, 1]
+    assert [detection.is_typed for detection in other_type.detections] == [False, False]
 
 
 def test_the_delay_is_that_of_the_first_alert_and_a_retyping_may_name_it_rightly():
@@ -134,7 +134,7 @@ def test_evaluate_judges_every_session_with_its_timetable_and_sums_up():
     batches, done = [], []
 
     def judge(batch):
-        assert all(plan == Timetable(NINE, at(3000)) for _, plan in batch.values())
+        assert all(timetable == Timetable(NINE, at(3000)) for _, timetable in batch.values())
         batches.append(list(batch))
         return {name: [incident(1010), incident(2000, incident_type="MASS_EXIT")] for name in batch}
 
@@ -179,4 +179,4 @@ def test_what_is_known_of_activity_is_what_the_corpus_says_or_the_rows_show(emit
 
 def test_the_timetable_is_the_sessions_own():
     planned = session(ends_at=at(3000), breaks=((at(1000), at(1300)),))
-    assert timetable(planned) == Timetable(NINE, at(3000), ((at(1000), at(1300)),))
+    assert planned.timetable == Timetable(NINE, at(3000), ((at(1000), at(1300)),))

@@ -7,7 +7,7 @@ import pytest
 
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.simulation import KINDS, simulate, webinar_demo
-from anomalies.bench.simulation.plan import EMITS, INCIDENT_TYPES
+from anomalies.bench.simulation.script import EMITS, INCIDENT_TYPES
 from engagement.readings import Reading
 from engagement.windows import Windows
 

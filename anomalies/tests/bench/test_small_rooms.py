@@ -22,7 +22,7 @@ def test_the_study_judges_what_it_simulated():
     heard = []
     room = study(20, 0.5, 1, 1, heard.append)
     assert room.healthy.hours >= 0.5
-    assert not room.healthy.findings
-    assert {name: len(tally.findings) for name, tally in room.collapses.items()} == dict.fromkeys(COLLAPSES, 1)
+    assert not room.healthy.detections
+    assert {name: len(tally.detections) for name, tally in room.collapses.items()} == dict.fromkeys(COLLAPSES, 1)
     assert sum(heard) == room.healthy.sessions + len(COLLAPSES)
     assert room.figures()["people"] == 20

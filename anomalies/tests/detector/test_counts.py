@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from anomalies.detector.config import DEFAULT, HISTORY_SLOTS
 from anomalies.detector.counts import as_rows, take
-from anomalies.detector.state import ACTIVITY, CHATS, LEAVES, PEOPLE, SCORE, new_states
+from anomalies.detector.state import ACTIVITY, CHATS, LEAVERS, PEOPLE, SCORE, new_states
 from anomalies.tests.rooms import SLOT, START, healthy_room
 from engagement.readings import Reading
 
@@ -88,7 +88,7 @@ def test_unknown_signals_are_unknown_and_not_zero():
     states, _ = take_all([Reading(START + n * SLOT, chat_msgs_per_min=12.0) for n in range(30)])
     history = states["history"][0]
     assert np.isnan(history[ACTIVITY]).all()
-    assert np.isnan(history[LEAVES]).all()
+    assert np.isnan(history[LEAVERS]).all()
     assert (history[CHATS, -12:] == 1.0).all()
     assert (history[PEOPLE, -12:] == 1.0).all()
     assert np.isfinite(history[SCORE, -12:]).all()
@@ -98,7 +98,7 @@ def test_leave_rate_becomes_a_number_of_people():
     rows = [Reading(START + n * SLOT, 5.0, None, 50, 100, 5.0, 0.0) for n in range(20)]
     exodus = Reading(START + 20 * SLOT, 5.0, None, 40, 80, 5.0, 0.2)
     states, _ = take_all([*rows, exodus])
-    assert np.isclose(states["history"][0, LEAVES, -1], 20)
+    assert np.isclose(states["history"][0, LEAVERS, -1], 20)
 
 
 def test_a_signal_that_appears_late_starts_from_its_own_rate():
@@ -128,7 +128,7 @@ def test_leaves_that_were_cut_off_at_zero_do_not_stay_in_the_sum():
     rates = [0.05, 0.05, 0.01, 0.0, 0.04, 0.04, 0.01, 0.03] * 6
     rows = [Reading(START + n * SLOT, 5.0, None, 50, 100, 5.0, rate) for n, rate in enumerate(rates)]
     states, _ = take_all(rows)
-    assert np.isclose(states["history"][0, LEAVES, -12:].sum(), 100 * 0.03 / 0.97, rtol=1e-4)
+    assert np.isclose(states["history"][0, LEAVERS, -12:].sum(), 100 * 0.03 / 0.97, rtol=1e-4)
 
 
 def test_glitch_after_a_held_row_is_held_too():
@@ -164,4 +164,4 @@ def test_no_more_people_leave_than_were_there():
     """A leave rate of 1 says that nobody stayed, not how many went."""
     rows = [Reading(START + n * SLOT, 5.0, None, 2, 2, 5.0, 0.0) for n in range(20)]
     states, _ = take_all([*rows, Reading(START + 20 * SLOT, 5.0, None, 0, 1, 5.0, 1.0)])
-    assert states["history"][0, LEAVES, -12:].sum() <= 2
+    assert states["history"][0, LEAVERS, -12:].sum() <= 2

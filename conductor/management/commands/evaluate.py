@@ -104,7 +104,7 @@ class Command(BaseCommand):
                 evaluations[rival.name] = evaluate(sessions, rival.as_judge(watched=watched[rival.name]), bar.update)
         total = ours.total
         self.stdout.write(
-            f"from {source}: {total.sessions} sessions, {total.hours:.1f} hours, {len(total.findings)} incidents\n\n"
+            f"from {source}: {total.sessions} sessions, {total.hours:.1f} hours, {len(total.detections)} incidents\n\n"
             f"{tables.compare(evaluations)}\n\n{tables.OURS}\n{tables.describe(ours, options['halves'])}\n"
         )
         figures = ours.figures() | {

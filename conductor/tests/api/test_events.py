@@ -8,7 +8,7 @@ import pytest
 from conductor import pipeline
 from conductor.tests.api.test_bad_input import NOT_JSON, check_problem
 from conductor.tests.rest import START, Rest, signals
-from engagement.models import EngagementRow, RawEvent, Session
+from engagement.models import EngagementRow, RawEventRow, Session
 
 NOW = datetime.now(UTC)
 
@@ -55,7 +55,7 @@ def test_posting_the_same_events_again_changes_nothing(rest, session):
 
     assert post(rest, session, batch[::-1]).json() == {"accepted": 0, "duplicates": 30, "late": 0}
 
-    assert RawEvent.objects.count() == 30
+    assert RawEventRow.objects.count() == 30
 
 
 def test_a_full_batch_is_taken_and_one_more_is_not(rest, session):
@@ -66,7 +66,7 @@ def test_a_full_batch_is_taken_and_one_more_is_not(rest, session):
     check_problem(
         post(rest, session, [event(user="u" * 200, id=f"{n:0200}", pad="x" * 2000) for n in range(1000)]), 413
     )
-    assert RawEvent.objects.count() == 1_000
+    assert RawEventRow.objects.count() == 1_000
 
 
 WRONG = {
@@ -100,7 +100,7 @@ def test_wrong_events_are_refused_by_name(rest, session, body, where):
 
     assert [error["pointer"] for error in problem["errors"]] == [where]
     session.refresh_from_db()
-    assert (RawEvent.objects.count(), session.status, session.source) == (0, "scheduled", "")
+    assert (RawEventRow.objects.count(), session.status, session.source) == (0, "scheduled", "")
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
@@ -117,7 +117,7 @@ def test_a_key_is_needed_and_reaches_its_own_sessions(rest, session):
     check_problem(rest.call("POST", f"/sessions/{session.id}/events", [event()], authorization=""), 401)
     check_problem(post(Rest.of_new_event("Another"), session, [event()]), 404)
     check_problem(rest.post("/sessions/none/events", [event()]), 404)
-    assert RawEvent.objects.count() == 0
+    assert RawEventRow.objects.count() == 0
 
 
 def test_an_ended_session_takes_no_more(rest, session):

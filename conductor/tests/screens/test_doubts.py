@@ -8,8 +8,8 @@ import pytest
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import SLOT, at_minute, healthy_room
 from conductor import live, pipeline
-from conductor.screens.doubts import Doubt, Kind, find_doubt
-from conductor.screens.rooms import Room, worst_first
+from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
+from conductor.screens.rooms import RoomCard, worst_first
 from conductor.screens.session import live_context, render_live
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.test_live import Told
@@ -52,7 +52,7 @@ def shown(session: Session, now: datetime) -> str:
     return render_live(live_context(session, now))
 
 
-def card(session: Session, now: datetime) -> Room:
+def card(session: Session, now: datetime) -> RoomCard:
     [room] = worst_first(Session.objects.filter(id=session.id), now)[0]
     return room
 
@@ -74,7 +74,7 @@ def test_rows_that_stop_are_no_data(session):
     now = judge(session, LIVELY) + timedelta(seconds=65)
     pipeline.tick(now)
 
-    assert doubt_of(session, now) == Doubt(Kind.SILENT, timedelta(seconds=65))
+    assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(seconds=65))
     page = shown(session, now)
     assert 'data-kind="silent"' in page
     assert "<strong>No data for 1 min 5 s.</strong> Check that your platform still posts" in page
@@ -94,7 +94,7 @@ def test_a_screen_is_told_again_and_again_for_how_long(session):
 def test_rows_that_contradict_one_another_are_not_believed(session):
     now = judge(session, losing_events(10.5))
 
-    assert doubt_of(session, now) == Doubt(Kind.UNTRUE)
+    assert doubt_of(session, now) == Doubt(DoubtKind.UNTRUE)
     page = shown(session, now)
     assert 'data-kind="doubtful"' in page
     assert "<strong>The numbers cannot be true.</strong> Rows still arrive" in page
@@ -107,7 +107,7 @@ def test_rows_that_contradict_one_another_are_not_believed(session):
 def test_numbers_that_stand_still_are_told_of_with_how_long(session):
     now = judge(session, losing_events(12.5))
 
-    assert doubt_of(session, now).kind == Kind.FROZEN
+    assert doubt_of(session, now).kind == DoubtKind.FROZEN
     assert timedelta(seconds=85) <= doubt_of(session, now).lasted <= timedelta(seconds=95)
     page = shown(session, now)
     assert "The numbers have not moved for 1 min" in page
@@ -120,7 +120,7 @@ def test_frozen_counters_are_told_of(session):
     frozen = standing_still(LIVELY, slots=24)
     now = judge(session, LIVELY + frozen)
 
-    assert doubt_of(session, now) == Doubt(Kind.FROZEN, timedelta(minutes=2))
+    assert doubt_of(session, now) == Doubt(DoubtKind.FROZEN, timedelta(minutes=2))
     assert "The numbers have not moved for 2 min." in shown(session, now)
     assert not Anomaly.objects.exists()
 
@@ -131,7 +131,7 @@ def test_frozen_counters_that_stop_altogether_are_no_data(session):
     now += timedelta(seconds=70)
     pipeline.tick(now)
 
-    assert doubt_of(session, now) == Doubt(Kind.SILENT, timedelta(seconds=70))
+    assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(seconds=70))
     [page] = screen.frames()
     assert "No data for 1 min 10 s" in page
 
@@ -157,10 +157,10 @@ def test_a_source_of_raw_events_that_dies_is_no_data_since_its_newest_event(sess
     session.refresh_from_db()
     now = at_minute(8.75) + timedelta(seconds=2)
     assert now - session.heard_at < timedelta(seconds=60)
-    assert doubt_of(session, now) == Doubt(Kind.SILENT, now - session.newest_event_at)
+    assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, now - session.newest_event_at)
     later = now + timedelta(minutes=10)
     pipeline.tick(later)
-    assert doubt_of(session, later) == Doubt(Kind.SILENT, later - session.newest_event_at)
+    assert doubt_of(session, later) == Doubt(DoubtKind.SILENT, later - session.newest_event_at)
 
 
 def test_raw_events_of_last_spring_are_not_silent_since_then(session):
@@ -169,7 +169,7 @@ def test_raw_events_of_last_spring_are_not_silent_since_then(session):
     post(session, room(4), in_autumn)
     pipeline.tick(in_autumn)
     pipeline.tick(now)
-    assert doubt_of(session, now) == Doubt(Kind.SILENT, timedelta(minutes=2))
+    assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(minutes=2))
 
 
 def test_an_ended_session_is_not_doubted(session):
@@ -182,10 +182,10 @@ def test_an_ended_session_is_not_doubted(session):
 def test_standing_still_from_the_first_row_at_hand_is_at_least_so_long():
     rows = [EngagementRow(timestamp=at_minute(place / 12), chat_msgs_per_min=12.0) for place in range(13)]
     unknown = Session(detector_state="UNKNOWN", heard_at=at_minute(1))
-    assert find_doubt(unknown, rows, at_minute(1)) == Doubt(Kind.FROZEN, timedelta(minutes=1), is_at_least=True)
+    assert find_doubt(unknown, rows, at_minute(1)) == Doubt(DoubtKind.FROZEN, timedelta(minutes=1), is_at_least=True)
     rows[0].chat_msgs_per_min = None
-    assert find_doubt(unknown, rows, at_minute(1)) == Doubt(Kind.FROZEN, timedelta(seconds=55))
-    assert find_doubt(unknown, rows[-6:], at_minute(1)).kind == Kind.UNTRUE
+    assert find_doubt(unknown, rows, at_minute(1)) == Doubt(DoubtKind.FROZEN, timedelta(seconds=55))
+    assert find_doubt(unknown, rows[-6:], at_minute(1)).kind == DoubtKind.UNTRUE
 
 
 def test_rows_that_no_worker_judges_are_told_of(session):
@@ -207,6 +207,6 @@ def test_a_row_that_waits_for_its_worker_does_not_hide_what_is_known(session):
     """Every row waits a moment: a doubt must not blink meanwhile."""
     frozen = standing_still(LIVELY, 24)
     now = judge(session, [*LIVELY, *frozen])
-    assert doubt_of(session, now).kind == Kind.FROZEN
+    assert doubt_of(session, now).kind == DoubtKind.FROZEN
     record_rows(session.id, [replace(frozen[-1], timestamp=now + SLOT)], now + SLOT)
-    assert doubt_of(session, now + SLOT).kind == Kind.FROZEN
+    assert doubt_of(session, now + SLOT).kind == DoubtKind.FROZEN

@@ -5,7 +5,7 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from anomalies.bench.simulation.kinds import KINDS, Kind
+from anomalies.bench.simulation.kinds import KINDS, SessionKind
 
 WARM_UP_SECONDS = 330
 INCIDENT_TYPES = ("SUDDEN_DROP", "GRADUAL_DECLINE", "MASS_EXIT", "LOW_ENGAGEMENT")
@@ -40,10 +40,10 @@ class Stretch:
 
 
 @dataclass(slots=True)
-class Plan:
+class Script:
     """All that is drawn before the first second."""
 
-    kind: Kind
+    kind: SessionKind
     audience: int
     emits: str
     seconds: int  # planned length
@@ -62,7 +62,9 @@ class Plan:
         return [stretch for stretch in self.stretches if stretch.type]
 
 
-def draw_plan(rng: np.random.Generator, kind: str | None, audience: int | None, emits: str | None, quiet: bool) -> Plan:
+def draw_script(
+    rng: np.random.Generator, kind: str | None, audience: int | None, emits: str | None, quiet: bool
+) -> Script:
     """Draw a session. What is given is kept; `quiet` leaves out every incident."""
     names = list(KINDS)
     weights = np.array([KINDS[name].weight for name in names])
@@ -71,7 +73,7 @@ def draw_plan(rng: np.random.Generator, kind: str | None, audience: int | None, 
     low, high = chosen.audience
     people = audience or int(np.clip(rng.lognormal(*chosen.log_audience), low, high))
     crowding = -chosen.chat_slope * (log(people) - chosen.log_audience[0])
-    plan = Plan(
+    script = Script(
         kind=chosen,
         audience=people,
         emits=emits or str(rng.choice(EMITS, p=EMITS_ODDS)),
@@ -83,30 +85,32 @@ def draw_plan(rng: np.random.Generator, kind: str | None, audience: int | None, 
         churn=exp(rng.normal(-5.0, 0.5)),
         reconnecting=rng.uniform(0.2, 0.7),
     )
-    _plan_breaks(rng, plan)
+    _plan_breaks(rng, script)
     if not quiet:
-        _plan_incidents(rng, plan)
-    _plan_quiet_stretches(rng, plan)
-    _plan_polls(rng, plan)
-    return plan
+        _plan_incidents(rng, script)
+    _plan_quiet_stretches(rng, script)
+    _plan_polls(rng, script)
+    return script
 
 
-def find_place(rng: np.random.Generator, plan: Plan, seconds: float, earliest: float, margin: float) -> float | None:
+def find_place(
+    rng: np.random.Generator, script: Script, seconds: float, earliest: float, margin: float
+) -> float | None:
     """Return a start at which a stretch keeps `margin` seconds from all others and from the end, if there is one."""
-    latest = plan.seconds - seconds - 150
+    latest = script.seconds - seconds - 150
     for _ in range(30 if latest > earliest else 0):
         start = float(rng.uniform(earliest, latest))
         if all(
             start - margin > other.end or start + seconds + margin < other.start
-            for other in plan.stretches + plan.breaks
+            for other in script.stretches + script.breaks
         ):
             return start
     return None
 
 
-def draw_incident(rng: np.random.Generator, plan: Plan, incident_type: str) -> Stretch:
+def draw_incident(rng: np.random.Generator, script: Script, incident_type: str) -> Stretch:
     """Draw an incident of a type, at second 0."""
-    deep = plan.emits in ("actors", "chat")  # nothing but what people do can show it there
+    deep = script.emits in ("actors", "chat")  # nothing but what people do can show it there
     match incident_type:
         case "MASS_EXIT":
             leaving = rng.uniform(10, 60)
@@ -127,7 +131,7 @@ def draw_incident(rng: np.random.Generator, plan: Plan, incident_type: str) -> S
                 "LOW_ENGAGEMENT",
                 chat=rng.uniform(0.0, 0.05),
                 reactions=rng.uniform(0.0, 0.05),
-                active=rng.uniform(0.1, 0.26) / plan.active,
+                active=rng.uniform(0.1, 0.26) / script.active,
                 rise=rng.uniform(15, 50),
                 fall=rng.uniform(20, 60),
             )
@@ -155,23 +159,23 @@ def draw_incident(rng: np.random.Generator, plan: Plan, incident_type: str) -> S
     )
 
 
-def signal_to_noise(plan: Plan, stretch: Stretch) -> float:
+def signal_to_noise(script: Script, stretch: Stretch) -> float:
     """Return how far the incident stands out of the session's usual spread, in standard deviations."""
-    people = float(plan.audience)
+    people = float(script.audience)
     if stretch.exits:
-        if plan.emits == "chat":
+        if script.emits == "chat":
             return 0.0
         leavers = stretch.exits * people
-        usual = plan.churn * people * stretch.exit_seconds / 60
+        usual = script.churn * people * stretch.exit_seconds / 60
         return leavers / sqrt(usual + 1.0) if leavers >= 3 else 0.0
-    if plan.emits == "connections":
+    if script.emits == "connections":
         return 0.0
     minutes = min(2.0, (stretch.end - stretch.start) / 60) * (0.5 if stretch.rise > 60 else 1.0)
-    squares = _count_z(plan.chat * people * minutes, stretch.chat) ** 2
-    if plan.emits != "chat":
-        squares += _count_z(plan.reactions * people * minutes, stretch.reactions) ** 2
-    if plan.emits == "activity":
-        share = plan.active
+    squares = _count_z(script.chat * people * minutes, stretch.chat) ** 2
+    if script.emits != "chat":
+        squares += _count_z(script.reactions * people * minutes, stretch.reactions) ** 2
+    if script.emits == "activity":
+        share = script.active
         squares += ((1 - stretch.active) * share / sqrt(share * (1 - share) / people + 0.08**2)) ** 2
     return sqrt(squares)
 
@@ -180,72 +184,72 @@ def _count_z(expected: float, factor: float) -> float:
     return (1 - factor) * expected / sqrt(2.5 * expected + (0.5 * expected) ** 2 + 0.5)
 
 
-def _plan_breaks(rng: np.random.Generator, plan: Plan) -> None:
-    if plan.seconds > 40 * 60 and rng.random() < plan.kind.break_chance:
+def _plan_breaks(rng: np.random.Generator, script: Script) -> None:
+    if script.seconds > 40 * 60 and rng.random() < script.kind.break_chance:
         seconds = rng.uniform(300, 600)
-        start = plan.seconds * rng.uniform(0.4, 0.65)
-        plan.breaks.append(
+        start = script.seconds * rng.uniform(0.4, 0.65)
+        script.breaks.append(
             Stretch(
                 round(start),
                 round(start + seconds),
                 why="planned break",
                 chat=0.06,
                 reactions=0.03,
-                active=rng.uniform(0.35, 0.6) / plan.active,
+                active=rng.uniform(0.35, 0.6) / script.active,
                 rise=8,
                 fall=20,
             )
         )
 
 
-def _plan_incidents(rng: np.random.Generator, plan: Plan) -> None:
-    if plan.emits == "activity" and rng.random() < DEAD_START_CHANCE:
-        dead = draw_incident(rng, plan, "LOW_ENGAGEMENT")
-        dead.end = min(dead.end + 180, plan.seconds - 300.0)
+def _plan_incidents(rng: np.random.Generator, script: Script) -> None:
+    if script.emits == "activity" and rng.random() < DEAD_START_CHANCE:
+        dead = draw_incident(rng, script, "LOW_ENGAGEMENT")
+        dead.end = min(dead.end + 180, script.seconds - 300.0)
         dead.rise = 1.0
-        dead.start, dead.snr = 0.0, signal_to_noise(plan, dead)
-        plan.stretches.append(dead)
+        dead.start, dead.snr = 0.0, signal_to_noise(script, dead)
+        script.stretches.append(dead)
     for _ in range(int(rng.choice(4, p=INCIDENTS_PER_SESSION))):
-        incident = draw_incident(rng, plan, str(rng.choice(INCIDENT_TYPES, p=INCIDENT_ODDS)))
-        incident.snr = signal_to_noise(plan, incident)
+        incident = draw_incident(rng, script, str(rng.choice(INCIDENT_TYPES, p=INCIDENT_ODDS)))
+        incident.snr = signal_to_noise(script, incident)
         if incident.snr < LEAST_SNR:
             continue
         earliest = FIRST_INCIDENT_SECOND if rng.random() < 0.12 else WARM_UP_SECONDS
-        start = find_place(rng, plan, incident.end, earliest, 240)
+        start = find_place(rng, script, incident.end, earliest, 240)
         if start is not None:
             incident.start, incident.end = start, start + incident.end
-            plan.stretches.append(incident)
+            script.stretches.append(incident)
 
 
-def _plan_quiet_stretches(rng: np.random.Generator, plan: Plan) -> None:
+def _plan_quiet_stretches(rng: np.random.Generator, script: Script) -> None:
     def place(chance: float, stretch: Stretch, margin: float = 120) -> None:
         if rng.random() < chance:
-            start = find_place(rng, plan, stretch.end, WARM_UP_SECONDS, margin)
+            start = find_place(rng, script, stretch.end, WARM_UP_SECONDS, margin)
             if start is not None:
                 stretch.start, stretch.end = start, start + stretch.end
-                plan.stretches.append(stretch)
+                script.stretches.append(stretch)
 
     for _ in range(2):
         cheer = Stretch(0, rng.uniform(60, 120), why="spike", rise=rng.uniform(5, 30), fall=rng.uniform(10, 40))
         cheer.chat, cheer.reactions = rng.uniform(2, 7), rng.uniform(2.5, 8)
         place(0.35, cheer)
-    if plan.emits == "activity":  # elsewhere nobody could tell these from a real drop
+    if script.emits == "activity":  # elsewhere nobody could tell these from a real drop
         listening = Stretch(0, rng.uniform(60, 240), why="listening", active=rng.uniform(0.97, 1.1), rise=30)
         listening.chat, listening.reactions = rng.uniform(0.4, 0.75), rng.uniform(0.35, 0.8)
         place(0.35, listening)
         place(0.15, Stretch(0, rng.uniform(70, 120), why="lost events", lost=rng.uniform(0.6, 1.0)))
-    if plan.audience >= 40:
+    if script.audience >= 40:
         seconds = rng.uniform(600, 1200)
         drift = Stretch(0, seconds, why="audience drift", exits=rng.uniform(0.08, 0.22), exit_seconds=seconds)
         place(0.3, drift, margin=30)
 
 
-def _plan_polls(rng: np.random.Generator, plan: Plan) -> None:
-    if plan.emits in ("connections", "chat"):
+def _plan_polls(rng: np.random.Generator, script: Script) -> None:
+    if script.emits in ("connections", "chat"):
         return
     opens = rng.uniform(200, 700)
-    while opens < plan.seconds - 200:
+    while opens < script.seconds - 200:
         closes = opens + rng.uniform(60, 150)
-        if not any(opens < planned.end and closes > planned.start for planned in plan.breaks):
-            plan.polls.append((round(opens), round(closes), float(rng.uniform(0.35, 0.95))))
-        opens = closes + 120 + rng.exponential(3600 / plan.kind.polls_per_hour)
+        if not any(opens < planned.end and closes > planned.start for planned in script.breaks):
+            script.polls.append((round(opens), round(closes), float(rng.uniform(0.35, 0.95))))
+        opens = closes + 120 + rng.exponential(3600 / script.kind.polls_per_hour)
