@@ -35,7 +35,7 @@ from anomalies.detector.state import (
 )
 from anomalies.models import Anomaly, DetectorMemory
 from engagement.models import EngagementRow, Event, Session
-from engagement.readings import SIGNALS
+from engagement.readings import MEASURED
 
 log = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ def _open(session: Session, change: Change, row: EngagementRow) -> Anomaly:
         session_id=session.id,
         event_id=session.event_id,
         timestamp=change.at,
-        signals={name: getattr(row, name) for name in SIGNALS},
+        signals={name: getattr(row, name) for name in MEASURED},
         metadata={"history": []},
         anomaly_score=change.anomaly_score,
     )

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from anomalies.models import Anomaly
 from engagement.models import EngagementRow, Session
-from engagement.readings import SIGNALS
+from engagement.readings import MEASURED
 from engagement.scoring import level
 
 
@@ -38,7 +38,7 @@ def row_payload(row: EngagementRow) -> dict[str, object]:
         "engagement_score": row.engagement_score,
         "level": level(row.engagement_score) if known else None,
         "late": row.late,
-        **{name: getattr(row, name) for name in SIGNALS},
+        **{name: getattr(row, name) for name in MEASURED},
     }
 
 
@@ -50,7 +50,7 @@ def bucket_payload(bucket: dict) -> dict[str, object]:
         "engagement_score": score,
         "level": None if score is None else level(score),
         "late": bucket["any_late"],
-        **{name: bucket[f"mean_{name}"] for name in SIGNALS},
+        **{name: bucket[f"mean_{name}"] for name in MEASURED},
         "rows": bucket["rows"],
     }
 

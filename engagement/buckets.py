@@ -6,9 +6,9 @@ from django.contrib.postgres.aggregates import BoolOr
 from django.db.models import Avg, Count, DateTimeField, F, Func, QuerySet, Value
 
 from engagement.models import EngagementRowQuerySet
-from engagement.readings import SIGNALS
+from engagement.readings import MEASURED
 
-MEANS = ("engagement_score", *SIGNALS)
+MEANS = ("engagement_score", *MEASURED)
 
 
 def in_buckets(rows: EngagementRowQuerySet, width: timedelta) -> QuerySet:

@@ -13,19 +13,24 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from engagement.models import Session
-from engagement.readings import COUNTS, SIGNALS, Reading
+from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
 from engagement.scoring import score
 
 MAX_AHEAD = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it, a clock is broken and not a recording old
 
 LOCK_SESSION = "SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
-COLUMNS = ("session_id", "timestamp", *SIGNALS, *COUNTS, "engagement_score", "late")
+COLUMNS = {
+    "session_id": "uuid",
+    "timestamp": "timestamptz",
+    **{name: "int" if BY_NAME[name].kind is SignalKind.PEOPLE else "float8" for name in MEASURED},
+    **dict.fromkeys(COUNTS, "int"),
+    "engagement_score": "float8",
+    "late": "bool",
+}
 INSERT_ROWS = f"""
     INSERT INTO engagement (received_at, {", ".join(COLUMNS)})
-    SELECT %s, * FROM UNNEST(
-        %s::uuid[], %s::timestamptz[], %s::float8[], %s::float8[], %s::int[], %s::int[], %s::float8[], %s::float8[],
-        %s::int[], %s::int[], %s::int[], %s::float8[], %s::bool[])
+    SELECT %s, * FROM UNNEST({", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())})
     ON CONFLICT DO NOTHING
     RETURNING late
 """
@@ -123,7 +128,7 @@ def insert_rows(
     """Insert what is not there yet; return the `late` flag of every row that was stored."""
     scores = [score(reading) for reading in readings]
     columns: list[Sequence[object]] = [session_ids, [reading.timestamp for reading in readings]]
-    columns += [[getattr(reading, name) for reading in readings] for name in SIGNALS + COUNTS]
+    columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
     columns += [[None if result is None else result.value for result in scores], lates]
     with connection.cursor() as cursor:
         cursor.execute(INSERT_ROWS, [now, *columns])

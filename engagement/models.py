@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from engagement.readings import COUNTS, SIGNALS, Reading
+from engagement.readings import COUNTS, MEASURED, Reading
 
 PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
 
@@ -239,7 +239,7 @@ class EngagementRow(models.Model):
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.timestamp, **{name: getattr(self, name) for name in SIGNALS + COUNTS})
+        return Reading(self.timestamp, **{name: getattr(self, name) for name in MEASURED + COUNTS})
 
 
 class RawEventRow(models.Model):

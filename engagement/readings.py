@@ -1,16 +1,66 @@
-"""The value that is measured: one row of signals at one moment. Pure."""
+"""The value that is measured: one row of signals at one moment; and what there is to measure. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
+
+
+class SignalKind(Enum):
+    """What a signal counts; the value is its unit."""
+
+    RATE = "a minute"
+    SHARE = "%"
+    PEOPLE = "people"
+
+
+MOST = {
+    SignalKind.RATE: 1e9,  # no audience sends more, and its square is still far from where a float ends
+    SignalKind.SHARE: 1,
+    SignalKind.PEOPLE: 2**31 - 1,  # the column is an int4
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One thing that tells how an audience behaves, and all that the product knows of it.
+
+    `name` is its field in rows, requests and answers. `kind` gives its unit and its bounds. `label` is what its card
+    calls it; without one it has no card. `long_label` is for tables, where no unit stands beside the figure. `weight`
+    is its say in the score, negative where it takes off. `full` is the rate that counts as full in the score. `top` is
+    what the upper edge of its sparkline stands for where no value is higher. `of` names the part and the whole of a
+    share that is not measured itself.
+    """
+
+    name: str
+    kind: SignalKind
+    label: str = ""
+    long_label: str = ""
+    weight: float = 0.0
+    full: float | None = None
+    top: float = 0.0
+    of: tuple[str, str] | None = None
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether it tells of what is lost: less of it is no bad news, and none of it is no news."""
+        return self.weight < 0
+
 
 SIGNALS = (
-    "chat_msgs_per_min",
-    "poll_participation",
-    "active_users",
-    "total_users",
-    "reactions_per_min",
-    "user_leave_rate",
-)
+    Signal("chat_msgs_per_min", SignalKind.RATE, "Chat", "Chat messages a minute", weight=0.30, full=20.0),
+    Signal("poll_participation", SignalKind.SHARE, "Polls", "Took part in the poll", weight=0.25, top=1.0),
+    Signal("active_users", SignalKind.PEOPLE),
+    Signal("total_users", SignalKind.PEOPLE),
+    Signal(
+        "active_share", SignalKind.SHARE, "Active share", "Active share",
+        weight=0.25, top=1.0, of=("active_users", "total_users"),
+    ),
+    Signal("reactions_per_min", SignalKind.RATE, "Reactions", "Reactions a minute", weight=0.10, full=10.0),
+    # One leaver must not look like an exodus, so the sparkline's top is no less than a fifth.
+    Signal("user_leave_rate", SignalKind.SHARE, "Leaves", "Left in the last minute", weight=-0.10, top=0.2),
+)  # fmt: skip
+BY_NAME = {signal.name: signal for signal in SIGNALS}
+MEASURED = tuple(signal.name for signal in SIGNALS if signal.of is None)  # what a row holds
 COUNTS = ("chat_count", "reaction_count", "leave_count")
 
 
@@ -50,4 +100,4 @@ class Reading:
     @property
     def is_empty(self) -> bool:
         """Tell whether nothing at all is known."""
-        return all(getattr(self, name) is None for name in SIGNALS)
+        return all(getattr(self, name) is None for name in MEASURED)

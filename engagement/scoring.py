@@ -3,18 +3,10 @@
 from dataclasses import dataclass
 from math import log1p
 
-from engagement.readings import Reading
+from engagement.readings import SIGNALS, Reading, Signal
 
-WEIGHTS = {
-    "chat_msgs_per_min": 0.30,
-    "poll_participation": 0.25,
-    "active_share": 0.25,
-    "reactions_per_min": 0.10,
-}
-LEAVE_WEIGHT = 0.10
-FULL_CHATS_PER_MINUTE = 20.0
-FULL_REACTIONS_PER_MINUTE = 10.0
-
+GAINS = tuple(signal for signal in SIGNALS if signal.weight > 0)
+LOSSES = tuple(signal for signal in SIGNALS if signal.is_loss)
 LEVELS = (("VERY_HIGH", 0.8), ("HIGH", 0.6), ("MODERATE", 0.4), ("LOW", 0.2), ("VERY_LOW", 0.0))
 
 
@@ -53,23 +45,23 @@ def score(reading: Reading) -> Score | None:
     >>> score(Reading(at, total_users=10)) is None
     True
     """
-    shares = {
-        "chat_msgs_per_min": _logarithmic(reading.chat_msgs_per_min, FULL_CHATS_PER_MINUTE),
-        "poll_participation": reading.poll_participation,
-        "active_share": reading.active_share,
-        "reactions_per_min": _logarithmic(reading.reactions_per_min, FULL_REACTIONS_PER_MINUTE),
-    }
-    known = {name: share for name, share in shares.items() if share is not None}
+    known = [(signal, value) for signal in GAINS if (value := getattr(reading, signal.name)) is not None]
     if not known:
         return None
-    total_weight = sum(WEIGHTS[name] for name in known)
-    parts = {name: WEIGHTS[name] * share / total_weight for name, share in known.items()}
-    gained = sum(parts.values())
-    if reading.user_leave_rate is not None:
-        parts["user_leave_rate"] = 0.0 - min(gained, LEAVE_WEIGHT * reading.user_leave_rate / total_weight)
+    total_weight = sum(signal.weight for signal, _ in known)
+    parts = {signal.name: signal.weight * fullness(signal, value) / total_weight for signal, value in known}
+    for signal in LOSSES:
+        if (value := getattr(reading, signal.name)) is not None:
+            parts[signal.name] = 0.0 - min(sum(parts.values()), -signal.weight * value / total_weight)
     value = min(1.0, max(0.0, sum(parts.values())))
     return Score(value, level(value), parts)
 
 
-def _logarithmic(rate: float | None, full: float) -> float | None:
-    return None if rate is None else min(1.0, log1p(rate) / log1p(full))
+def fullness(signal: Signal, value: float) -> float:
+    """Return how much (0..1) of what a signal can be in the score a value is.
+
+    >>> from engagement.readings import BY_NAME
+    >>> fullness(BY_NAME["poll_participation"], 0.4), fullness(BY_NAME["reactions_per_min"], 99)
+    (0.4, 1.0)
+    """
+    return value if signal.full is None else min(1.0, log1p(value) / log1p(signal.full))

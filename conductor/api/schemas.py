@@ -18,13 +18,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from anomalies.models import Anomaly
-from engagement.readings import Reading
+from engagement.readings import MOST, Reading, SignalKind
 from engagement.sessions import MAX_BREAKS
 from engagement.windows import EVENT_TYPES, RawEvent
 
 MAX_BATCH = 1_000
-MAX_PEOPLE = 2**31 - 1  # the column is an int4
-MAX_PER_MINUTE = 1e9  # no audience sends more, and its square is still far from where a float ends
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
 
@@ -81,9 +79,9 @@ Bucket = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{BUCKET.pattern}$"}),
 ]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=200), AfterValidator(_be_storable)]
-PerMinute = Annotated[float, Field(strict=True, ge=0, le=MAX_PER_MINUTE, allow_inf_nan=False)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MAX_PEOPLE)]
+PerMinute = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.RATE], allow_inf_nan=False)]
+Share = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.SHARE], allow_inf_nan=False)]
+People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MOST[SignalKind.PEOPLE])]
 Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=60)]
 AnomalyType = Literal[*Anomaly.Type.values]
 Severity = Literal[*Anomaly.Severity.values]

@@ -124,8 +124,8 @@ def draw_chart(
     )
 
 
-def draw_spark(rows: Sequence[Moment], top: float | None = None) -> str:
-    """Return the path of a sparkline in a box of 100 × 100; `top` is the value at its upper edge.
+def draw_spark(rows: Sequence[Moment], top: float = 0.0) -> str:
+    """Return the path of a sparkline in a box of 100 × 100; its upper edge is `top`, or the highest value.
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -137,7 +137,7 @@ def draw_spark(rows: Sequence[Moment], top: float | None = None) -> str:
     known = [(at, value) for at, value in rows if value is not None]
     if len(known) < 2:
         return ""
-    top = max((value for _, value in known), default=0.0) if top is None else top
+    top = max(top, *(value for _, value in known))
     axis = _Axis(rows[0][0], rows[-1][0])
     scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
     runs = _runs(scaled, LONGEST_BRIDGE * 2)

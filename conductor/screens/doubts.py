@@ -10,7 +10,7 @@ from django.db.models.functions import Greatest
 
 from engagement.events import FRESH_FOR
 from engagement.models import EngagementRow, Session
-from engagement.readings import SIGNALS
+from engagement.readings import MEASURED
 
 SILENT_AFTER = timedelta(seconds=60)
 LOST_AFTER = timedelta(seconds=30)
@@ -103,4 +103,4 @@ def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:
 
 
 def _signals(row: EngagementRow) -> tuple[float | None, ...]:
-    return tuple(getattr(row, name) for name in SIGNALS)
+    return tuple(getattr(row, name) for name in MEASURED)

@@ -12,7 +12,7 @@ from anomalies.models import Anomaly
 from conductor.screens.charts import draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
 from engagement.models import EngagementRow, Session, SessionQuerySet
-from engagement.readings import SIGNALS
+from engagement.readings import MEASURED
 from engagement.scoring import level
 
 SPARK = timedelta(minutes=15)
@@ -67,7 +67,7 @@ def _last_rows(session_ids: Iterable[UUID]) -> dict[UUID, list[EngagementRow]]:
         session__in=list(session_ids), late=False, timestamp__gt=F("session__judged_until") - SPARK
     )
     found = defaultdict(list)
-    for row in rows.only("session_id", "timestamp", "engagement_score", *SIGNALS):
+    for row in rows.only("session_id", "timestamp", "engagement_score", *MEASURED):
         found[row.session_id].append(row)
     return found
 

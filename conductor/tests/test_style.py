@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from engagement.readings import SIGNALS
+
 STATIC = Path(settings.BASE_DIR) / "static"
 TEMPLATES = [path for path in (Path(settings.BASE_DIR) / "templates").rglob("*.html") if "admin" not in path.parts]
 OWN_CSS = [path for path in (STATIC / "css").rglob("*.css") if path.name != "admin.css"]
@@ -81,6 +83,11 @@ def test_every_token_that_is_used_exists():
     defined = set(re.findall(r"(--[\w-]+):", "".join(path.read_text() for path in OWN_CSS)))
     for path in OWN_CSS:
         assert set(re.findall(r"var\((--[\w-]+)", path.read_text())) <= defined, path
+
+
+def test_every_signal_of_the_score_has_its_colour():
+    css = (STATIC / "css" / "parts" / "engagement-score.css").read_text()
+    assert re.findall(r"\.part-(\w+)", css) == [signal.name for signal in SIGNALS if signal.weight]
 
 
 def test_every_stylesheet_is_imported():

@@ -7,15 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engagement.readings import SIGNALS, Reading
+from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
 from engagement.recordings.recording import Gathering, check_year
 from engagement.recordings.source import Source
 from engagement.windows import EVENT_TYPES, RawEvent
 
-PEOPLE = ("active_users", "total_users")
-SHARES = ("poll_participation", "user_leave_rate")
-MAX_PEOPLE = 2**31 - 1  # the bounds of the REST endpoint
-MAX_PER_MINUTE = 1e9
+PEOPLE = tuple(name for name in MEASURED if BY_NAME[name].kind is SignalKind.PEOPLE)
 MAX_ROWS = 24 * 3600  # one a second for as long as a recording may be
 
 
@@ -65,14 +62,11 @@ def _gather_event(event: RawEvent, gathering: Gathering) -> None:
 
 def reading(record: Mapping[str, object]) -> Reading:
     """Return the reading that a signals object describes. Raises ValueError for what the contract refuses."""
-    numbers = {name: _number(record, name) for name in SIGNALS if record.get(name) is not None}
+    numbers = {name: _number(record, name) for name in MEASURED if record.get(name) is not None}
     if not numbers:
         raise ValueError("has neither a type nor a known signal")
-    for name in SHARES:
-        if numbers.get(name, 0) > 1:
-            raise ValueError(f"{name} is above 1")
     people = {name: _people(name, numbers.pop(name)) for name in PEOPLE if name in numbers}
-    if len(people) == 2 and people["active_users"] > people["total_users"]:
+    if people.keys() >= {"active_users", "total_users"} and people["active_users"] > people["total_users"]:
         raise ValueError("active_users is above total_users")
     return replace(Reading(read_moment(record, "timestamp"), **people), **numbers)  # type: ignore[arg-type]
 
@@ -96,7 +90,7 @@ def raw_event(record: Mapping[str, object]) -> RawEvent:
 
 def signals_object(row: Reading) -> dict[str, object]:
     """Return a reading as the JSON object that the REST endpoint takes."""
-    return {"timestamp": moment(row.timestamp)} | {name: getattr(row, name) for name in SIGNALS}
+    return {"timestamp": moment(row.timestamp)} | {name: getattr(row, name) for name in MEASURED}
 
 
 def event_object(event: RawEvent) -> dict[str, object]:
@@ -138,7 +132,7 @@ def read_moment(record: Mapping[str, object], name: str) -> datetime:
 
 def _number(record: Mapping[str, object], name: str) -> float:
     value = record[name]
-    most = MAX_PEOPLE if name in PEOPLE else MAX_PER_MINUTE
+    most = MOST[BY_NAME[name].kind]
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise ValueError(f"{name} is no number of 0 or more")
     if value > most:

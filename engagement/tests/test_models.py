@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError
+from django.db.models import FloatField, IntegerField
 
 from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Session, partition_of
-from engagement.readings import Reading
+from engagement.readings import BY_NAME, MEASURED, Reading, SignalKind
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -91,6 +92,14 @@ def test_rows_between_include_the_start_and_not_the_end(event):
     assert [row.timestamp.second for row in found] == [0, 5]
     assert rows.between(None, None).count() == 3
     assert EngagementRow.objects.for_session(uuid.uuid4()).count() == 0
+
+
+def test_row_has_a_column_for_what_is_measured():
+    columns = {name: EngagementRow._meta.get_field(name) for name in MEASURED}
+
+    kinds = {name: IntegerField if BY_NAME[name].kind is SignalKind.PEOPLE else FloatField for name in MEASURED}
+    assert {name: type(column) for name, column in columns.items()} == kinds
+    assert all(column.null for column in columns.values())
 
 
 def test_row_gives_its_reading(event):

@@ -1,13 +1,12 @@
 """River's half-space trees alone, used as its documentation says: features within [0, 1], judged, then learnt. Pure."""
 
 from collections.abc import Sequence
-from math import log1p
 
 from river.anomaly import HalfSpaceTrees
 
 from anomalies.bench.rivals.rival import BASELINE_ROWS, Rival, Suspicion, again_after_cooldown, score_rows
-from engagement.readings import Reading
-from engagement.scoring import FULL_CHATS_PER_MINUTE, FULL_REACTIONS_PER_MINUTE
+from engagement.readings import BY_NAME, Reading
+from engagement.scoring import fullness
 
 SEED = 42
 
@@ -28,8 +27,8 @@ def watch(rows: Sequence[Reading]) -> list[Suspicion]:
 
 def _features(reading: Reading) -> dict[str, float]:
     return {
-        "chats": min(1.0, log1p(reading.chat_msgs_per_min or 0.0) / log1p(FULL_CHATS_PER_MINUTE)),
-        "reactions": min(1.0, log1p(reading.reactions_per_min or 0.0) / log1p(FULL_REACTIONS_PER_MINUTE)),
+        "chats": fullness(BY_NAME["chat_msgs_per_min"], reading.chat_msgs_per_min or 0.0),
+        "reactions": fullness(BY_NAME["reactions_per_min"], reading.reactions_per_min or 0.0),
         "active": reading.active_share or 0.0,
         "left": reading.user_leave_rate or 0.0,
     }

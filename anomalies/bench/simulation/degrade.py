@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from math import exp
 
-from engagement.readings import COUNTS, Reading
+from engagement.readings import COUNTS, SIGNALS, Reading, SignalKind
 
-RATES = ("chat_msgs_per_min", "reactions_per_min", "user_leave_rate")
+RATES = tuple(signal.name for signal in SIGNALS if signal.kind is SignalKind.RATE)
+ROLLING = (*RATES, "user_leave_rate")  # what is counted over the last minute
 Degrade = Callable[[Sequence[Reading]], list[Reading]]
 
 
@@ -25,7 +26,7 @@ def smooth(rows: Iterable[Reading], seconds: float) -> list[Reading]:
         rates: dict[str, float] = {}
         before = smoothed[-1] if smoothed else row
         keep = exp(-(row.timestamp - before.timestamp).total_seconds() / seconds)
-        for name in RATES:
+        for name in ROLLING:
             value, last = getattr(row, name), getattr(before, name)
             if value is not None:
                 rates[name] = value if last is None else float(keep * last + (1 - keep) * value)
@@ -34,7 +35,7 @@ def smooth(rows: Iterable[Reading], seconds: float) -> list[Reading]:
 
 
 def round_rates(rows: Iterable[Reading], to: int) -> list[Reading]:
-    """Return the rows with chat and reactions as whole multiples of `to` and the leave rate in whole per cent."""
+    """Return the rows with their rates as whole multiples of `to` and the leave rate in whole per cent."""
 
     def nearest(value: float | None) -> float | None:
         return None if value is None else float(to * round(value / to))
@@ -42,9 +43,8 @@ def round_rates(rows: Iterable[Reading], to: int) -> list[Reading]:
     return [
         replace(
             _without_counts(row),
-            chat_msgs_per_min=nearest(row.chat_msgs_per_min),
-            reactions_per_min=nearest(row.reactions_per_min),
             user_leave_rate=None if row.user_leave_rate is None else round(row.user_leave_rate, 2),
+            **{name: nearest(getattr(row, name)) for name in RATES},  # type: ignore[arg-type]
         )
         for row in rows
     ]
