@@ -1,8 +1,10 @@
 """The admin of anomalies: the facts to read, and a person's judgement of them to write."""
 
 import json
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -11,9 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from anomalies.models import Anomaly, InvalidTransition
-
-SHARES = {"active_share": "Active share", "user_leave_rate": "Left in the last minute"}
-RATES = {"chat_msgs_per_min": "Chat messages a minute", "reactions_per_min": "Reactions a minute"}
+from engagement.readings import Signal
+from engagement.wording import signal_of, write_change, write_duration, write_evidence, write_score
 
 # What a reviewer can say: the button's name → the model's method and the word for the history.
 REVIEWS: dict[str, tuple[Callable[[Anomaly, object, datetime], None], str]] = {
@@ -23,42 +24,20 @@ REVIEWS: dict[str, tuple[Callable[[Anomaly, object, datetime], None], str]] = {
 }
 
 
-def write_score(value: float | None) -> str:
-    """
-    >>> [write_score(value) for value in (0.314, 1.0, None)]
-    ['.31', '1.00', '–']
-    """
-    return "–" if value is None else f"{value:.2f}".removeprefix("0")
+def write_known(value: float | None, write: Callable[[float], str], unknown: str = "–") -> str:
+    return unknown if value is None else write(value)
 
 
-def write_signal(name: str, value: float | None) -> str:
-    """
-    >>> write_signal("active_share", 0.423), write_signal("chat_msgs_per_min", 12.25)
-    ('42 %', '12.2')
-    """
-    if value is None:
-        return "not measured"
-    return f"{value:.0%}".replace("%", " %") if name in SHARES else f"{value:.1f}"
-
-
-def write_change(change: float | None) -> str:
-    """
-    >>> [write_change(change) for change in (-0.863, 0.1, None)]
-    ['−86 %', '+10 %', '–']
-    """
-    return "–" if change is None else f"{change * 100:+.0f} %".replace("-", "−")
-
-
-def write_duration(duration: timedelta) -> str:
-    """
-    >>> [write_duration(timedelta(seconds=seconds)) for seconds in (45, 200, 3900)]
-    ['45 s', '3 min 20 s', '1 h 5 min']
-    """
-    minutes, seconds = divmod(int(duration.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+def write_signal(signal: Signal, evidence: Mapping[str, Any]) -> dict[str, object]:
+    """Return a row of the table of signals, ready to print."""
+    write = partial(write_evidence, signal=signal)
+    return {
+        "label": signal.long_label,
+        "observed": write_known(evidence.get("observed"), write, "not measured"),
+        "expected": write_known(evidence.get("expected"), write, "not measured"),
+        "change": write_known(evidence.get("change"), write_change),
+        "moved": evidence.get("moved", False),
+    }
 
 
 def evidence_of(anomaly: Anomaly) -> dict[str, object]:
@@ -67,31 +46,22 @@ def evidence_of(anomaly: Anomaly) -> dict[str, object]:
     signals = metadata.get("signals", {})
     names = sorted(signals, key=lambda name: not signals[name].get("moved"))  # those that moved come first
     return {
-        "current": write_score(anomaly.current_engagement),
-        "expected": write_score(anomaly.expected_engagement),
-        "change": write_change(None if anomaly.deviation is None else -anomaly.deviation),
+        "current": write_known(anomaly.current_engagement, write_score),
+        "expected": write_known(anomaly.expected_engagement, write_score),
+        "change": write_known(anomaly.deviation, lambda deviation: write_change(-deviation)),
         "anomaly_score": write_score(anomaly.anomaly_score),
-        "hst_score": write_score(metadata.get("hst_score")),
-        "z_score": write_score(metadata.get("z_score")),
+        "hst_score": write_known(metadata.get("hst_score"), write_score),
+        "z_score": write_known(metadata.get("z_score"), write_score),
         "advice": metadata.get("advice", ""),
         "audience": metadata.get("audience"),
-        "signals": [
-            {
-                "label": (SHARES | RATES).get(name, name),
-                "observed": write_signal(name, signals[name].get("observed")),
-                "expected": write_signal(name, signals[name].get("expected")),
-                "change": write_change(signals[name].get("change")),
-                "moved": signals[name].get("moved", False),
-            }
-            for name in names
-        ],
+        "signals": [write_signal(signal_of(name), signals[name]) for name in names],
         "history": [
             {
                 "at": datetime.fromisoformat(change["at"]),
                 "change": change["change"],
                 "severity": change.get("severity"),
                 "type": dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),
-                "anomaly_score": write_score(change.get("anomaly_score")),
+                "anomaly_score": write_known(change.get("anomaly_score"), write_score),
                 "reason": change.get("reason", ""),
             }
             for change in metadata.get("history", [])

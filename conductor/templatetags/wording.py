@@ -1,4 +1,4 @@
-"""How numbers, times and names are written, in one way on every page."""
+"""The filters of the pages: thin ones over `engagement.wording`, and what only pages write."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,47 +8,18 @@ from django.utils.safestring import SafeString
 
 from conductor.payloads import moment
 from conductor.screens.doubts import Doubt, DoubtKind
+from engagement.wording import signal_of, write_change, write_duration, write_level, write_measured, write_score
 
 register = template.Library()
+register.filter("change", write_change)
 
-SIGNAL_NAMES = {
-    "chat_msgs_per_min": "Chat",
-    "poll_participation": "Polls",
-    "active_share": "Active share",
-    "reactions_per_min": "Reactions",
-    "user_leave_rate": "Leaves",
-}
-RATES = {"chat_msgs_per_min", "reactions_per_min"}
-MINUS = "\N{MINUS SIGN}"
-MOST_PERCENT = 900
-NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+UNKNOWN = "—"
 
 
 @register.filter
 def score(value: float | str | None) -> str:
-    """Write a score.
-
-    >>> [score(v) for v in (0.744, 0.999, 0, -0.02, None)]
-    ['.74', '1.00', '.00', '−.02', '—']
-    """
-    if value is None or value == "":  # Django hands a filter "" for the attribute of a thing that is not there
-        return "—"
-    digits = f"{abs(float(value)):.2f}"
-    return (MINUS if float(value) < 0 and digits != "0.00" else "") + digits.removeprefix("0")
-
-
-@register.filter
-def change(value: float) -> str:
-    """Write a relative change with its sign; beyond ten times what is usual the figure says nothing more.
-
-    >>> [change(v) for v in (-0.86, 0.004, 1.2, 98.6)]
-    ['−86\\u202f%', '±0\\u202f%', '+120\\u202f%', '> +900\\u202f%']
-    """
-    percent = round(100 * value)
-    if percent > MOST_PERCENT:
-        return f"> +{MOST_PERCENT}{NARROW_SPACE}%"
-    sign = "+" if percent > 0 else MINUS if percent < 0 else "±"
-    return f"{sign}{abs(percent)}{NARROW_SPACE}%"
+    # Django hands a filter "" for the attribute of a thing that is not there.
+    return UNKNOWN if value is None or value == "" else write_score(float(value))
 
 
 @register.filter
@@ -58,63 +29,38 @@ def fall(value: float) -> str:
     >>> fall(0.58)
     '−58\\u202f%'
     """
-    return change(-value)
+    return write_change(-value)
 
 
 @register.filter
 def measured(value: float | None, name: str) -> str:
-    """Write what a signal measured, a rate as a number, a share as per cent.
-
-    >>> measured(0.746, "active_share"), measured(12.0, "chat_msgs_per_min"), measured(1.5, "reactions_per_min")
-    ('75', '12', '1.5')
-    """
-    if value is None:
-        return "—"
-    value = value if name in RATES else 100 * value
-    return f"{value:.1f}".removesuffix(".0") if 0 < value < 10 and name in RATES else f"{value:.0f}"
+    return UNKNOWN if value is None else write_measured(value, signal_of(name))
 
 
 @register.filter
 def unit(name: str) -> str:
-    return "a minute" if name in RATES else "%"
+    return signal_of(name).kind.value
 
 
 @register.filter
 def signal_name(name: str) -> str:
-    return SIGNAL_NAMES.get(name, name)
+    return signal_of(name).label
 
 
 @register.filter
 def level_name(name: str | None) -> str:
-    """Write a level.
-
-    >>> level_name("VERY_LOW")
-    'Very low'
-    """
-    return (name or "").replace("_", " ").capitalize()
+    return write_level(name or "")
 
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """Write how long something took, no finer than a person needs.
-
-    >>> [duration(timedelta(seconds=s)) for s in (40, 200, 2400, 3900)]
-    ['40 s', '3 min 20 s', '40 min', '1 h 05 min']
-    """
-    if value is None:
-        return ""
-    minutes, seconds = divmod(max(0, round(value.total_seconds())), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    if minutes >= 10 or (minutes and not seconds):
-        return f"{minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return "" if value is None else write_duration(value)
 
 
 @register.filter
 def seconds(value: int) -> str:
     """Write a number of seconds as a duration."""
-    return duration(timedelta(seconds=value))
+    return write_duration(timedelta(seconds=value))
 
 
 @register.filter
@@ -135,7 +81,7 @@ def doubt_words(doubt: Doubt) -> str:
     what = {DoubtKind.SILENT: "No data", DoubtKind.UNJUDGED: "Nothing judged"}.get(
         doubt.kind, "The numbers have not moved"
     )
-    return f"{what} for {'at least ' if doubt.is_at_least else ''}{duration(doubt.lasted)}"
+    return f"{what} for {'at least ' if doubt.is_at_least else ''}{write_duration(doubt.lasted)}"
 
 
 @register.filter
