@@ -24,6 +24,7 @@ from anomalies.detector.state import (
     States,
 )
 from anomalies.detector.verdicts import Verdicts
+from engagement.wording import write_percent
 
 Floats = NDArray[np.float64]
 
@@ -210,7 +211,7 @@ def describe(kind: AnomalyType, signals: dict[str, SignalEvidence], audience: in
     if kind == AnomalyType.MASS_EXIT and left_evidence is not None:
         left = round(float(count_leavers(state)))
         of = "" if audience is None else f" {left} of {left + audience} people left,"
-        return f"{of} {_percent(left_evidence.observed)} of the audience within a minute.".strip()
+        return f"{of} {write_percent(left_evidence.observed)} of the audience within a minute.".strip()
     moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]
     if not moved:
         return (
@@ -227,13 +228,9 @@ def describe(kind: AnomalyType, signals: dict[str, SignalEvidence], audience: in
 
 def _fall(name: str, e: SignalEvidence, verb: str) -> str:
     if name == "active_share":
-        return f"the active share {verb} from {_percent(e.expected)} to {_percent(e.observed)}"
+        return f"the active share {verb} from {write_percent(e.expected)} to {write_percent(e.observed)}"
     what = {"chat_msgs_per_min": "chat", "reactions_per_min": "reactions"}[name]
     return f"{what} {verb} from {_number(e.expected)} to {_number(e.observed)} a minute"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _number(rate: float) -> str:
