@@ -80,7 +80,7 @@ def judge_new_rows(
     for config in dict.fromkeys(configs):
         places = [place for place, other in enumerate(configs) if other is config]
         part = states[places]
-        readings = [[row.reading for row in rows[sessions[place].id]] for place in places]
+        readings = [[row.stored_reading for row in rows[sessions[place].id]] for place in places]
         judged = judge_rows(part, readings, [timetable_of(sessions[place]) for place in places], config=config)
         states[places] = part
         for place, session_changes in zip(places, judged, strict=True):
@@ -167,7 +167,9 @@ def _rebuild(session: Session, config: DetectorConfig) -> np.void:
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
     state = new_states(1)
-    judge_rows(state, [[row.reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config)
+    judge_rows(
+        state, [[row.stored_reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config
+    )
     going_on = Anomaly.objects.for_session(session).unresolved().first()
     state["is_open"] = going_on is not None
     if going_on is not None:

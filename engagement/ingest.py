@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from engagement.models import Session
 from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
-from engagement.scoring import score
+from engagement.scoring import find_score
 
 MAX_AHEAD = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it, a clock is broken and not a recording old
@@ -126,10 +126,9 @@ def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
 ) -> list[bool]:
     """Insert what is not there yet; return the `late` flag of every row that was stored."""
-    scores = [score(reading) for reading in readings]
     columns: list[Sequence[object]] = [session_ids, [reading.timestamp for reading in readings]]
     columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
-    columns += [[None if result is None else result.value for result in scores], lates]
+    columns += [[find_score(reading) for reading in readings], lates]
     with connection.cursor() as cursor:
         cursor.execute(INSERT_ROWS, [now, *columns])
         return [late for (late,) in cursor.fetchall()]

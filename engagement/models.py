@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -11,7 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from engagement.readings import COUNTS, MEASURED, Reading
+from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
 
 PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
 
@@ -239,7 +240,15 @@ class EngagementRow(models.Model):
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.timestamp, **{name: getattr(self, name) for name in MEASURED + COUNTS})
+        return Reading(self.timestamp, **self._signals())
+
+    @property
+    def stored_reading(self) -> StoredReading:
+        """The reading with its score, which need not be counted again."""
+        return StoredReading(self.timestamp, **self._signals(), engagement_score=self.engagement_score)
+
+    def _signals(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in MEASURED + COUNTS}
 
 
 class RawEventRow(models.Model):

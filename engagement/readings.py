@@ -101,3 +101,10 @@ class Reading:
     def is_empty(self) -> bool:
         """Tell whether nothing at all is known."""
         return all(getattr(self, name) is None for name in MEASURED)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReading(Reading):
+    """A reading with the score that it was stored with; None is a score that no signal tells."""
+
+    engagement_score: float | None = None

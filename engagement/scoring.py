@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import log1p
 
-from engagement.readings import SIGNALS, Reading, Signal
+from engagement.readings import SIGNALS, Reading, Signal, StoredReading
 
 GAINS = tuple(signal for signal in SIGNALS if signal.weight > 0)
 LOSSES = tuple(signal for signal in SIGNALS if signal.is_loss)
@@ -55,6 +55,20 @@ def score(reading: Reading) -> Score | None:
             parts[signal.name] = 0.0 - min(sum(parts.values()), -signal.weight * value / total_weight)
     value = min(1.0, max(0.0, sum(parts.values())))
     return Score(value, level(value), parts)
+
+
+def find_score(reading: Reading) -> float | None:
+    """Return the value of a reading's score: the one it was stored with, else counted now.
+
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    >>> find_score(Reading(at, 20)), find_score(StoredReading(at, 20, engagement_score=0.9)), find_score(Reading(at))
+    (1.0, 0.9, None)
+    """
+    if isinstance(reading, StoredReading):
+        return reading.engagement_score
+    found = score(reading)
+    return None if found is None else found.value
 
 
 def fullness(signal: Signal, value: float) -> float:

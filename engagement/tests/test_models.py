@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from django.db.models import FloatField, IntegerField
 
 from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Session, partition_of
-from engagement.readings import BY_NAME, MEASURED, Reading, SignalKind
+from engagement.readings import BY_NAME, MEASURED, Reading, SignalKind, StoredReading
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -106,3 +106,10 @@ def test_row_gives_its_reading(event):
     row = EngagementRow(session_id=uuid.uuid4(), timestamp=NOW, chat_msgs_per_min=4.0, total_users=8, received_at=NOW)
 
     assert row.reading == Reading(NOW, chat_msgs_per_min=4.0, total_users=8)
+
+
+@pytest.mark.parametrize("score", [0.25, None])
+def test_row_gives_its_reading_with_its_score(event, score):
+    row = EngagementRow(session_id=uuid.uuid4(), timestamp=NOW, chat_msgs_per_min=4.0, engagement_score=score)
+
+    assert row.stored_reading == StoredReading(NOW, chat_msgs_per_min=4.0, engagement_score=score)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engagement.readings import Reading
-from engagement.scoring import LEVELS, level, score
+from engagement.readings import Reading, StoredReading
+from engagement.scoring import LEVELS, find_score, level, score
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BEST = {
@@ -131,6 +131,12 @@ def test_leaves_take_nothing_off_a_score_of_0():
 
     assert (found.value, found.level) == (0.0, "VERY_LOW")
     assert sum(found.parts.values()) == 0
+
+
+@pytest.mark.parametrize("stored", [0.25, None])
+def test_stored_score_is_the_score_though_the_signals_say_another(stored):
+    assert find_score(StoredReading(AT, chat_msgs_per_min=20, engagement_score=stored)) == stored
+    assert find_score(Reading(AT, chat_msgs_per_min=20)) == 1
 
 
 @pytest.mark.parametrize(

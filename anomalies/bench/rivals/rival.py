@@ -10,7 +10,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.incidents import Timetable
 from anomalies.detector.replay import Incident
 from engagement.readings import Reading
-from engagement.scoring import score
+from engagement.scoring import find_score
 
 BASELINE_ROWS = 30
 LEAST_ROWS = 5  # fewer are too early to say
@@ -94,10 +94,9 @@ def score_rows(rows: Iterable[Reading]) -> Iterator[ScoredRow]:
     """Yield the rows that have a score, oldest first."""
     before: deque[float] = deque(maxlen=BASELINE_ROWS)
     for row in rows:
-        scored = score(row)
-        if scored is None:
+        value = find_score(row)
+        if value is None:
             continue
-        value = scored.value
         z, deviation = None, 0.0
         if len(before) >= LEAST_ROWS:
             usual = fmean(before)
