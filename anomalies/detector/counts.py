@@ -19,7 +19,7 @@ from anomalies.detector.state import (
     States,
 )
 from engagement.readings import Reading
-from engagement.scoring import score
+from engagement.scoring import find_score
 
 ROW = np.dtype(
     [
@@ -51,7 +51,6 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
 
     rows = []
     for reading in readings:
-        scored = score(reading)
         rows.append(
             (
                 reading.timestamp.timestamp(),
@@ -61,7 +60,7 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
                 number(reading.active_users),
                 number(reading.total_users),
                 number(reading.poll_participation),
-                np.nan if scored is None else scored.value,
+                number(find_score(reading)),
             )
         )
     return np.array(rows, ROW)

@@ -9,7 +9,8 @@ from anomalies.detector.config import DEFAULT, HISTORY_SLOTS
 from anomalies.detector.counts import as_rows, take
 from anomalies.detector.state import ACTIVITY, CHATS, LEAVERS, PEOPLE, SCORE, new_states
 from anomalies.tests.rooms import SLOT, START, healthy_room
-from engagement.readings import Reading
+from engagement.readings import Reading, StoredReading
+from engagement.scoring import score
 
 
 def take_all(readings):
@@ -41,6 +42,16 @@ def test_gap_of_rows_is_the_sum_of_its_counts(counts, missing):
     states, _ = take_all([*rows[: -missing - 1], rows[-1]])
     expected = sum(counts[-missing - 1 :])
     assert np.isclose(states["history"][0, CHATS, -missing - 1 :].sum(), expected, rtol=1e-5)
+
+
+def test_stored_readings_are_judged_by_their_stored_scores():
+    """The score of a stored row is a fact; one that is unknown stays so, though a score can be counted today."""
+    signals = {"chat_msgs_per_min": 12.0, "active_users": 40, "total_users": 50}
+    counted = Reading(START, **signals)
+    stored = [StoredReading(START, **signals, engagement_score=value) for value in (0.25, None)]
+    scores = as_rows([counted, *stored])["score"].tolist()
+    assert scores[:2] == [score(counted).value, 0.25]
+    assert np.isnan(scores[2])
 
 
 def test_glitch_row_is_held_and_the_next_good_row_taken():
