@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from anomalies.models import Anomaly, InvalidTransition
+from engagement.moments import read_moment
 from engagement.readings import Signal
 from engagement.wording import signal_of, write_change, write_duration, write_evidence, write_score
 
@@ -57,7 +58,7 @@ def evidence_of(anomaly: Anomaly) -> dict[str, object]:
         "signals": [write_signal(signal_of(name), signals[name]) for name in names],
         "history": [
             {
-                "at": datetime.fromisoformat(change["at"]),
+                "at": read_moment(change["at"]),
                 "change": change["change"],
                 "severity": change.get("severity"),
                 "type": dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),

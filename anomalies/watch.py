@@ -35,6 +35,7 @@ from anomalies.detector.state import (
 )
 from anomalies.models import Anomaly, DetectorMemory
 from engagement.models import EngagementRow, Event, Session
+from engagement.moments import write_moment
 from engagement.readings import MEASURED
 
 log = logging.getLogger(__name__)
@@ -273,7 +274,7 @@ def _resolve(anomaly: Anomaly, at: datetime, score: float, reason: str | None) -
 
 def _remember(anomaly: Anomaly, at: datetime, change: str, score: float, reason: str | None = None) -> None:
     entry = {
-        "at": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "at": write_moment(at),
         "change": change,
         "severity": anomaly.severity,
         "anomaly_type": anomaly.anomaly_type,

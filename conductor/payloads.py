@@ -1,18 +1,14 @@
 """The JSON shapes of the contract: the same for REST, the stream and the pages."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.urls import reverse
 
 from anomalies.models import Anomaly
 from engagement.models import EngagementRow, Session
+from engagement.moments import write_moment
 from engagement.readings import MEASURED
 from engagement.scoring import level
-
-
-def moment(at: datetime | None) -> str | None:
-    """Write a moment as RFC 3339 in UTC, to the microsecond only where there is one."""
-    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def session_payload(session: Session) -> dict[str, object]:
@@ -23,8 +19,8 @@ def session_payload(session: Session) -> dict[str, object]:
         "external_id": session.external_id,
         "status": session.status,
         "detector_state": session.detector_state,
-        "starts_at": moment(session.starts_at),
-        "ends_at": moment(session.ends_at),
+        "starts_at": _moment(session.starts_at),
+        "ends_at": _moment(session.ends_at),
         "breaks": session.breaks,
         "lateness_seconds": session.lateness_seconds,
         "url": reverse("session", args=[session.id]),
@@ -34,7 +30,7 @@ def session_payload(session: Session) -> dict[str, object]:
 def row_payload(row: EngagementRow) -> dict[str, object]:
     known = row.engagement_score is not None
     return {
-        "timestamp": moment(row.timestamp),
+        "timestamp": write_moment(row.timestamp),
         "engagement_score": row.engagement_score,
         "level": level(row.engagement_score) if known else None,
         "late": row.late,
@@ -46,7 +42,7 @@ def bucket_payload(bucket: dict) -> dict[str, object]:
     """Return one of the buckets of `engagement.buckets.in_buckets`."""
     score = bucket["mean_engagement_score"]
     return {
-        "timestamp": moment(bucket["bucket"]),
+        "timestamp": write_moment(bucket["bucket"]),
         "engagement_score": score,
         "level": None if score is None else level(score),
         "late": bucket["any_late"],
@@ -60,7 +56,7 @@ def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
         "id": str(anomaly.id),
         "session_id": str(anomaly.session_id),
         "event_id": str(anomaly.event_id),
-        "timestamp": moment(anomaly.timestamp),
+        "timestamp": write_moment(anomaly.timestamp),
         "anomaly_type": anomaly.anomaly_type,
         "severity": anomaly.severity,
         "anomaly_score": anomaly.anomaly_score,
@@ -69,7 +65,11 @@ def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
         "deviation": anomaly.deviation,
         "signals": anomaly.signals,
         "metadata": anomaly.metadata,
-        "resolved_at": moment(anomaly.resolved_at),
+        "resolved_at": _moment(anomaly.resolved_at),
         "status": anomaly.status,
         "description": anomaly.description,
     }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else write_moment(at)

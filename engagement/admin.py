@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from engagement.models import ApiKey, Event, Session
+from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
 
@@ -147,7 +148,7 @@ class BreaksField(forms.CharField):
 
 
 def _typed(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return f"{read_moment(moment):%Y-%m-%d %H:%M:%S}"
 
 
 def _aware(moment: datetime) -> datetime:

@@ -9,14 +9,15 @@ import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection
 
 from engagement.ingest import insert_rows
 from engagement.models import Presence, RoomState, Session
+from engagement.moments import EPOCH, from_microseconds, to_microseconds
 from engagement.readings import Reading
-from engagement.room import EPOCH, RANK, ROW, SECOND, Person, RankedEvent, Room, to_moment
+from engagement.room import RANK, ROW, SECOND, Person, RankedEvent, Room
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int) -> Non
         readings = room.advance(due, people.setdefault(session.id, {}), until, most=most_rows)
         if len(readings) == most_rows and room.next is not None:
             until = min(until, room.next - ROW)  # the rest of the events is read again
-        session.aggregated_until = _at(until)
+        session.aggregated_until = from_microseconds(until)
         session.patience_seconds = None if room.patience is None else room.patience / SECOND
         rows += [(session.id, reading) for reading in readings if not reading.is_empty]
     _save_people(people, before)
@@ -112,14 +113,14 @@ def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[RankedEven
         found = entries[session.id]
         if len(found) == MOST_EVENTS and _slot(min(found)) == _slot(max(found)):
             start = _slot(min(found))
-            between = [session.id, _at(start), _at(start + ROW)]
+            between = [session.id, from_microseconds(start), from_microseconds(start + ROW)]
             entries[session.id] = [entry for _, entry in _read(EVENTS_BETWEEN, between)]
     return entries
 
 
 def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> int:
     """Return how far the events that were read are all there are."""
-    found, closed = entries[session.id], to_moment(session.closed_until)
+    found, closed = entries[session.id], to_microseconds(session.closed_until)
     if len(found) < MOST_EVENTS:
         return closed
     first, last = _slot(min(found)), _slot(max(found))
@@ -134,7 +135,7 @@ def _read(query: str, parameters: Sequence[object]) -> Iterable[tuple[uuid.UUID,
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         for id_, timestamp, kind, user, poll in cursor.fetchall():
-            yield id_, (to_moment(timestamp), RANK[kind], user, poll)
+            yield id_, (to_microseconds(timestamp), RANK[kind], user, poll)
 
 
 def _load_rooms(sessions: Sequence[Session]) -> tuple[dict[uuid.UUID, Room], dict[uuid.UUID, People]]:
@@ -152,7 +153,7 @@ def _load_rooms(sessions: Sequence[Session]) -> tuple[dict[uuid.UUID, Room], dic
             log.info("rebuilding the room of session %s from its raw events", session.id)
             rooms[session.id], rebuilt[session.id] = Room(), {}
             past = sorted(entry for _, entry in _read(EVENTS_BETWEEN, [session.id, EPOCH, session.aggregated_until]))
-            rooms[session.id].advance(past, rebuilt[session.id], to_moment(session.aggregated_until))
+            rooms[session.id].advance(past, rebuilt[session.id], to_microseconds(session.aggregated_until))
     return rooms, rebuilt
 
 
@@ -201,8 +202,8 @@ def _save(sessions: Sequence[Session], rooms: Mapping[uuid.UUID, Room]) -> None:
 
 
 def _moment(at: datetime | None) -> int | None:
-    return None if at is None else to_moment(at)
+    return None if at is None else to_microseconds(at)
 
 
 def _at(moment: int | None) -> datetime | None:
-    return None if moment is None else EPOCH + timedelta(microseconds=moment)
+    return None if moment is None else from_microseconds(moment)

@@ -8,7 +8,8 @@ from django.db import connection, transaction
 
 from engagement.ingest import Recorded, claim_session, lock_session, refuse_moment
 from engagement.models import Session
-from engagement.room import EPOCH, SECOND, row_end, to_moment
+from engagement.moments import from_microseconds, to_microseconds
+from engagement.room import SECOND, row_end
 from engagement.windows import FRESH, RawEvent, closed_by_clock, closed_by_event
 
 FRESH_FOR = timedelta(microseconds=FRESH)
@@ -75,9 +76,9 @@ def close_by_clock(now: datetime) -> None:
         for session in Session.objects.raw(LOCK_LIVELY, [now - FRESH_FOR]):
             patience = None if session.patience_seconds is None else round(session.patience_seconds * SECOND)
             lateness = session.lateness_seconds * SECOND
-            until = closed_by_clock(to_moment(now), to_moment(session.newest_event_at), lateness, patience)
-            if until is not None and (session.closed_until is None or _at(until) > session.closed_until):
-                closed[session.id] = _at(until)
+            until = closed_by_clock(to_microseconds(now), to_microseconds(session.newest_event_at), lateness, patience)
+            if until is not None and (session.closed_until is None or from_microseconds(until) > session.closed_until):
+                closed[session.id] = from_microseconds(until)
         with connection.cursor() as cursor:
             cursor.execute(CLOSE_WINDOWS, [list(closed), list(closed.values())])
 
@@ -85,7 +86,7 @@ def close_by_clock(now: datetime) -> None:
 def close_all(session: Session) -> None:
     """Close every window that holds an event; the caller holds the session's lock."""
     if session.newest_event_at is not None:
-        session.closed_until = _at(row_end(to_moment(session.newest_event_at)))
+        session.closed_until = from_microseconds(row_end(to_microseconds(session.newest_event_at)))
         session.save(update_fields=["closed_until"])
 
 
@@ -111,7 +112,7 @@ def _admit(session: Session, events: Sequence[RawEvent]) -> list[bool]:
         lates.append(is_late)
         if not is_late and (session.newest_event_at is None or event.timestamp > session.newest_event_at):
             session.newest_event_at = event.timestamp
-            closed = _at(closed_by_event(to_moment(event.timestamp), lateness))
+            closed = from_microseconds(closed_by_event(to_microseconds(event.timestamp), lateness))
             if session.closed_until is None or closed > session.closed_until:
                 session.closed_until = closed
     return lates
@@ -133,7 +134,3 @@ def _insert(session_id: uuid.UUID, events: Sequence[RawEvent], lates: Sequence[b
 def _move_cursors(session: Session, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MOVE_CURSORS, [session.newest_event_at, session.closed_until, now, session.id])
-
-
-def _at(moment: int) -> datetime:
-    return EPOCH + timedelta(microseconds=moment)

@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
+from engagement.moments import read_moment
 from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
 
 PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
@@ -196,7 +197,7 @@ class Session(models.Model):
     @property
     def planned_breaks(self) -> list[tuple[datetime, datetime]]:
         """The planned breaks as pairs of moments."""
-        return [(datetime.fromisoformat(b["starts_at"]), datetime.fromisoformat(b["ends_at"])) for b in self.breaks]
+        return [(read_moment(b["starts_at"]), read_moment(b["ends_at"])) for b in self.breaks]
 
 
 class EngagementRowQuerySet(models.QuerySet["EngagementRow"]):

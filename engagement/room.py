@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from engagement.moments import from_microseconds
 from engagement.readings import Reading
 
 EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed")
@@ -14,8 +14,6 @@ GRACE_SECONDS = 120.0
 MAX_SILENCE_SECONDS = 4 * 3600  # after it a session counts as over, so two far-off events make no endless rows
 MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 SECOND = 1_000_000
 ROW = ROW_SECONDS * SECOND
 WINDOW = WINDOW_SECONDS * SECOND
@@ -294,7 +292,7 @@ class Room:
         elif self.has_joins:
             active = min(active or 0, self.present)
         return Reading(
-            timestamp=EPOCH + timedelta(microseconds=end),
+            timestamp=from_microseconds(end),
             chat_msgs_per_min=float(sum(self.chats)) if knows_chats else None,
             poll_participation=self._participation(),
             active_users=active,
@@ -315,10 +313,6 @@ class Room:
         if poll is None or not self.has_joins or not poll.could_vote:
             return None
         return min(1.0, poll.voters / poll.could_vote)
-
-
-def to_moment(at: datetime) -> int:
-    return (at - EPOCH) // MICROSECOND
 
 
 def row_end(moment: int) -> int:

@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import transaction
 
 from engagement.models import Session
+from engagement.moments import write_moment
 
 MAX_BREAKS = 100
 
@@ -71,8 +72,4 @@ def check_timetable(session: Session) -> None:
 
 def write_breaks(breaks: Sequence[tuple[datetime, datetime]]) -> list[dict[str, str]]:
     """Return planned breaks in the form in which `Session.breaks` keeps them, in UTC."""
-    return [{"starts_at": _rfc3339(begin), "ends_at": _rfc3339(end)} for begin, end in breaks]
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return [{"starts_at": write_moment(begin), "ends_at": write_moment(end)} for begin, end in breaks]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from engagement.moments import to_microseconds
 from engagement.readings import Reading
 from engagement.room import (
     EVENT_TYPES,
@@ -15,7 +16,6 @@ from engagement.room import (
     Person,
     Room,
     row_end,
-    to_moment,
 )
 
 __all__ = ["EVENT_TYPES", "Added", "RawEvent", "Windows", "closed_by_clock", "closed_by_event"]
@@ -110,7 +110,7 @@ class Windows:
         """Take events in the order in which they came. Raises ValueError for an unknown type."""
         accepted = duplicates = late = 0
         for event in events:
-            moment = to_moment(event.timestamp)
+            moment = to_microseconds(event.timestamp)
             if event.type not in RANK:
                 raise ValueError(f"unknown event type {event.type!r}")
             if event.id is not None and event.id in self._open_ids:
@@ -130,7 +130,7 @@ class Windows:
     def advance(self, until: datetime | None = None) -> list[Reading]:
         """Return the readings whose windows have closed: by the newest event, or by the clock `until`."""
         if until is not None and self._newest is not None:
-            self._close(closed_by_clock(to_moment(until), self._newest, self.lateness, self._room.patience))
+            self._close(closed_by_clock(to_microseconds(until), self._newest, self.lateness, self._room.patience))
         return self._rows()
 
     def finish(self, ended_at: datetime | None = None) -> list[Reading]:
@@ -138,7 +138,7 @@ class Windows:
         if self._newest is not None:
             self._close(row_end(self._newest))
             if ended_at is not None:
-                self._close(to_moment(ended_at) // ROW * ROW)
+                self._close(to_microseconds(ended_at) // ROW * ROW)
         return self._rows(is_over=True)
 
     def _close(self, closed: int | None) -> None:

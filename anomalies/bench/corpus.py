@@ -14,7 +14,7 @@ from typing import IO, TextIO, TypeVar, cast
 
 from anomalies.detector.incidents import Timetable
 from engagement.readings import Reading
-from engagement.recordings.jsonl import event_object, moment, raw_event, read_moment, reading, signals_object
+from engagement.recordings.jsonl import event_object, find_moment, raw_event, reading, signals_object, write_stamp
 from engagement.recordings.recording import BadRecording
 from engagement.windows import RawEvent
 
@@ -166,7 +166,7 @@ def _read_label(record: Mapping[str, object]) -> Label:
     kind = record.get("type")
     if kind is not None and not isinstance(kind, str):
         raise ValueError("type is no text")
-    return Label(kind, read_moment(record, "start"), read_moment(record, "end"), str(record.get("why") or ""))
+    return Label(kind, find_moment(record, "start"), find_moment(record, "end"), str(record.get("why") or ""))
 
 
 def _read_session(record: Mapping[str, object]) -> LabelledSession:
@@ -179,8 +179,8 @@ def _read_session(record: Mapping[str, object]) -> LabelledSession:
         name=_name(record),
         rows=[],
         labels=[],
-        starts_at=read_moment(record, "starts_at") if record.get("starts_at") else None,
-        ends_at=read_moment(record, "ends_at") if record.get("ends_at") else None,
+        starts_at=find_moment(record, "starts_at") if record.get("starts_at") else None,
+        ends_at=find_moment(record, "ends_at") if record.get("ends_at") else None,
         breaks=tuple(_read_break(pause) for pause in breaks),
         kind=str(record.get("kind") or ""),
         audience=audience if isinstance(audience, int) else None,
@@ -193,7 +193,7 @@ def _read_break(pause: object) -> Span:
         pause = {"starts_at": pause[0], "ends_at": pause[1]}
     if not isinstance(pause, dict):
         raise ValueError("a break is a pair of moments")
-    return read_moment(pause, "starts_at"), read_moment(pause, "ends_at")
+    return find_moment(pause, "starts_at"), find_moment(pause, "ends_at")
 
 
 def _write(file: IO[bytes], record: Mapping[str, object]) -> None:
@@ -201,7 +201,7 @@ def _write(file: IO[bytes], record: Mapping[str, object]) -> None:
 
 
 def _label_object(label: Label) -> dict[str, object]:
-    known: dict[str, object] = {"type": label.type, "start": moment(label.start), "end": moment(label.end)}
+    known: dict[str, object] = {"type": label.type, "start": write_stamp(label.start), "end": write_stamp(label.end)}
     if label.why:
         known["why"] = label.why
     if label.snr is not None:
@@ -214,7 +214,7 @@ def _session_object(session: LabelledSession) -> dict[str, object]:
         "kind": session.kind,
         "audience": session.audience,
         "emits": session.emits,
-        "starts_at": session.starts_at and moment(session.starts_at),
-        "ends_at": session.ends_at and moment(session.ends_at),
-        "breaks": [[moment(start), moment(end)] for start, end in session.breaks],
+        "starts_at": session.starts_at and write_stamp(session.starts_at),
+        "ends_at": session.ends_at and write_stamp(session.ends_at),
+        "breaks": [[write_stamp(start), write_stamp(end)] for start, end in session.breaks],
     }

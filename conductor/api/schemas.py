@@ -1,7 +1,8 @@
 """What REST takes: every field, its bounds, its meaning."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from anomalies.models import Anomaly
+from engagement.moments import is_rfc3339, read_moment
 from engagement.readings import MOST, Reading, SignalKind
 from engagement.sessions import MAX_BREAKS
 from engagement.windows import EVENT_TYPES, RawEvent
@@ -26,7 +28,6 @@ MAX_BATCH = 1_000
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
 
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 BUCKET = re.compile(r"(\d{1,4})([smhd])", re.ASCII)
 BUCKET_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -34,11 +35,9 @@ BUCKET_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def _read_moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
-    if isinstance(value, str) and RFC3339.fullmatch(value.upper()):
-        try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError):  # 31 February; the last hour of the year 9999, further west
-            pass
+    if isinstance(value, str) and is_rfc3339(value):
+        with suppress(ValueError):
+            return read_moment(value)
     raise PydanticCustomError(
         "moment", "Input should be a date and time with an offset, such as {at}", {"at": EXAMPLE_AT}
     )

@@ -6,8 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from conductor.payloads import moment
 from conductor.screens.doubts import Doubt, DoubtKind
+from engagement.moments import write_moment
 from engagement.wording import signal_of, write_change, write_duration, write_level, write_measured, write_score
 
 register = template.Library()
@@ -107,9 +107,9 @@ def _time(at: datetime | None, pattern: str, wish: str) -> SafeString | str:
         return ""
     attribute = format_html(" data-{}", wish) if wish else ""
     words = f"{at.astimezone(UTC):{pattern}} UTC"
-    return format_html('<time datetime="{}"{}>{}</time>', moment(at), attribute, words)
+    return format_html('<time datetime="{}"{}>{}</time>', write_moment(at), attribute, words)
 
 
 @register.filter
-def rfc3339(at: datetime) -> str | None:
-    return moment(at)
+def rfc3339(at: datetime) -> str:
+    return write_moment(at)

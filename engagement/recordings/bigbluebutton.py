@@ -1,9 +1,10 @@
 """Read BigBlueButton's `events.xml`: who came and went, public chat, reactions, polls, and the meeting's end. Pure."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from xml.parsers import expat
 
+from engagement.moments import EPOCH, read_moment
 from engagement.recordings.recording import Gathering
 from engagement.recordings.source import Source
 
@@ -15,7 +16,6 @@ FIELDS = {
 }  # fmt: skip
 EMOJI_STATUS = {"emojiStatus", "reactionEmoji", "emoji", "mood"}
 NO_REACTION = {"", "none", "away"}
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read(source: Source, gathering: Gathering) -> None:
@@ -115,12 +115,9 @@ class _Events:
             return _at(_milliseconds(event["timestampUTC"]))
         if event.get("date"):
             try:
-                at = datetime.fromisoformat(event["date"])
-                if at.tzinfo is not None:
-                    return at.astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass
-            raise ValueError("an event's date cannot be read")
+                return read_moment(event["date"])
+            except ValueError:
+                raise ValueError("an event's date cannot be read") from None
         if self._created is None:
             raise ValueError("neither the event nor the meeting says when it was")
         return _at(self._created + stamp - self._first)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from engagement.moments import EPOCH
+from engagement.recordings.dates import Undated, read_clock, read_date
 from engagement.recordings.jsonl import read_object
-from engagement.recordings.moments import Undated, read_clock, read_date
 from engagement.recordings.recording import BadRecording, Gathering
 from engagement.recordings.source import Source
 
@@ -15,7 +16,6 @@ HEADER = 500
 PIECE = 64 * 1024
 MAX_ITEM = 1024 * 1024
 NOT_DATED = "counts its times from the start: give the planned start"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 YOUTUBE = "replayChatItemAction"
 MESSAGES = {

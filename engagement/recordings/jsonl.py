@@ -4,9 +4,10 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from engagement.moments import read_moment, write_moment
 from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
 from engagement.recordings.recording import Gathering, check_year
 from engagement.recordings.source import Source
@@ -68,7 +69,7 @@ def reading(record: Mapping[str, object]) -> Reading:
     people = {name: _people(name, numbers.pop(name)) for name in PEOPLE if name in numbers}
     if people.keys() >= {"active_users", "total_users"} and people["active_users"] > people["total_users"]:
         raise ValueError("active_users is above total_users")
-    return replace(Reading(read_moment(record, "timestamp"), **people), **numbers)  # type: ignore[arg-type]
+    return replace(Reading(find_moment(record, "timestamp"), **people), **numbers)  # type: ignore[arg-type]
 
 
 def raw_event(record: Mapping[str, object]) -> RawEvent:
@@ -85,24 +86,24 @@ def raw_event(record: Mapping[str, object]) -> RawEvent:
             if not isinstance(value, str):
                 raise ValueError(f"{name} is not a string")
             texts[name] = value
-    return RawEvent(str(record["type"]), read_moment(record, "timestamp"), **texts)
+    return RawEvent(str(record["type"]), find_moment(record, "timestamp"), **texts)
 
 
 def signals_object(row: Reading) -> dict[str, object]:
     """Return a reading as the JSON object that the REST endpoint takes."""
-    return {"timestamp": moment(row.timestamp)} | {name: getattr(row, name) for name in MEASURED}
+    return {"timestamp": write_stamp(row.timestamp)} | {name: getattr(row, name) for name in MEASURED}
 
 
 def event_object(event: RawEvent) -> dict[str, object]:
     """Return a raw event as its JSON object, without what it does not know."""
-    known = {name: getattr(event, name) for name in ("id", "type", "user", "poll")}
-    return {"timestamp": moment(event.timestamp)} | {name: value for name, value in known.items() if value is not None}
+    fields = {name: getattr(event, name) for name in ("id", "type", "user", "poll")}
+    known = {name: value for name, value in fields.items() if value is not None}
+    return {"timestamp": write_stamp(event.timestamp)} | known
 
 
-def moment(at: datetime) -> str:
-    """Write a moment as RFC 3339 in UTC, to the microsecond where it has one, else to the millisecond."""
-    timespec = "microseconds" if at.microsecond % 1000 else "milliseconds"
-    return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+def write_stamp(at: datetime) -> str:
+    """Return a moment as recordings have it: to the microsecond where it has one, else to the millisecond."""
+    return write_moment(at, "microseconds" if at.microsecond % 1000 else "milliseconds")
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
@@ -116,18 +117,15 @@ def write_lines(path: Path, records: Iterable[Mapping[str, object]]) -> None:
             file.writelines(text)
 
 
-def read_moment(record: Mapping[str, object], name: str) -> datetime:
+def find_moment(record: Mapping[str, object], name: str) -> datetime:
     """Return the moment that a field holds, in UTC. Raises ValueError where it is missing, no moment or naive."""
     value = record.get(name)
     if not isinstance(value, str):
         raise ValueError(f"has no {name}")
     try:
-        at = datetime.fromisoformat(value)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{name} is no RFC 3339 timestamp") from None
-    raise ValueError(f"{name} has no offset")
+        return read_moment(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
 
 
 def _number(record: Mapping[str, object], name: str) -> float:

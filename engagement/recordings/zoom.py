@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from engagement.recordings.moments import Undated, is_day_first, read_clock, read_date
+from engagement.recordings.dates import Undated, is_day_first, read_clock, read_date
 from engagement.recordings.recording import Gathering
 from engagement.recordings.source import Source
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engagement.moments import to_microseconds
 from engagement.readings import Reading
-from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, ROW, Room, row_end, to_moment
+from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, ROW, Room, row_end
 from engagement.windows import Added, RawEvent, Windows
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -320,7 +321,7 @@ def outages(draw) -> list[RawEvent]:
 def test_a_room_that_was_stored_after_any_slot_gives_the_same_rows(events, seed):
     """As the database keeps it: the room as JSON, and the people that the next events name."""
     random = Random(seed)
-    entries = sorted((to_moment(e.timestamp), RANK[e.type], e.user or "", e.poll or "") for e in events)
+    entries = sorted((to_microseconds(e.timestamp), RANK[e.type], e.user or "", e.poll or "") for e in events)
     end = row_end(entries[-1][0])
     whole = Room().advance(entries, {}, end)
 

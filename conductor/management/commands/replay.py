@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from conductor.local.rest_client import CannotReach, Refused, RestClient
+from engagement.moments import NoOffset, read_moment
 from engagement.readings import Reading
 from engagement.recordings import BadRecording, Recording, open_recording
 from engagement.recordings.jsonl import event_object, signals_object
@@ -114,12 +115,11 @@ def shift_to(now: datetime, items: Items, speed: float, backfill: timedelta) -> 
 def moment(text: str) -> datetime:
     """Read a moment that names its offset."""
     try:
-        at = datetime.fromisoformat(text)
+        return read_moment(text)
+    except NoOffset:
+        raise ArgumentTypeError(f"{text!r} names no offset, such as +01:00") from None
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is no date and time") from None
-    if at.tzinfo is None:
-        raise ArgumentTypeError(f"{text!r} names no offset, such as +01:00")
-    return at
 
 
 def zone(name: str) -> tzinfo:
