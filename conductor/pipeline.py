@@ -9,10 +9,10 @@ from django.db import connection, transaction
 from anomalies import watch
 from conductor import live, wakeups
 from conductor.live import SessionChange
-from conductor.screens.doubts import silent_sessions
 from engagement.aggregate import aggregate, forget_people
 from engagement.events import close_all, close_by_clock
 from engagement.models import EngagementRow, Session
+from engagement.silence import find_silent
 
 SESSIONS_A_SWEEP = 200
 ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
@@ -102,15 +102,17 @@ def tick(now: datetime) -> None:
 
 
 def _notice_silence(now: datetime) -> None:
-    silent = Session.objects.filter(silent_sessions(now), status=Session.Status.LIVE)
+    silent = [session.id for session in find_silent(Session.objects.all(), now)]
     with transaction.atomic():
-        noticed = silent.exclude(detector_state=Session.DetectorState.UNKNOWN)
-        ids = [session.id for session in noticed.select_for_update(skip_locked=True, of=("self",))]
-        Session.objects.filter(id__in=ids).update(detector_state=Session.DetectorState.UNKNOWN)
+        unnoticed = Session.objects.filter(id__in=silent).exclude(detector_state=Session.DetectorState.UNKNOWN)
+        # Looked at again, now that no post and no sweep can move them.
+        noticed = find_silent(unnoticed.select_for_update(skip_locked=True, of=("self",)), now)
+        Session.objects.filter(id__in=[session.id for session in noticed]).update(
+            detector_state=Session.DetectorState.UNKNOWN
+        )
     # Those that were known to be silent too: a screen says for how long, and no row comes to make it say so.
-    changes = [SessionChange(id_, None) for id_ in silent.values_list("id", flat=True)]
-    if changes:
-        live.announce(changes, now)
+    if silent:
+        live.announce([SessionChange(id_, None) for id_ in silent], now)
 
 
 def end_session(session_id: uuid.UUID, now: datetime) -> Session:

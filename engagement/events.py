@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -10,9 +10,7 @@ from engagement.ingest import Recorded, claim_session, lock_session, refuse_mome
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
 from engagement.room import SECOND, row_end
-from engagement.windows import FRESH, RawEvent, closed_by_clock, closed_by_event
-
-FRESH_FOR = timedelta(microseconds=FRESH)
+from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
 # Alone, not shared: whether an event is late depends on all that came before it.
 LOCK_SESSION = """

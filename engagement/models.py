@@ -116,6 +116,10 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return self.none()
         return self if user.is_superuser else self.filter(event__organizers=user)
 
+    def quiet_since(self, at: datetime) -> "SessionQuerySet":
+        """The live sessions of which nothing was judged since then, or nothing has happened."""
+        return self.filter(models.Q(heard_at__lt=at) | models.Q(newest_event_at__lt=at), status=Session.Status.LIVE)
+
 
 class Session(models.Model):
     """A live session that we listen to."""

@@ -3,9 +3,9 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from engagement.moments import to_microseconds
+from engagement.moments import MICROSECOND, to_microseconds
 from engagement.readings import Reading
 from engagement.room import (
     EVENT_TYPES,
@@ -21,7 +21,7 @@ from engagement.room import (
 __all__ = ["EVENT_TYPES", "Added", "RawEvent", "Windows", "closed_by_clock", "closed_by_event"]
 
 LATENESS_SECONDS = 2.0
-FRESH = 300 * SECOND  # with an older newest event it is no live session that fell silent, but a recording
+FRESH_FOR = timedelta(minutes=5)  # with an older newest event it is no live session that fell silent, but a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def closed_by_clock(now: int, newest: int, lateness: int, patience: int | None) 
     None where that is too old for a live session. Silence is counted for as long as the room's `patience`
     lasts (see `Room`); the window of an event itself always closes in time.
     """
-    if now - newest >= FRESH:
+    if now - newest >= FRESH_FOR // MICROSECOND:
         return None
     closed = (now - lateness) // ROW * ROW
     return closed if patience is None else min(closed, max((newest + patience) // ROW * ROW, row_end(newest)))

@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db.models import DurationField, ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Greatest
-
-from engagement.events import FRESH_FOR
 from engagement.models import EngagementRow, Session
 from engagement.readings import MEASURED
+from engagement.silence import is_silent, silent_since
 
-SILENT_AFTER = timedelta(seconds=60)
-LOST_AFTER = timedelta(seconds=30)
 UNJUDGED_AFTER = timedelta(seconds=20)
 FROZEN_AFTER = timedelta(seconds=30)  # what stands still more briefly may be contradictory in another way
 
@@ -39,11 +34,6 @@ class Doubt:
         return "silent" if self.kind == DoubtKind.SILENT else "doubtful"
 
 
-def silent_sessions(now: datetime) -> Q:
-    """Find the sessions from which nothing comes any more."""
-    return Q(heard_at__lt=now - SILENT_AFTER) | _has_lost_its_source(now)
-
-
 def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -> Doubt | None:
     """Return why the detector does not know how a session is, None where it knows.
 
@@ -59,39 +49,12 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
         return Doubt(DoubtKind.UNJUDGED, waited)
     if session.detector_state != Session.DetectorState.UNKNOWN:
         return None
-    if _is_silent(session, now):
-        return Doubt(DoubtKind.SILENT, now - _heard_at(session))
+    if is_silent(session, now):
+        return Doubt(DoubtKind.SILENT, now - silent_since(session))
     frozen = _frozen_rows(line)
     if frozen and (lasted := line[-1].timestamp - frozen[0].timestamp) >= FROZEN_AFTER:
         return Doubt(DoubtKind.FROZEN, lasted, is_at_least=len(frozen) == len(line))
     return Doubt(DoubtKind.UNTRUE)
-
-
-def _has_lost_its_source(now: datetime) -> Q:
-    """Find lively rooms from which nothing at all has come for so long that nobody can be there to tell."""
-    patience = ExpressionWrapper(F("patience_seconds") * Value(timedelta(seconds=1)), DurationField())
-    return Q(
-        newest_event_at__lt=now - Greatest(patience, Value(LOST_AFTER)),
-        newest_event_at__gt=now - FRESH_FOR,
-        patience_seconds__isnull=False,
-    )
-
-
-def _is_silent(session: Session, now: datetime) -> bool:
-    """Say of one session what `silent_sessions` asks of all."""
-    if now - session.heard_at > SILENT_AFTER:
-        return True
-    if session.newest_event_at is None or session.patience_seconds is None:
-        return False
-    patience = max(timedelta(seconds=session.patience_seconds), LOST_AFTER)
-    return patience < now - session.newest_event_at < FRESH_FOR
-
-
-def _heard_at(session: Session) -> datetime:
-    """Return when something last came: where the clock made rows of a silence, that was the newest event."""
-    newest = session.newest_event_at
-    is_of_today = newest is not None and session.heard_at - newest < FRESH_FOR + SILENT_AFTER
-    return min(newest, session.heard_at) if is_of_today else session.heard_at
 
 
 def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:

@@ -1,0 +1,34 @@
+"""When a session is silent: nothing comes any more that could be judged, or nobody is left to tell of a lively room."""
+
+from datetime import datetime, timedelta
+
+from engagement.models import Session, SessionQuerySet
+from engagement.windows import FRESH_FOR
+
+SILENT_AFTER = timedelta(seconds=60)
+LOST_AFTER = timedelta(seconds=30)  # a lively room's own patience may end sooner
+
+
+def find_silent(sessions: SessionQuerySet, now: datetime) -> list[Session]:
+    """Return the live ones of these sessions that are silent; the query only spares us to look at all the others."""
+    return [session for session in sessions.quiet_since(now - LOST_AFTER) if is_silent(session, now)]
+
+
+def is_silent(session: Session, now: datetime) -> bool:
+    """Tell whether nothing was judged for a minute, or nothing at all came of a lively room for longer than it can be.
+
+    An event that is not fresh is one of a recording, and its silence says nothing.
+    """
+    if session.heard_at is not None and now - session.heard_at > SILENT_AFTER:
+        return True
+    if session.newest_event_at is None or session.patience_seconds is None:
+        return False
+    patience = max(timedelta(seconds=session.patience_seconds), LOST_AFTER)
+    return patience < now - session.newest_event_at < FRESH_FOR
+
+
+def silent_since(session: Session) -> datetime:
+    """Return when something last came: where the clock made rows of a silence, that was the newest event."""
+    newest = session.newest_event_at
+    is_of_today = newest is not None and session.heard_at - newest < FRESH_FOR + SILENT_AFTER
+    return min(newest, session.heard_at) if is_of_today else session.heard_at
