@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.utils.timezone import now
 
 from conductor import live
+from conductor.keys import bearer
 from conductor.screens.session import live_context, render_live
 from engagement.models import ApiKey, Session
 
@@ -115,9 +116,7 @@ class Stream(SessionSocket):
         return live.stream_group(self.session_id)
 
     async def may_listen(self) -> bool:
-        headers = dict(self.scope["headers"])
-        scheme, _, secret = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
+        secret = bearer(dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1"))
+        if secret is None:
             return await self.is_organizer()
-        key = ApiKey.objects.filter(sha256=ApiKey.digest(secret.strip()), revoked_at=None)
-        return await key.filter(event__sessions=self.session_id).aexists()
+        return await ApiKey.objects.valid().of_secret(secret).filter(event__sessions=self.session_id).aexists()

@@ -22,26 +22,27 @@ _known: dict[bytes, tuple[Caller, float]] = {}
 
 
 def bearer(header: str) -> str | None:
-    """Return the key from the value of an Authorization header, None where it holds none.
+    """Return the key from the value of an Authorization header, None where it is of another kind.
 
-    >>> bearer("Bearer ec_abc"), bearer("Basic abc"), bearer("")
-    ('ec_abc', None, None)
+    >>> bearer("Bearer ec_abc"), bearer("bearer"), bearer("Basic abc"), bearer("")
+    ('ec_abc', '', None, None)
     """
     scheme, _, secret = header.strip().partition(" ")
-    return secret.strip() or None if scheme.lower() == "bearer" else None
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def find_caller(secret: str, seconds: float) -> Caller | None:
     """Return who holds the key, None where there is no such key or it was revoked.
 
     `seconds` is the reading of a monotonic clock. Only keys that exist are remembered, so that guesses fill no memory.
+    A socket does not ask here: what is remembered cannot end it.
     """
     digest = ApiKey.digest(secret)
     caller, found_at = _known.get(digest, (None, 0.0))
     if caller is not None and seconds - found_at < CACHE_SECONDS:
         return caller
     _known.pop(digest, None)
-    key = ApiKey.objects.filter(sha256=digest, revoked_at=None).only("id", "event_id", "sha256").first()
+    key = ApiKey.objects.valid().of_secret(secret).only("id", "event_id", "sha256").first()
     if key is None or not hmac.compare_digest(bytes(key.sha256), digest):
         return None
     if len(_known) >= CACHE_SIZE:

@@ -47,7 +47,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     context = {"rooms": rooms, "left_out": left_out, "refresh_url": request.get_full_path()}
     if not rooms:
         event = Event.objects.for_organizer(request.user).first()
-        key = ApiKey.objects.filter(event=event, revoked_at=None).first() if event else None
+        key = ApiKey.objects.valid().filter(event=event).first() if event else None
         context |= {"event": event, "key": key, "base_url": request.build_absolute_uri("/")}
     return render(request, "sessions/_session_list.html" if request.htmx else "sessions/list.html", context)
 

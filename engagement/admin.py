@@ -116,7 +116,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected API keys", permissions=["revoke"])
     def revoke(self, request, keys: QuerySet[ApiKey]) -> None:
-        valid = keys.filter(revoked_at=None)
+        valid = keys.valid()
         for key in valid:
             key.revoke(timezone.now())
             self.log_change(request, key, "Revoked.")

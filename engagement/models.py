@@ -64,7 +64,15 @@ class Event(models.Model):
         return self.name
 
 
-class ApiKeyManager(models.Manager["ApiKey"]):
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def valid(self) -> "ApiKeyQuerySet":
+        """The keys that open something: nobody has revoked them."""
+        return self.filter(revoked_at=None)
+
+    def of_secret(self, secret: str) -> "ApiKeyQuerySet":
+        """The one key that this is the secret of, or none."""
+        return self.filter(sha256=ApiKey.digest(secret))
+
     def issue(self, event: Event, name: str) -> tuple["ApiKey", str]:
         """Make a key; the second value is the key itself, which is stored nowhere and cannot be had again."""
         key = self.model(event=event, name=name)
@@ -84,7 +92,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ApiKeyManager()
+    objects = ApiKeyQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

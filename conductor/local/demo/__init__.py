@@ -42,7 +42,7 @@ def prepare_demo(data_dir: Path, now: datetime) -> Demo:
     if event is None:
         event = Event.objects.create(name=EVENT_NAME)
         event.organizers.add(user)
-    for key in ApiKey.objects.filter(event=event, name=KEY_NAME, revoked_at=None):
+    for key in ApiKey.objects.valid().filter(event=event, name=KEY_NAME):
         key.revoke(now)
     _, secret = ApiKey.objects.issue(event, KEY_NAME)
     return Demo(event.id, USERNAME, password, secret)
