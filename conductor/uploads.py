@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from conductor.archive import keep_recording
 from conductor.views import for_organizers
 from engagement.ingest import RefusedReading
+from engagement.limits import MAX_TEXT
 from engagement.models import Event, Session
 from engagement.recordings import BadRecording, Recording, open_recordings
 from engagement.recordings.source import MAX_BYTES
@@ -53,7 +54,7 @@ class RecordingForm(forms.Form):
         label="Recording", allow_empty_file=True, help_text="Several files only where they are of one session."
     )
     event = forms.ModelChoiceField(Event.objects.none(), empty_label=None)
-    title = forms.CharField(max_length=200, help_text="What the list of sessions will call it.")
+    title = forms.CharField(max_length=MAX_TEXT, help_text="What the list of sessions will call it.")
     zone = forms.ChoiceField(
         label="Time zone", initial="UTC", help_text="Of times that name none, in the files and below."
     )

@@ -8,16 +8,16 @@ move `newest_event_at` and `closed_until`; a sweep, and the clock, hold it alone
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
+from engagement.limits import FIRST_YEAR, MAX_AHEAD
 from engagement.models import Session
 from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
 from engagement.scoring import find_score
 
-MAX_AHEAD = timedelta(minutes=5)
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before it, a clock is broken and not a recording old
+EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 LOCK_SESSION = "SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
 COLUMNS = {

@@ -12,6 +12,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
+from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_TEXT
 from engagement.moments import read_moment
 from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
 
@@ -45,7 +46,7 @@ class Event(models.Model):
             return self.label.partition(": ")[2]
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=MAX_TEXT)
     organizers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="organized_events")
     sensitivity = models.CharField(
         max_length=20,
@@ -148,13 +149,13 @@ class Session(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
-    title = models.CharField(max_length=200)
-    external_id = models.CharField(max_length=200, null=True, blank=True)
+    title = models.CharField(max_length=MAX_TEXT)
+    external_id = models.CharField(max_length=MAX_TEXT, null=True, blank=True)
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
     breaks = models.JSONField(default=list, blank=True, help_text="Planned breaks: starts_at and ends_at of each.")
     lateness_seconds = models.PositiveSmallIntegerField(
-        default=2, validators=[MinValueValidator(0), MaxValueValidator(60)]
+        default=LATENESS_SECONDS, validators=[MinValueValidator(0), MaxValueValidator(MAX_LATENESS_SECONDS)]
     )
     status = models.CharField(max_length=20, choices=Status, default=Status.SCHEDULED, editable=False)
     detector_state = models.CharField(
@@ -272,9 +273,11 @@ class RawEventRow(models.Model):
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="raw_events", db_index=False)
     timestamp = models.DateTimeField()
     type = models.CharField(max_length=12)
-    user = models.CharField(max_length=200, blank=True, default="", help_text="Opaque; empty where nobody is named.")
-    key = models.CharField(max_length=200, null=True, help_text="The platform's own id of the event.")
-    poll = models.CharField(max_length=200, blank=True, default="")
+    user = models.CharField(
+        max_length=MAX_TEXT, blank=True, default="", help_text="Opaque; empty where nobody is named."
+    )
+    key = models.CharField(max_length=MAX_TEXT, null=True, help_text="The platform's own id of the event.")
+    poll = models.CharField(max_length=MAX_TEXT, blank=True, default="")
     late = models.BooleanField(default=False, help_text="Came after its window had closed, and changed no row.")
     received_at = models.DateTimeField()
 
@@ -309,7 +312,7 @@ class Presence(models.Model):
 
     pk = models.CompositePrimaryKey("session_id", "user")
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="people", db_index=False)
-    user = models.CharField(max_length=200)
+    user = models.CharField(max_length=MAX_TEXT)
     is_present = models.BooleanField()
     is_focused = models.BooleanField()
     left_at = models.DateTimeField(null=True)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from engagement.limits import MAX_PEOPLE, MAX_PER_MINUTE
+
 
 class SignalKind(Enum):
     """What a signal counts; the value is its unit."""
@@ -13,11 +15,7 @@ class SignalKind(Enum):
     PEOPLE = "people"
 
 
-MOST = {
-    SignalKind.RATE: 1e9,  # no audience sends more, and its square is still far from where a float ends
-    SignalKind.SHARE: 1,
-    SignalKind.PEOPLE: 2**31 - 1,  # the column is an int4
-}
+MOST = {SignalKind.RATE: MAX_PER_MINUTE, SignalKind.SHARE: 1, SignalKind.PEOPLE: MAX_PEOPLE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ from django.db import transaction
 from engagement.models import Session
 from engagement.moments import write_moment
 
-MAX_BREAKS = 100
-
 
 class RefusedTimetable(Exception):
     """The times of a session contradict each other; `path` leads to the one that is wrong."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from engagement.limits import LATENESS_SECONDS
 from engagement.moments import MICROSECOND, to_microseconds
 from engagement.readings import Reading
 from engagement.room import (
@@ -20,7 +21,6 @@ from engagement.room import (
 
 __all__ = ["EVENT_TYPES", "Added", "RawEvent", "Windows", "closed_by_clock", "closed_by_event"]
 
-LATENESS_SECONDS = 2.0
 FRESH_FOR = timedelta(minutes=5)  # with an older newest event it is no live session that fell silent, but a recording
 
 

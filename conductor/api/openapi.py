@@ -7,14 +7,15 @@ from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
 from conductor.api import answers
-from conductor.api.problems import CONTENT_TYPE
+from conductor.api.problems import CONTENT_TYPE, MAX_MEGABYTES
+from engagement.limits import MAX_BATCH
 
 WHY = {
     400: "The body is not JSON.",
     401: "No key, or one that is unknown or revoked.",
     404: "Not there, or of another event.",
     409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
-    413: "More than 1,000 items, or more than 2 MB.",
+    413: f"More than {MAX_BATCH:,} items, or more than {MAX_MEGABYTES} MB.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
     429: "This key sends too many requests.",
     503: "The database cannot be reached. Nothing was stored; send it again.",

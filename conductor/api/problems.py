@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from asgiref.sync import iscoroutinefunction
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
@@ -14,6 +15,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationEr
 
 from conductor.api.schemas import ARRAY, OBJECT
 from engagement.ingest import OtherSource, SessionEnded
+from engagement.limits import MAX_BATCH
 from engagement.models import Session
 from engagement.sessions import RefusedTimetable
 
@@ -23,11 +25,12 @@ PREFIX = "/api/v1/"
 CONTENT_TYPE = "application/problem+json"
 MAX_ERRORS = 50  # a body of 2 MB can be wrong in a hundred thousand places; nobody reads on
 RETRY_SECONDS = 5
+MAX_MEGABYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20
 DETAILS = {
     400: "The request cannot be understood.",
     404: "There is nothing here, or it is not yours.",
     405: "This address does not know the method.",
-    413: "The body is too large: a batch holds up to 1,000 items and 2 MB.",
+    413: f"The body is too large: a batch holds up to {MAX_BATCH:,} items and {MAX_MEGABYTES} MB.",
     500: "Something broke on our side. It has been logged.",
 }
 OTHER_SOURCE = {

@@ -20,7 +20,6 @@ from pydantic_core import from_json
 from anomalies.models import Anomaly
 from conductor import keys, metrics, pipeline, tasks
 from conductor.api import answers
-from conductor.api.limits import KeyLimit
 from conductor.api.openapi import DocumentedAPI
 from conductor.api.paging import page, read_cursor, write_cursor
 from conductor.api.problems import Problem, answer_with_problems, wrong_value
@@ -35,6 +34,7 @@ from conductor.api.schemas import (
     SessionChanges,
     Signals,
 )
+from conductor.api.throttle import KeyLimit
 from conductor.payloads import anomaly_payload, bucket_payload, row_payload, session_payload
 from engagement.buckets import in_buckets
 from engagement.events import RefusedEvent, record_events

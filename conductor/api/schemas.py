@@ -19,13 +19,21 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from anomalies.models import Anomaly
+from engagement.limits import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    LATENESS_SECONDS,
+    MAX_BATCH,
+    MAX_BREAKS,
+    MAX_LATENESS_SECONDS,
+    MAX_TEXT,
+)
 from engagement.moments import is_rfc3339, read_moment
 from engagement.readings import MOST, Reading, SignalKind
-from engagement.sessions import MAX_BREAKS
 from engagement.windows import EVENT_TYPES, RawEvent
 
-MAX_BATCH = 1_000
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
+CLOCK_BOUNDS = f"Not before the year {FIRST_YEAR}, nor more than five minutes ahead of the server's clock."
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
 
 BUCKET = re.compile(r"(\d{1,4})([smhd])", re.ASCII)
@@ -44,8 +52,8 @@ def _read_moment(value: object) -> datetime:
 
 
 def _be_of_our_century(at: datetime) -> datetime:
-    if not 2000 <= at.year < 2100:
-        raise PydanticCustomError("far_moment", "Input should lie between the years 2000 and 2099")
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise PydanticCustomError("far_moment", f"Input should lie between the years {FIRST_YEAR} and {LAST_YEAR}")
     return at
 
 
@@ -77,11 +85,11 @@ Bucket = Annotated[
     BeforeValidator(_read_bucket),
     WithJsonSchema({"type": "string", "pattern": f"^{BUCKET.pattern}$"}),
 ]
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=200), AfterValidator(_be_storable)]
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TEXT), AfterValidator(_be_storable)]
 PerMinute = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.RATE], allow_inf_nan=False)]
 Share = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.SHARE], allow_inf_nan=False)]
 People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MOST[SignalKind.PEOPLE])]
-Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=60)]
+Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MAX_LATENESS_SECONDS)]
 AnomalyType = Literal[*Anomaly.Type.values]
 Severity = Literal[*Anomaly.Severity.values]
 EventType = Literal[*EVENT_TYPES]
@@ -129,7 +137,9 @@ class NewSession(Taken):
         None, description="When it is planned to end; from then on no incident opens. It does not end the session."
     )
     breaks: Breaks = []
-    lateness_seconds: Seconds = Field(2, description="How long a raw event may be under way and still count.")
+    lateness_seconds: Seconds = Field(
+        LATENESS_SECONDS, description="How long a raw event may be under way and still count."
+    )
 
 
 class SessionChanges(Taken):
@@ -164,8 +174,8 @@ class Signals(Taken):
 
     timestamp: Moment | None = Field(
         None,
-        description="When it was measured; default: now. Not before the year 2000, nor more than five minutes ahead "
-        "of the server's clock. It identifies the row: rows of a batch that leave it out are duplicates.",
+        description=f"When it was measured; default: now. {CLOCK_BOUNDS} It identifies the row: rows of a batch that "
+        "leave it out are duplicates.",
     )
     chat_msgs_per_min: PerMinute | None = Field(None, description="Chat messages in the last 60 s.")
     poll_participation: Share | None = Field(
@@ -199,10 +209,7 @@ class RawEventBody(Taken):
     type: EventType = Field(
         description="`focus` and `blur`: the person's page came to the front, or went away; for platforms that know it."
     )
-    timestamp: Moment = Field(
-        description="When it happened. Not before the year 2000, nor more than five minutes ahead of the server's "
-        "clock."
-    )
+    timestamp: Moment = Field(description=f"When it happened. {CLOCK_BOUNDS}")
     user: Text | None = Field(
         None,
         validate_default=True,

@@ -1,11 +1,14 @@
 """What the visual brief asks of colours, sizes and markup, computed from the files."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
+from conductor.consumers import ACCESS_ENDED
+from conductor.screens.session import NOTICE
 from engagement.readings import SIGNALS
 
 STATIC = Path(settings.BASE_DIR) / "static"
@@ -106,6 +109,14 @@ def test_template_has_no_inline_style_script_or_handler(template):
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_template_loads_nothing_from_elsewhere(template):
     assert not re.search(r"""(src|href|action)=["'](https?:)?//""", template.read_text())
+
+
+def test_scripts_and_python_agree():
+    numbers = dict(re.findall(r"^const ([A-Z_]+) = ([\d_]+);", (STATIC / "js" / "live.js").read_text(), re.M))
+    assert {name: int(number) for name, number in numbers.items()} == {
+        "ACCESS_ENDED": ACCESS_ENDED,
+        "NOTICE_MS": NOTICE / timedelta(milliseconds=1),
+    }
 
 
 def test_scripts_are_a_screen_at_most():

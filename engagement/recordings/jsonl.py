@@ -4,17 +4,17 @@ import gzip
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from engagement.moments import read_moment, write_moment
 from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
-from engagement.recordings.recording import Gathering, check_year
+from engagement.recordings.recording import MAX_SPAN, Gathering, check_year
 from engagement.recordings.source import Source
 from engagement.windows import EVENT_TYPES, RawEvent
 
 PEOPLE = tuple(name for name in MEASURED if BY_NAME[name].kind is SignalKind.PEOPLE)
-MAX_ROWS = 24 * 3600  # one a second for as long as a recording may be
+MAX_ROWS = MAX_SPAN // timedelta(seconds=1)
 
 
 def read(source: Source, gathering: Gathering) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from operator import attrgetter, itemgetter
 
+from engagement.limits import FIRST_YEAR, LAST_YEAR
 from engagement.readings import Reading
 from engagement.windows import EVENT_TYPES, RawEvent, Windows
 
 MAX_EVENTS = 1_000_000
 MAX_SPAN = timedelta(hours=24)
-FIRST_YEAR, LAST_YEAR = 2000, 2099
 
 RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
 

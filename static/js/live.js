@@ -1,6 +1,7 @@
 // The dashboard's socket: say how it is, announce incidents once, keep the focus, let a notice be read.
 
-const NOTICE_MS = 10_000;
+const NOTICE_MS = 10_000; // NOTICE of screens/session.py
+const ACCESS_ENDED = 4403; // that of consumers.py
 const pill = document.getElementById("connection-status");
 const banner = () => document.getElementById("anomaly-banner");
 let shownAt = Date.now();
@@ -56,7 +57,7 @@ const tellLive = () => tell("live", banner().dataset.kind === "ended" ? "Ended" 
 
 document.addEventListener("htmx:wsOpen", tellLive);
 document.addEventListener("htmx:wsClose", ({ detail }) => {
-  const ended = detail.event.code === 4403;
+  const ended = detail.event.code === ACCESS_ENDED;
   tell(ended || !navigator.onLine ? "offline" : "reconnecting", "");
   tellAge();
   if (ended) location.reload(); // to the login page, or to the page that says it is not theirs

@@ -17,13 +17,13 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from conductor.local.rest_client import CannotReach, Refused, RestClient
+from engagement.limits import MAX_BATCH
 from engagement.moments import NoOffset, read_moment
 from engagement.readings import Reading
 from engagement.recordings import BadRecording, Recording, open_recording
 from engagement.recordings.jsonl import event_object, signals_object
 from engagement.windows import RawEvent
 
-BATCH = 1_000  # the most that one request may hold
 EVENTS_EVERY_SECONDS = 1.0  # a request for each event would be many; later ones could come late
 SECONDS_BETWEEN_BARS = 10.0  # where nobody looks, as in a log
 
@@ -66,16 +66,16 @@ def replay(
     sent, free_at = 0, 0.0
     while sent < len(items):
         if sent < len(at_once):
-            batch = at_once[sent : sent + BATCH]
+            batch = at_once[sent : sent + MAX_BATCH]
         elif speed == 0:
-            batch = items[sent : sent + BATCH]
+            batch = items[sent : sent + MAX_BATCH]
         else:
             place = sent - len(at_once)
             wait_until(max(_due(paced, place, speed), free_at))
             elapsed = time.monotonic() - started
             free_at = elapsed + EVENTS_EVERY_SECONDS if has_events else 0.0
             until = place + 1
-            while until < len(paced) and until - place < BATCH and _due(paced, until, speed) <= elapsed:
+            while until < len(paced) and until - place < MAX_BATCH and _due(paced, until, speed) <= elapsed:
                 until += 1
             batch = paced[place:until]
         answer = client.post(path, [_as_object(item) for item in batch])

@@ -6,7 +6,9 @@ import pytest
 
 from anomalies.models import Anomaly
 from conductor.api import answers
+from conductor.api.routes import ITEMS_PER_PAGE, ROWS_PER_PAGE
 from conductor.tests.rest import START, signals
+from engagement.limits import MAX_BATCH
 
 CALLS = {
     ("/sessions", "post"): {201, 200, 400, 401, 413, 422, 429, 503},
@@ -68,6 +70,19 @@ def test_document_explains_every_field_that_is_taken(document, schema):
 @pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem"])
 def test_document_gives_examples(document, schema):
     assert document["components"]["schemas"][schema]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "words"),
+    [
+        ("post", "/signals", f"an array of up to {MAX_BATCH:,}."),
+        ("post", "/events", f"up to {MAX_BATCH:,} raw events,"),
+        ("get", "/engagement", f"{ROWS_PER_PAGE:,} a page."),
+        ("get", "/anomalies", f"{ITEMS_PER_PAGE} a page."),
+    ],
+)
+def test_document_tells_the_limits(document, method, path, words):
+    assert words in document["paths"][f"/api/v1/sessions/{{session_id}}{path}"][method]["description"]
 
 
 def test_document_holds_everything_that_it_points_to(document):

@@ -1,0 +1,12 @@
+"""What is taken, and how much of it: the bounds that REST, recordings and the tables share. Pure."""
+
+from datetime import timedelta
+
+MAX_BATCH = 1_000  # rows or raw events in one request
+MAX_BREAKS = 100  # of one session
+MAX_TEXT = 200  # characters of a title, or of what a platform calls a session, a person, an event or a poll
+MAX_PEOPLE = 2**31 - 1  # the column is an int4
+MAX_PER_MINUTE = 1e9  # no audience sends more, and its square is still far from where a float ends
+FIRST_YEAR, LAST_YEAR = 2000, 2099  # outside them a clock is broken, and not a recording old
+MAX_AHEAD = timedelta(minutes=5)  # of the server's clock
+LATENESS_SECONDS, MAX_LATENESS_SECONDS = 2, 60  # where a session says nothing else, and the most that it may say
