@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from django.db import connection
 from conductor.local import embedded
 from conductor.tests import stage
 from conductor.tests.rest import rest  # noqa: F401  a fixture
+from conductor.tests.waiting import wait_until
 from engagement.models import Event, Session
 
 CHROMIUM_FLAGS = [
@@ -68,14 +68,14 @@ class Stack:
             process.kill()
             process.wait()
 
-    def wait_for(self, name: str, answers: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_for(self, name: str, answers: Callable[[], bool]) -> None:
         """Return as soon as a process answers; say what it logged where it does not."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until and self.processes[name].poll() is None:
-            if answers():
-                return
-            time.sleep(0.05)
-        pytest.fail(f"{name} did not start:\n{(self.log_dir / f'{name}.log').read_text()[-4000:]}")
+        wait_until(
+            answers,
+            seconds=60,
+            is_hopeless=lambda: self.processes[name].poll() is not None,
+            tell=lambda: f"{name} did not start:\n{(self.log_dir / f'{name}.log').read_text()[-4000:]}",
+        )
 
     def _web_answers(self) -> bool:
         try:

@@ -4,11 +4,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
+
+def wait_until(
+    holds: Callable[[], bool],
+    seconds: float = 30,
+    is_hopeless: Callable[[], bool] = lambda: False,
+    tell: Callable[[], str] = lambda: "it did not happen in time",
+) -> None:
+    """Return as soon as it holds; where it is hopeless or the time is up, fail and tell why."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        if is_hopeless() or time.monotonic() > deadline:
+            pytest.fail(tell())
         time.sleep(0.02)
 
 
