@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from celery import Celery
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 
 from conductor.local import embedded
 from conductor.tests import stage
@@ -98,6 +100,14 @@ def event() -> Event:
 @pytest.fixture
 def session(event) -> Session:
     return stage.live_session(event)
+
+
+@pytest.fixture
+def organizer(event, client: Client) -> User:
+    """Who organizes the event, and is logged in."""
+    user = stage.organizer("mara", event)
+    client.force_login(user)
+    return user
 
 
 @pytest.fixture(scope="session")

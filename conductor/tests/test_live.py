@@ -12,23 +12,10 @@ from conductor.live import SessionChange, announce
 from conductor.payloads import anomaly_payload, row_payload
 from conductor.screens.session import live_context, render_live
 from conductor.tests import stage
+from conductor.tests.told import Told
 from engagement.models import EngagementRow
 
 pytestmark = pytest.mark.django_db
-
-
-class Told:
-    """The frames that reach a subscriber of one group, read from Redis as the channel layer would."""
-
-    def __init__(self, group: str):
-        self.pubsub = redis.Redis.from_url(live.settings.REDIS_URL).pubsub()
-        self.pubsub.subscribe(f"asgi__group__{group}")
-        assert self.pubsub.get_message(timeout=5)["type"] == "subscribe"
-
-    def frames(self) -> list[str]:
-        """Return the frames of the next message, [] where there is none."""
-        message = self.pubsub.get_message(timeout=0.2)
-        return [] if message is None else live.get_channel_layer().deserialize(message["data"])["frames"]
 
 
 def test_announce_renders_nothing_where_nobody_watches(session, monkeypatch, django_assert_num_queries):

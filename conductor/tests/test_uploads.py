@@ -17,7 +17,8 @@ from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
 from engagement.recordings.jsonl import signals_object
-from engagement.tests.test_recordings_bigbluebutton import document, event, join, leave
+from engagement.tests.test_recordings_bigbluebutton import document, join, leave
+from engagement.tests.test_recordings_bigbluebutton import event as recorded
 from engagement.tests.test_recordings_chatlog import DATED
 from engagement.tests.test_recordings_zoom import REPORT, SAVED, SEVEN_PM
 
@@ -29,19 +30,7 @@ ROWS = "\n".join(json.dumps(signals_object(row)) for row in ROOM).encode()
 
 
 @pytest.fixture
-def summit() -> Event:
-    return Event.objects.create(name="Spring summit")
-
-
-@pytest.fixture
-def organizer(summit, client):
-    user = stage.organizer("mara", summit)
-    client.force_login(user)
-    return user
-
-
-@pytest.fixture
-def upload(client, organizer, summit):
+def upload(client, organizer, event):
     """Post the form as a browser does; whole by default, each field may be changed."""
 
     def post(*contents: bytes, names: tuple[str, ...] = (), **fields):
@@ -49,7 +38,7 @@ def upload(client, organizer, summit):
             SimpleUploadedFile(name, content)
             for name, content in zip(names or ("recording",) * len(contents), contents, strict=True)
         ]
-        whole = {"files": files, "event": str(summit.id), "title": "Rehearsal", "zone": "UTC"}
+        whole = {"files": files, "event": str(event.id), "title": "Rehearsal", "zone": "UTC"}
         return client.post("/recordings/", whole | fields)
 
     return post
@@ -85,10 +74,10 @@ def test_a_kept_recording_is_a_session_like_any_other(client, upload):
     assert "Mass exit" in client.get(f"{session_url}anomalies/").content.decode()
 
 
-def test_what_is_kept_is_what_a_live_session_would_have(upload, summit):
+def test_what_is_kept_is_what_a_live_session_would_have(upload, event):
     upload(ROWS)
     kept = Session.objects.get()
-    live = Session.objects.create(event=summit, title="Live")
+    live = Session.objects.create(event=event, title="Live")
     for start in range(0, len(ROOM), 7):
         record_rows(live.id, ROOM[start : start + 7], stage.NOW)
         pipeline.advance(live.partition, stage.NOW)
@@ -119,7 +108,7 @@ def test_the_plan_is_of_the_zone_that_was_chosen(upload):
 
 
 def test_what_could_not_be_used_is_told(client, upload):
-    content = document(join(0, "a"), leave(60, "a"), *(event(n, "WHITEBOARD", "X") for n in range(1, 4)))
+    content = document(join(0, "a"), leave(60, "a"), *(recorded(n, "WHITEBOARD", "X") for n in range(1, 4)))
     page = client.get(upload(content)["Location"]).content.decode()
     assert "<li>3 whiteboard events</li>" in page
     assert "Read as BigBlueButton events: 2 events of 1 person" in page
@@ -191,15 +180,15 @@ def test_who_organizes_nothing_is_told(client):
     assert "You organize no event yet" in client.get("/recordings/").content.decode()
 
 
-def test_a_login_is_needed(client, summit):
+def test_a_login_is_needed(client, event):
     for answer in (client.get("/recordings/"), client.post("/recordings/", {"title": "x"})):
         assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/recordings/")
 
 
-def test_the_csrf_token_is_needed(organizer, summit):
+def test_the_csrf_token_is_needed(organizer, event):
     client = Client(enforce_csrf_checks=True)
     client.force_login(organizer)
-    fields = {"event": str(summit.id), "title": "x", "zone": "UTC"}
+    fields = {"event": str(event.id), "title": "x", "zone": "UTC"}
     assert client.post("/recordings/", fields | {"files": SimpleUploadedFile("r", ROWS)}).status_code == 403
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/recordings/").content.decode())[1]
     fields["csrfmiddlewaretoken"] = token
@@ -232,10 +221,10 @@ NAME, ADDRESS, WORDS = "Xylophonia Quux", "xylophonia@example.org", "Marzipankar
 PRIVATE = {
     "bigbluebutton": document(
         join(0, "w_a", ADDRESS).replace("<name>Guest", f"<name>{NAME}"),
-        event(3, "CHAT", "PublicChatEvent", senderId="w_a", sender=NAME, message=WORDS),
-        event(4, "POLL", "PollStartedRecordEvent", pollId=WORDS, question=WORDS),
-        event(5, "POLL", "UserRespondedToPollRecordEvent", pollId=WORDS, userId="w_a", answer=WORDS),
-        event(6, "WHITEBOARD", WORDS, text=WORDS),
+        recorded(3, "CHAT", "PublicChatEvent", senderId="w_a", sender=NAME, message=WORDS),
+        recorded(4, "POLL", "PollStartedRecordEvent", pollId=WORDS, question=WORDS),
+        recorded(5, "POLL", "UserRespondedToPollRecordEvent", pollId=WORDS, userId="w_a", answer=WORDS),
+        recorded(6, "WHITEBOARD", WORDS, text=WORDS),
         leave(600, "w_a"),
     ),
     "report": REPORT.replace("Guest One", NAME).replace("one@example.org", ADDRESS).replace("A talk", WORDS).encode(),

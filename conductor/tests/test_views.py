@@ -22,13 +22,6 @@ pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture
-def organizer(event, client):
-    user = stage.organizer("mara", event)
-    client.force_login(user)
-    return user
-
-
 def addresses(session: Session) -> list[str]:
     return ["/", f"/sessions/{session.id}/", f"/sessions/{session.id}/anomalies/"]
 

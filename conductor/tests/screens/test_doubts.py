@@ -12,7 +12,7 @@ from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
 from conductor.screens.rooms import RoomCard, worst_first
 from conductor.screens.session import live_context, render_live
 from conductor.tests.test_events_pipeline import play, post, room
-from conductor.tests.test_live import Told
+from conductor.tests.told import Told
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Session
 from engagement.readings import Reading
