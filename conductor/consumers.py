@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from conductor import live
 from conductor.keys import bearer
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from engagement.models import ApiKey, Session
 
 ACCESS_ENDED = 4403
@@ -106,7 +106,7 @@ class Dashboard(SessionSocket):
     @database_sync_to_async
     def _render(self) -> str:
         session = Session.objects.select_related("event").get(id=self.session_id)
-        return str(render_live(live_context(session, now())))
+        return str(render_session(show_session(session, now())))
 
 
 class Stream(SessionSocket):

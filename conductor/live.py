@@ -14,7 +14,7 @@ from django.conf import settings
 
 from anomalies.models import Anomaly
 from conductor.payloads import anomaly_payload, row_payload
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from engagement.models import EngagementRow, Session
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,9 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     watched = _watched(groups)
     screens = [change.session_id for change in changes if dashboard_group(change.session_id) in watched]
     sessions = Session.objects.select_related("event").in_bulk(screens)
-    frames = {dashboard_group(id_): [str(render_live(live_context(found, now)))] for id_, found in sessions.items()}
+    frames: dict[str, list[str]] = {
+        dashboard_group(id_): [render_session(show_session(session, now))] for id_, session in sessions.items()
+    }
     for change in changes:
         if (stream := stream_group(change.session_id)) in watched:
             frames.setdefault(stream, []).extend(_messages(change))

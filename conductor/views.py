@@ -17,7 +17,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
 from conductor.screens.rooms import worst_first
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from engagement.models import ApiKey, Event, Session
 
 PAGE_SIZE = 50
@@ -57,7 +57,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """The dashboard of one session."""
     session = _session(request, session_id)
-    context = {"session": session, "live": render_live(live_context(session, now()))}
+    context = {"session": session, "live": render_session(show_session(session, now()))}
     return render(request, "sessions/session.html", context)
 
 

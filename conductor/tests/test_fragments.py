@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from anomalies.models import Anomaly
 from conductor import views
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from conductor.tests import stage
 from engagement.models import Session
 
@@ -43,7 +44,9 @@ class Outline(HTMLParser):
         self.depth -= tag not in VOID
 
 
-STATES = ["bare", "live", "critical", "acknowledged", "warning", "silent", "frozen", "learning", "ended"]
+STATES = [
+    "bare", "live", "critical", "acknowledged", "warning", "resolved", "silent", "frozen", "break", "learning", "ended",
+]  # fmt: skip
 
 
 @pytest.fixture(params=STATES)
@@ -55,9 +58,12 @@ def session(request, event) -> Session:
         stage.incident(session, request.param.upper())
     if request.param == "acknowledged":
         stage.incident(session).acknowledge(stage.organizer(), stage.NOW)
+    if request.param == "resolved":
+        stage.incident(session, resolved_at=session.judged_until, status=Anomaly.Status.RESOLVED)
     changes = {
         "silent": {"detector_state": "UNKNOWN", "heard_at": stage.NOW - timedelta(minutes=2)},
         "frozen": {"detector_state": "UNKNOWN"},
+        "break": {"breaks": [{"starts_at": "2026-03-02T09:00:30Z", "ends_at": "2026-03-02T09:05:00Z"}]},
         "learning": {"detector_state": "INSUFFICIENT_DATA"},
         "ended": {"status": "ended", "ended_at": stage.NOW},
     }
@@ -68,7 +74,7 @@ def session(request, event) -> Session:
 
 @pytest.fixture
 def push(session) -> str:
-    return render_live(live_context(session, stage.NOW))
+    return render_session(show_session(session, stage.NOW))
 
 
 def test_page_holds_the_very_bytes_of_the_push(client, session, push, event, monkeypatch):

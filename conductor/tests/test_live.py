@@ -10,7 +10,7 @@ from anomalies.models import Anomaly
 from conductor import live
 from conductor.live import SessionChange, announce
 from conductor.payloads import anomaly_payload, row_payload
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from conductor.tests import stage
 from conductor.tests.told import Told
 from engagement.models import EngagementRow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_announce_renders_nothing_where_nobody_watches(session, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(live, "render_live", lambda context: pytest.fail("rendered for nobody"))
+    monkeypatch.setattr(live, "render_session", lambda screen: pytest.fail("rendered for nobody"))
     with django_assert_num_queries(0):
         announce([SessionChange(session.id, EngagementRow.objects.none())], stage.NOW)
 
@@ -39,7 +39,7 @@ def test_announce_sends_the_stream_what_the_contract_says(session):
 def test_announce_renders_a_screen_once_for_many_changes_of_a_session(session):
     screen = Told(live.dashboard_group(session.id))
     announce([SessionChange(session.id, None), SessionChange(session.id, None)], stage.NOW)
-    assert screen.frames() == [str(render_live(live_context(session, stage.NOW)))]
+    assert screen.frames() == [render_session(show_session(session, stage.NOW))]
     assert screen.frames() == []
 
 

@@ -26,6 +26,12 @@ def test_fewer_leavers_than_usual_are_no_change_worth_telling():
 
 def test_leaves_have_a_card_only_where_somebody_left():
     assert card_of("user_leave_rate", line(user_leave_rate=0.0), {"user_leave_rate": 0.02}) is None
+    assert card_of("user_leave_rate", line(user_leave_rate=0.1), {}).value == 0.1
+
+
+def test_card_of_the_active_share_says_of_how_many_people_it_is():
+    card = card_of("active_share", line(active_users=40, total_users=50), {"active_share": 0.8})
+    assert (card.value, card.change, card.detail) == (0.8, 0.0, "40 of 50")
 
 
 def test_signal_that_is_not_measured_has_no_usual():

@@ -10,7 +10,7 @@ from anomalies.tests.rooms import SLOT, at_minute, healthy_room
 from conductor import live, pipeline
 from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
 from conductor.screens.rooms import RoomCard, worst_first
-from conductor.screens.session import live_context, render_live
+from conductor.screens.session import render_session, show_session
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.told import Told
 from engagement.ingest import record_rows
@@ -49,7 +49,7 @@ def standing_still(readings: list[Reading], slots: int) -> list[Reading]:
 
 def shown(session: Session, now: datetime) -> str:
     session.refresh_from_db()
-    return render_live(live_context(session, now))
+    return render_session(show_session(session, now))
 
 
 def card(session: Session, now: datetime) -> RoomCard:
@@ -60,7 +60,7 @@ def card(session: Session, now: datetime) -> RoomCard:
 def doubt_of(session: Session, now: datetime) -> Doubt | None:
     """Return the doubt that page and list agree on."""
     session.refresh_from_db()
-    doubt = live_context(session, now)["banner"]["doubt"]
+    doubt = show_session(session, now).doubt
     assert card(session, now).doubt == doubt
     return doubt
 

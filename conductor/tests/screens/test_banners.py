@@ -1,0 +1,85 @@
+"""What the banner says of facts; nothing here needs a database."""
+
+from datetime import timedelta
+
+import pytest
+
+from anomalies.detector.outlook import Outlook
+from anomalies.models import Anomaly
+from conductor.screens.banners import Banner, BannerKind, show_banner
+from conductor.screens.doubts import Doubt, DoubtKind
+from conductor.screens.facts import SessionFacts
+from conductor.tests.stage import NOW, START
+from engagement.models import EngagementRow, Session
+
+NEWEST_AT = START + timedelta(minutes=2)
+SILENT = Doubt(DoubtKind.SILENT, timedelta(seconds=65))
+BREAK = {"starts_at": "2026-03-02T09:01:00Z", "ends_at": "2026-03-02T09:05:00Z"}
+
+
+def facts(*incidents: Anomaly, rows: int = 1, learning_seconds_left: int = 0, **fields) -> SessionFacts:
+    """Return what is known of a room in which all is well, but for what is given."""
+    session = Session(**{"status": "live", "detector_state": "WATCHING", "heard_at": NOW, **fields})
+    newest = EngagementRow(timestamp=NEWEST_AT, engagement_score=0.31)
+    return SessionFacts(session, START, [newest] * rows, incidents, Outlook(learning_seconds_left))
+
+
+def incident(**fields) -> Anomaly:
+    return Anomaly(timestamp=START, severity="CRITICAL", expected_engagement=0.62, **fields)
+
+
+def resolved(ago: int) -> Anomaly:
+    """Return an incident that ended so many seconds before the newest row."""
+    return incident(status=Anomaly.Status.RESOLVED, resolved_at=NEWEST_AT - timedelta(seconds=ago))
+
+
+def test_room_as_it_usually_is_is_calm():
+    assert show_banner(facts(), None, NOW) == Banner(BannerKind.CALM)
+
+
+def test_session_without_rows_waits():
+    assert show_banner(facts(rows=0), None, NOW) == Banner(BannerKind.WAITING)
+
+
+def test_ended_session_says_so_and_no_more():
+    assert show_banner(facts(resolved(5), status="ended"), None, NOW) == Banner(BannerKind.ENDED)
+
+
+def test_open_incident_comes_before_everything_else():
+    anomaly = incident()
+    found = facts(anomaly, resolved(5), status="ended", detector_state="UNKNOWN", breaks=[BREAK])
+    assert show_banner(found, SILENT, NOW) == Banner(BannerKind.OPEN, anomaly, fall=0.5)
+
+
+@pytest.mark.parametrize("expected", [None, 0.0, 0.31, 0.2])
+def test_score_that_is_not_below_what_is_expected_is_no_fall(expected):
+    anomaly = incident()
+    anomaly.expected_engagement = expected
+    assert show_banner(facts(anomaly), None, NOW) == Banner(BannerKind.OPEN, anomaly)
+
+
+@pytest.mark.parametrize(
+    ("ago", "heard", "kind"), [(5, 0, BannerKind.RESOLVED), (15, 0, BannerKind.CALM), (5, 30, BannerKind.CALM)]
+)
+def test_for_ten_seconds_it_says_that_an_incident_is_over(ago, heard, kind):
+    over = resolved(ago)
+    banner = show_banner(facts(over, heard_at=NOW - timedelta(seconds=heard)), None, NOW)
+    assert banner == Banner(kind, over if kind == BannerKind.RESOLVED else None)
+
+
+@pytest.mark.parametrize(
+    ("doubt", "kind"), [(SILENT, BannerKind.SILENT), (Doubt(DoubtKind.UNTRUE), BannerKind.DOUBTFUL)]
+)
+def test_doubt_comes_before_a_break(doubt, kind):
+    assert show_banner(facts(breaks=[BREAK]), doubt, NOW) == Banner(kind)
+
+
+def test_break_says_until_when():
+    until = START + timedelta(minutes=5)
+    banner = show_banner(facts(breaks=[BREAK], detector_state="INSUFFICIENT_DATA"), None, NOW)
+    assert banner == Banner(BannerKind.BREAK, break_until=until)
+
+
+def test_learning_says_how_long_it_takes():
+    found = facts(detector_state="INSUFFICIENT_DATA", learning_seconds_left=40)
+    assert show_banner(found, None, NOW) == Banner(BannerKind.LEARNING, learning_seconds_left=40)
