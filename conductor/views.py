@@ -16,9 +16,9 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
-from conductor.screens.rooms import worst_first
+from conductor.screens.rooms import show_lesson, show_rooms
 from conductor.screens.session import render_session, show_session
-from engagement.models import ApiKey, Event, Session
+from engagement.models import Event, Session
 
 PAGE_SIZE = 50
 
@@ -41,14 +41,11 @@ def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 @for_organizers
 def sessions(request: HttpRequest) -> HttpResponse:
     """The organizer's sessions, worst first; the list alone where the page refreshes it."""
-    rooms, left_out = worst_first(
-        Session.objects.for_organizer(request.user), now(), every_ended="ended" in request.GET
-    )
-    context = {"rooms": rooms, "left_out": left_out, "refresh_url": request.get_full_path()}
-    if not rooms:
-        event = Event.objects.for_organizer(request.user).first()
-        key = ApiKey.objects.valid().filter(event=event).first() if event else None
-        context |= {"event": event, "key": key, "base_url": request.build_absolute_uri("/")}
+    own = Session.objects.for_organizer(request.user)
+    screen = show_rooms(own, now(), every_ended="ended" in request.GET)
+    context = {"screen": screen, "refresh_url": request.get_full_path()}
+    if not screen.rooms:
+        context["lesson"] = show_lesson(request.user, request.build_absolute_uri("/"))
     return render(request, "sessions/_session_list.html" if request.htmx else "sessions/list.html", context)
 
 

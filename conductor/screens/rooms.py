@@ -1,17 +1,19 @@
 """The list of an organizer's sessions: what each room looks like from afar, worst first."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.db.models import F
 
 from anomalies.models import Anomaly
 from conductor.screens.charts import draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
-from engagement.models import EngagementRow, Session, SessionQuerySet
+from engagement.models import ApiKey, EngagementRow, Event, Session, SessionQuerySet
 from engagement.readings import MEASURED
 from engagement.scoring import level
 
@@ -20,62 +22,92 @@ MOST_LISTENED = 100
 MOST_ENDED = 12
 
 
+class RoomKind(StrEnum):
+    """What a card tells of, worst first."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    DOUBTFUL = "doubtful"
+    LIVE = "live"
+    LEARNING = "learning"
+    SILENT = "silent"
+    SCHEDULED = "scheduled"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True)
 class RoomCard:
-    """A session as the list shows it; `state` names its card."""
+    """A session as the list shows it."""
 
+    kind: RoomKind
     session: Session
-    state: str
-    score: float | None
-    audience: int | None
-    incident: Anomaly | None
+    audience: int | None  # people
+    score: float | None  # 0..1
+    spark: str  # a path in a box of 100 × 100
+    incident: Anomaly | None  # the worst that goes on
     doubt: Doubt | None
-    spark: str
 
     @property
     def level(self) -> str | None:
         return None if self.score is None else level(self.score)
 
 
-STATES = ("critical", "warning", "doubtful", "live", "learning", "silent", "scheduled", "ended")
+@dataclass(frozen=True, slots=True)
+class RoomsScreen:
+    """The rooms, worst first."""
+
+    rooms: Sequence[RoomCard]
+    left_out: int  # sessions that ended before those that are shown
 
 
-def worst_first(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> tuple[list[RoomCard], int]:
-    """Return the rooms of these sessions, and how many ended ones are left out; five queries, however many."""
-    sessions = sessions.select_related("event")
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What it takes to make a first session."""
+
+    event: Event | None  # None: somebody has to give them one
+    key: ApiKey | None  # None: the event has none that works
+    base_url: str
+
+
+def show_rooms(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> RoomsScreen:
+    """Return the rooms of these sessions; five queries, however many."""
+    shown, left_out = _choose(sessions.select_related("event"), every_ended)
+    rows, incidents = _last_rows(shown), _open_incidents(shown)
+    rooms = [_room(session, rows[session.id], incidents.get(session.id), now) for session in shown]
+    return RoomsScreen(sorted(rooms, key=_urgency), left_out)
+
+
+def show_lesson(user: User, base_url: str) -> Lesson:
+    """Return what teaches a user without a session; two queries."""
+    event = Event.objects.for_organizer(user).first()
+    key = ApiKey.objects.valid().filter(event=event).first() if event else None
+    return Lesson(event, key, base_url)
+
+
+def _choose(sessions: SessionQuerySet, every_ended: bool) -> tuple[list[Session], int]:
+    """Return the sessions that have a card, and how many ended ones have none."""
+    listened = sessions.exclude(status=Session.Status.ENDED)[:MOST_LISTENED]
     ended = sessions.filter(status=Session.Status.ENDED).order_by("-ended_at")
-    listened = list(sessions.exclude(status=Session.Status.ENDED)[:MOST_LISTENED])
-    left_out = 0 if every_ended else max(0, ended.count() - MOST_ENDED)
-    chosen = [*listened, *(ended if every_ended else ended[:MOST_ENDED])]
-    rows = _last_rows(session.id for session in chosen)
-    incidents = _open_incidents(session.id for session in chosen)
-    rooms = [_room(session, rows[session.id], incidents.get(session.id), now) for session in chosen]
-    rooms.sort(key=_urgency)
-    return rooms, left_out
+    if every_ended:
+        return [*listened, *ended], 0
+    return [*listened, *ended[:MOST_ENDED]], max(0, ended.count() - MOST_ENDED)
 
 
-def _urgency(room: RoomCard) -> tuple[int, float]:
-    # Live and learning rooms are one group, lowest score first; the others keep the order of the query.
-    if room.state in ("live", "learning"):
-        return STATES.index("live"), 1.0 if room.score is None else room.score
-    return STATES.index(room.state), 0.0
-
-
-def _last_rows(session_ids: Iterable[UUID]) -> dict[UUID, list[EngagementRow]]:
+def _last_rows(sessions: Iterable[Session]) -> defaultdict[UUID, list[EngagementRow]]:
     """Return the newest rows of each session, oldest first, up to the last one that the detector has seen."""
     rows = EngagementRow.objects.filter(
-        session__in=list(session_ids), late=False, timestamp__gt=F("session__judged_until") - SPARK
+        session__in=list(sessions), late=False, timestamp__gt=F("session__judged_until") - SPARK
     )
-    found = defaultdict(list)
+    found: defaultdict[UUID, list[EngagementRow]] = defaultdict(list)
     for row in rows.only("session_id", "timestamp", "engagement_score", *MEASURED):
         found[row.session_id].append(row)
     return found
 
 
-def _open_incidents(session_ids: Iterable[UUID]) -> dict[UUID, Anomaly]:
+def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
     """Return the worst open incident of each session that has one."""
     found: dict[UUID, Anomaly] = {}
-    for anomaly in Anomaly.objects.open().filter(session__in=list(session_ids)):
+    for anomaly in Anomaly.objects.open().filter(session__in=list(sessions)):
         if anomaly.severity == Anomaly.Severity.CRITICAL:
             found[anomaly.session_id] = anomaly
         else:
@@ -83,26 +115,35 @@ def _open_incidents(session_ids: Iterable[UUID]) -> dict[UUID, Anomaly]:
     return found
 
 
-def _room(session: Session, rows: list[EngagementRow], incident: Anomaly | None, now: datetime) -> RoomCard:
+def _room(session: Session, rows: Sequence[EngagementRow], incident: Anomaly | None, now: datetime) -> RoomCard:
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
-    if incident is not None:
-        state = incident.severity.lower()
-    elif session.is_ended:
-        state = "ended"
-    elif newest is None:
-        state = "scheduled"
-    elif doubt is not None:
-        state = doubt.state
-    else:
-        is_learning = session.detector_state == Session.DetectorState.INSUFFICIENT_DATA
-        state = "learning" if is_learning else "live"
     return RoomCard(
+        kind=_kind(session, newest, incident, doubt),
         session=session,
-        state=state,
-        score=None if newest is None else newest.engagement_score,
         audience=None if newest is None else newest.total_users,
+        score=None if newest is None else newest.engagement_score,
+        spark=draw_spark([(row.timestamp, row.engagement_score) for row in rows], top=1.0),
         incident=incident,
         doubt=doubt,
-        spark=draw_spark([(row.timestamp, row.engagement_score) for row in rows], top=1.0),
     )
+
+
+def _kind(session: Session, newest: EngagementRow | None, incident: Anomaly | None, doubt: Doubt | None) -> RoomKind:
+    if incident is not None:
+        return RoomKind(incident.severity.lower())
+    if session.is_ended:
+        return RoomKind.ENDED
+    if newest is None:
+        return RoomKind.SCHEDULED
+    if doubt is not None:
+        return RoomKind(doubt.state)
+    is_learning = session.detector_state == Session.DetectorState.INSUFFICIENT_DATA
+    return RoomKind.LEARNING if is_learning else RoomKind.LIVE
+
+
+def _urgency(room: RoomCard) -> tuple[int, float]:
+    # Live and learning rooms are one group, lowest score first; the others keep the order of the query.
+    if room.kind in (RoomKind.LIVE, RoomKind.LEARNING):
+        return list(RoomKind).index(RoomKind.LIVE), 1.0 if room.score is None else room.score
+    return list(RoomKind).index(room.kind), 0.0

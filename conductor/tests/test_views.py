@@ -12,7 +12,6 @@ from anomalies.detector.config import DEFAULT
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import live, pipeline
-from conductor.screens.rooms import worst_first
 from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, Event, Session
@@ -110,34 +109,6 @@ def test_list_costs_the_same_queries_for_one_and_three_sessions(
     with django_assert_num_queries(7):
         page = client.get("/").content.decode()
     assert page.count('class="room"') == 3
-
-
-def test_list_is_worst_first(event):
-    calm = stage.live_session(event, "calm")
-    stage.incident(stage.live_session(event, "warned"), "WARNING")
-    stage.incident(stage.live_session(event, "critical"), "CRITICAL")
-    Session.objects.create(event=event, title="scheduled")
-    for title, changes in {
-        "silent": {"detector_state": "UNKNOWN", "heard_at": stage.NOW - timedelta(minutes=2)},
-        "frozen": {"detector_state": "UNKNOWN"},
-        "ended": {"status": "ended", "ended_at": stage.NOW},
-    }.items():
-        made = stage.live_session(event, title)
-        Session.objects.filter(id=made.id).update(**changes)
-    low = stage.live_session(event, "low", rows=3)
-    low.rows.update(engagement_score=0.1)
-    stage.incident(calm, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
-    rooms, left_out = worst_first(Session.objects.all(), stage.NOW)
-    assert [room.session.title for room in rooms] == [
-        "critical", "warned", "frozen", "low", "calm", "silent", "scheduled", "ended",
-    ]  # fmt: skip
-    assert left_out == 0
-
-
-def test_dismissed_incident_does_not_mark_its_room(event, session):
-    stage.incident(session, status=Anomaly.Status.DISMISSED)
-    [room] = worst_first(Session.objects.all(), stage.NOW)[0]
-    assert (room.state, room.incident) == ("live", None)
 
 
 def test_list_leaves_out_old_ended_sessions_and_says_so(client, organizer, event):

@@ -9,7 +9,7 @@ from anomalies.models import Anomaly
 from anomalies.tests.rooms import SLOT, at_minute, healthy_room
 from conductor import live, pipeline
 from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
-from conductor.screens.rooms import RoomCard, worst_first
+from conductor.screens.rooms import RoomCard, show_rooms
 from conductor.screens.session import render_session, show_session
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.told import Told
@@ -53,7 +53,7 @@ def shown(session: Session, now: datetime) -> str:
 
 
 def card(session: Session, now: datetime) -> RoomCard:
-    [room] = worst_first(Session.objects.filter(id=session.id), now)[0]
+    [room] = show_rooms(Session.objects.filter(id=session.id), now).rooms
     return room
 
 
@@ -78,7 +78,7 @@ def test_rows_that_stop_are_no_data(session):
     page = shown(session, now)
     assert 'data-kind="silent"' in page
     assert "<strong>No data for 1 min 5 s.</strong> Check that your platform still posts" in page
-    assert card(session, now).state == "silent"
+    assert card(session, now).kind == "silent"
     assert not Anomaly.objects.exists()
 
 
@@ -100,7 +100,7 @@ def test_rows_that_contradict_one_another_are_not_believed(session):
     assert "<strong>The numbers cannot be true.</strong> Rows still arrive" in page
     assert CHECK in page
     assert "No data" not in page
-    assert card(session, now).state == "doubtful"
+    assert card(session, now).kind == "doubtful"
     assert not Anomaly.objects.exists()
 
 
