@@ -6,7 +6,6 @@ from functools import wraps
 from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -16,11 +15,10 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
+from conductor.screens.history import show_history
 from conductor.screens.rooms import show_lesson, show_rooms
 from conductor.screens.session import render_session, show_session
 from engagement.models import Event, Session
-
-PAGE_SIZE = 50
 
 
 def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -62,21 +60,8 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 @for_organizers
 def session_anomalies(request: HttpRequest, session_id: UUID) -> HttpResponse:
     """Every incident of one session, newest first, filtered by severity and type."""
-    session = _session(request, session_id)
-    found = Anomaly.objects.for_session(session)
-    chosen = {}
-    for field, choices in (("severity", Anomaly.Severity), ("anomaly_type", Anomaly.Type)):
-        if (value := request.GET.get(field)) in choices.values:
-            chosen[field] = value
-    page = Paginator(found.filter(**chosen), PAGE_SIZE).get_page(request.GET.get("page"))
-    context = {
-        "session": session,
-        "page": page,
-        "chosen": chosen,
-        "severities": Anomaly.Severity.choices,
-        "types": Anomaly.Type.choices,
-    }
-    return render(request, "anomalies/history.html", context)
+    screen = show_history(_session(request, session_id), request.GET)
+    return render(request, "anomalies/history.html", {"screen": screen})
 
 
 @require_POST
