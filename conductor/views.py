@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from typing import Concatenate, ParamSpec, TypeGuard
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,6 +14,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.middleware import HtmxDetails
 
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
@@ -20,13 +23,33 @@ from conductor.screens.rooms import show_lesson, show_rooms
 from conductor.screens.session import render_session, show_session
 from engagement.models import Event, Session
 
+P = ParamSpec("P")
 
-def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+
+class HtmxRequest(HttpRequest):
+    """A request as django-htmx's middleware leaves it."""
+
+    htmx: HtmxDetails
+
+
+class OrganizerRequest(HtmxRequest):
+    """A request of somebody who is logged in."""
+
+    user: User
+
+
+def is_logged_in(request: HtmxRequest) -> TypeGuard[OrganizerRequest]:
+    return request.user.is_authenticated
+
+
+def for_organizers(
+    view: Callable[Concatenate[OrganizerRequest, P], HttpResponse],
+) -> Callable[Concatenate[HtmxRequest, P], HttpResponse]:
     """Send whoever is not logged in to the login page, and a fragment's page too: it cannot show a login."""
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        if request.user.is_authenticated:
+    def checked(request: HtmxRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if is_logged_in(request):
             return view(request, *args, **kwargs)
         if request.htmx:
             return HttpResponseClientRefresh()
@@ -37,7 +60,7 @@ def for_organizers(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
 
 @require_safe
 @for_organizers
-def sessions(request: HttpRequest) -> HttpResponse:
+def sessions(request: OrganizerRequest) -> HttpResponse:
     """The organizer's sessions, worst first; the list alone where the page refreshes it."""
     own = Session.objects.for_organizer(request.user)
     screen = show_rooms(own, now(), every_ended="ended" in request.GET)
@@ -49,7 +72,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @for_organizers
-def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
+def session(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """The dashboard of one session."""
     session = _session(request, session_id)
     context = {"session": session, "live": render_session(show_session(session, now()))}
@@ -58,7 +81,7 @@ def session(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
 @require_safe
 @for_organizers
-def session_anomalies(request: HttpRequest, session_id: UUID) -> HttpResponse:
+def session_anomalies(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """Every incident of one session, newest first, filtered by severity and type."""
     screen = show_history(_session(request, session_id), request.GET)
     return render(request, "anomalies/history.html", {"screen": screen})
@@ -66,7 +89,7 @@ def session_anomalies(request: HttpRequest, session_id: UUID) -> HttpResponse:
 
 @require_POST
 @for_organizers
-def acknowledge(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
+def acknowledge(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
     """Say that somebody is on it; a second click, or one that comes late, changes nothing."""
     anomaly = _anomaly(request, session_id, anomaly_id)
     with suppress(InvalidTransition):
@@ -76,7 +99,7 @@ def acknowledge(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> Htt
 
 @require_POST
 @for_organizers
-def dismiss(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
+def dismiss(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
     """Say that it was a false alarm."""
     _anomaly(request, session_id, anomaly_id).dismiss(request.user, now())
     return _told(request, session_id)
@@ -84,7 +107,7 @@ def dismiss(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> HttpRes
 
 @require_POST
 @for_organizers
-def choose_sensitivity(request: HttpRequest, session_id: UUID) -> HttpResponse:
+def choose_sensitivity(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """Say how readily an incident opens, in this session and in all others of its event."""
     event = _session(request, session_id).event
     chosen = request.POST.get("sensitivity")
@@ -96,7 +119,7 @@ def choose_sensitivity(request: HttpRequest, session_id: UUID) -> HttpResponse:
     return _told(request, session_id, *going_on, place="#event-sensitivity")
 
 
-def _told(request: HttpRequest, session_id: UUID, *others: UUID, place: str = "") -> HttpResponse:
+def _told(request: OrganizerRequest, session_id: UUID, *others: UUID, place: str = "") -> HttpResponse:
     """Answer a click: the push changes every screen, the clicker's too. Without htmx the page comes anew."""
     live.announce([live.SessionChange(id_, row=None) for id_ in {session_id, *others}], now())
     if request.htmx:
@@ -104,10 +127,10 @@ def _told(request: HttpRequest, session_id: UUID, *others: UUID, place: str = ""
     return redirect(reverse("session", args=[session_id]) + place)
 
 
-def _session(request: HttpRequest, session_id: UUID) -> Session:
+def _session(request: OrganizerRequest, session_id: UUID) -> Session:
     visible = Session.objects.for_organizer(request.user).select_related("event")
     return get_object_or_404(visible, id=session_id)
 
 
-def _anomaly(request: HttpRequest, session_id: UUID, anomaly_id: UUID) -> Anomaly:
+def _anomaly(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> Anomaly:
     return get_object_or_404(Anomaly.objects.for_session(_session(request, session_id)), id=anomaly_id)
