@@ -1,6 +1,8 @@
 """The JSON shapes of the contract: the same for REST, the stream and the pages."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.urls import reverse
 
@@ -28,17 +30,17 @@ def session_payload(session: Session) -> dict[str, object]:
 
 
 def row_payload(row: EngagementRow) -> dict[str, object]:
-    known = row.engagement_score is not None
+    score = row.engagement_score
     return {
         "timestamp": write_moment(row.timestamp),
-        "engagement_score": row.engagement_score,
-        "level": level(row.engagement_score) if known else None,
+        "engagement_score": score,
+        "level": None if score is None else level(score),
         "late": row.late,
         **{name: getattr(row, name) for name in MEASURED},
     }
 
 
-def bucket_payload(bucket: dict) -> dict[str, object]:
+def bucket_payload(bucket: Mapping[str, Any]) -> dict[str, object]:
     """Return one of the buckets of `engagement.buckets.in_buckets`."""
     score = bucket["mean_engagement_score"]
     return {
