@@ -1,7 +1,8 @@
 """The admin of anomalies: the facts to read, and a person's judgement of them to write."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -29,46 +30,86 @@ def write_known(value: float | None, write: Callable[[float], str], unknown: str
     return unknown if value is None else write(value)
 
 
-def write_signal(signal: Signal, evidence: Mapping[str, Any]) -> dict[str, object]:
-    """Return a row of the table of signals, ready to print."""
-    write = partial(write_evidence, signal=signal)
-    return {
-        "label": signal.long_label,
-        "observed": write_known(evidence.get("observed"), write, "not measured"),
-        "expected": write_known(evidence.get("expected"), write, "not measured"),
-        "change": write_known(evidence.get("change"), write_change),
-        "moved": evidence.get("moved", False),
-    }
+@dataclass(frozen=True, slots=True)
+class SignalEvidence:
+    """What one signal did, in words."""
+
+    label: str
+    observed: str
+    expected: str
+    change: str
+    moved: bool
 
 
-def evidence_of(anomaly: Anomaly) -> dict[str, object]:
-    """Return what the detail page shows above the form, ready to print."""
+@dataclass(frozen=True, slots=True)
+class LifeChange:
+    """One change in the life of an incident, in words."""
+
+    at: datetime
+    change: str
+    type: str
+    severity: str
+    anomaly_score: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the detail page shows above the form, in words and from top to bottom."""
+
+    advice: str
+    current: str
+    expected: str
+    change: str
+    audience: int | None  # people
+    anomaly_score: str
+    hst_score: str
+    z_score: str
+    signals: Sequence[SignalEvidence]  # those that moved come first
+    history: Sequence[LifeChange]
+    raw: str  # JSON
+
+
+def show_evidence(anomaly: Anomaly) -> Evidence:
+    """Return the evidence of an anomaly; an old one may have been kept with less of it."""
     metadata = anomaly.metadata
     signals = metadata.get("signals", {})
-    names = sorted(signals, key=lambda name: not signals[name].get("moved"))  # those that moved come first
-    return {
-        "current": write_known(anomaly.current_engagement, write_score),
-        "expected": write_known(anomaly.expected_engagement, write_score),
-        "change": write_known(anomaly.deviation, lambda deviation: write_change(-deviation)),
-        "anomaly_score": write_score(anomaly.anomaly_score),
-        "hst_score": write_known(metadata.get("hst_score"), write_score),
-        "z_score": write_known(metadata.get("z_score"), write_score),
-        "advice": metadata.get("advice", ""),
-        "audience": metadata.get("audience"),
-        "signals": [write_signal(signal_of(name), signals[name]) for name in names],
-        "history": [
-            {
-                "at": read_moment(change["at"]),
-                "change": change["change"],
-                "severity": change.get("severity"),
-                "type": dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),
-                "anomaly_score": write_known(change.get("anomaly_score"), write_score),
-                "reason": change.get("reason", ""),
-            }
-            for change in metadata.get("history", [])
-        ],
-        "raw": json.dumps({"signals": anomaly.signals, "metadata": metadata}, indent=2, ensure_ascii=False),
-    }
+    names = sorted(signals, key=lambda name: not signals[name].get("moved"))
+    return Evidence(
+        advice=metadata.get("advice", ""),
+        current=write_known(anomaly.current_engagement, write_score),
+        expected=write_known(anomaly.expected_engagement, write_score),
+        change=write_known(anomaly.deviation, lambda deviation: write_change(-deviation)),
+        audience=metadata.get("audience"),
+        anomaly_score=write_score(anomaly.anomaly_score),
+        hst_score=write_known(metadata.get("hst_score"), write_score),
+        z_score=write_known(metadata.get("z_score"), write_score),
+        signals=[_show_signal(signal_of(name), signals[name]) for name in names],
+        history=[_show_change(change) for change in metadata.get("history", [])],
+        raw=json.dumps({"signals": anomaly.signals, "metadata": metadata}, indent=2, ensure_ascii=False),
+    )
+
+
+def _show_signal(signal: Signal, evidence: Mapping[str, Any]) -> SignalEvidence:
+    write = partial(write_evidence, signal=signal)
+    return SignalEvidence(
+        label=signal.long_label,
+        observed=write_known(evidence.get("observed"), write, "not measured"),
+        expected=write_known(evidence.get("expected"), write, "not measured"),
+        change=write_known(evidence.get("change"), write_change),
+        moved=evidence.get("moved", False),
+    )
+
+
+def _show_change(change: Mapping[str, Any]) -> LifeChange:
+    return LifeChange(
+        at=read_moment(change["at"]),
+        change=change["change"],
+        type=dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),
+        severity=change.get("severity", ""),
+        anomaly_score=write_known(change.get("anomaly_score"), write_score),
+        reason=change.get("reason", ""),
+    )
 
 
 @admin.register(Anomaly)
@@ -124,7 +165,8 @@ class AnomalyAdmin(admin.ModelAdmin):
         return write_score(anomaly.anomaly_score)
 
     def render_change_form(self, request, context, *args, obj=None, **options):
-        return super().render_change_form(request, {**context, "evidence": evidence_of(obj)}, *args, obj=obj, **options)
+        context = {**context, "evidence": show_evidence(obj)}
+        return super().render_change_form(request, context, *args, obj=obj, **options)
 
     def save_model(self, request, anomaly: Anomaly, form, change) -> None:
         """Write the note and the review through the model; nothing else of an anomaly can be edited."""
