@@ -20,7 +20,7 @@ MOST = {SignalKind.RATE: MAX_PER_MINUTE, SignalKind.SHARE: 1, SignalKind.PEOPLE:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One thing that tells how an audience behaves, and all that the product knows of it.
+    """One thing that tells how an audience behaves, and all that the product knows of it; see `docs/adding.md`.
 
     `name` is its field in rows, requests and answers. `kind` gives its unit and its bounds. `label` is what its card
     calls it; without one it has no card. `long_label` is for tables, where no unit stands beside the figure. `weight`
