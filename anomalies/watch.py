@@ -34,6 +34,7 @@ from anomalies.detector.state import (
     unpack,
 )
 from anomalies.models import Anomaly, DetectorMemory
+from engagement import cursors
 from engagement.models import EngagementRow, Event, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
@@ -48,12 +49,6 @@ SAVE_STATES = """
     SELECT id, %s, state, %s FROM UNNEST(%s::uuid[], %s::bytea[]) AS new (id, state)
     ON CONFLICT (session_id) DO UPDATE
     SET version = EXCLUDED.version, state = EXCLUDED.state, updated_at = EXCLUDED.updated_at
-"""
-MOVE_CURSORS = """
-    UPDATE engagement_session s
-    SET judged_until = new.judged_until, detector_state = new.detector_state, heard_at = %s
-    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::varchar[]) AS new (id, judged_until, detector_state)
-    WHERE s.id = new.id
 """
 
 
@@ -182,7 +177,7 @@ def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequ
     ids = [session.id for session in sessions]
     with connection.cursor() as cursor:
         cursor.execute(SAVE_STATES, [VERSION, now, ids, [pack(state) for state in states]])
-        cursor.execute(MOVE_CURSORS, [now, ids, list(judged_until), [_detector_state(state) for state in states]])
+    cursors.move_judged(ids, judged_until, [_detector_state(state) for state in states], now)
 
 
 def _detector_state(state: np.void) -> str:

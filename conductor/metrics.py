@@ -14,6 +14,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from anomalies.models import Anomaly
+from engagement.cursors import measure_backlog
 from engagement.ingest import Recorded
 from engagement.models import Session
 
@@ -23,12 +24,6 @@ SESSIONS = "SELECT status, count(*) FROM engagement_session GROUP BY status"
 ANOMALIES = (
     "SELECT anomaly_type, severity, count(*), count(*) FILTER (WHERE resolved_at IS NULL) FROM anomalies GROUP BY 1, 2"
 )
-# Only live sessions have rows that wait, and the rows' key finds those behind the cursor.
-WAITING = """
-    SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8
-    FROM engagement_session JOIN engagement ON session_id = id AND timestamp > coalesce(judged_until, '-infinity')
-    WHERE status = 'live'
-"""
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
@@ -101,8 +96,7 @@ def _measure(cursor) -> Iterator[Metric]:
     yield opened
     yield going_on
 
-    cursor.execute(WAITING)
-    rows, seconds = cursor.fetchone()
+    rows, seconds = measure_backlog()
     yield GaugeMetricFamily("conductor_rows_waiting", "Rows that are stored and not yet judged.", value=rows)
     yield GaugeMetricFamily("conductor_lag_seconds", "How long the oldest of them has waited.", value=seconds)
 

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from engagement import cursors
 from engagement.ingest import insert_rows
 from engagement.models import Presence, RoomState, Session
 from engagement.moments import EPOCH, from_microseconds, to_microseconds
@@ -54,12 +55,6 @@ SAVE_ROOMS = """
     INSERT INTO rooms (session_id, version, state)
     SELECT id, %s, state::jsonb FROM UNNEST(%s::uuid[], %s::text[]) AS new (id, state)
     ON CONFLICT (session_id) DO UPDATE SET version = EXCLUDED.version, state = EXCLUDED.state
-"""
-MOVE_CURSORS = """
-    UPDATE engagement_session s
-    SET aggregated_until = new.aggregated_until, patience_seconds = new.patience_seconds
-    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::float8[]) AS new (id, aggregated_until, patience_seconds)
-    WHERE s.id = new.id
 """
 
 People = dict[str, Person]
@@ -195,10 +190,11 @@ def _save_people(people: Mapping[uuid.UUID, People], before: Mapping[uuid.UUID, 
 def _save(sessions: Sequence[Session], rooms: Mapping[uuid.UUID, Room]) -> None:
     ids = [session.id for session in sessions]
     states = [json.dumps(rooms[id_].pack(), separators=(",", ":")) for id_ in ids]
-    cursors = [[session.aggregated_until for session in sessions], [session.patience_seconds for session in sessions]]
     with connection.cursor() as cursor:
         cursor.execute(SAVE_ROOMS, [VERSION, ids, states])
-        cursor.execute(MOVE_CURSORS, [ids, *cursors])
+    cursors.move_aggregated(
+        ids, [session.aggregated_until for session in sessions], [session.patience_seconds for session in sessions]
+    )
 
 
 def _moment(at: datetime | None) -> int | None:

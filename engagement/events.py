@@ -6,36 +6,18 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
-from engagement.ingest import Recorded, claim_session, lock_session, refuse_moment
+from engagement import cursors
+from engagement.ingest import Recorded, check_source, claim_session, refuse_moment
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
 from engagement.room import SECOND, row_end
 from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
-# Alone, not shared: whether an event is late depends on all that came before it.
-LOCK_SESSION = """
-    SELECT id, status, source, lateness_seconds, newest_event_at, closed_until FROM engagement_session
-    WHERE id = %s FOR NO KEY UPDATE
-"""
 KNOWN_KEYS = "SELECT key FROM raw_events WHERE session_id = %s AND key = ANY(%s)"
 INSERT_EVENTS = """
     INSERT INTO raw_events (session_id, received_at, timestamp, type, "user", key, poll, late)
     SELECT %s, %s, * FROM UNNEST(
         %s::timestamptz[], %s::varchar[], %s::varchar[], %s::varchar[], %s::varchar[], %s::bool[])
-"""
-MOVE_CURSORS = """
-    UPDATE engagement_session
-    SET newest_event_at = %s, closed_until = %s, heard_at = COALESCE(heard_at, %s) WHERE id = %s
-"""
-# What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
-# cannot wait for one another.
-LOCK_LIVELY = """
-    SELECT * FROM engagement_session WHERE status = 'live' AND source = 'events' AND newest_event_at > %s
-    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-"""
-CLOSE_WINDOWS = """
-    UPDATE engagement_session s SET closed_until = new.closed_until
-    FROM UNNEST(%s::uuid[], %s::timestamptz[]) AS new (id, closed_until) WHERE s.id = new.id
 """
 
 
@@ -58,12 +40,13 @@ def record_events(session_id: uuid.UUID, events: Sequence[RawEvent], now: dateti
             raise RefusedEvent(index, "timestamp", detail)
     with transaction.atomic():
         claim_session(session_id, Session.Source.EVENTS)
-        session = lock_session(LOCK_SESSION, session_id, Session.Source.EVENTS)
+        session = cursors.lock_alone(session_id)
+        check_source(session, Session.Source.EVENTS)
         new = _without_repeats(session_id, events)
         lates = _admit(session, new)
         if new:
             _insert(session_id, new, lates, now)
-            _move_cursors(session, now)
+            cursors.move_heard(session_id, session.newest_event_at, session.closed_until, now)
     return Recorded(len(new), len(events) - len(new), sum(lates))
 
 
@@ -71,21 +54,20 @@ def close_by_clock(now: datetime) -> None:
     """Close the windows that no event closes, in every live session whose newest event is fresh."""
     with transaction.atomic():
         closed: dict[uuid.UUID, datetime] = {}
-        for session in Session.objects.raw(LOCK_LIVELY, [now - FRESH_FOR]):
+        for session in cursors.lock_fresh(now - FRESH_FOR):
             patience = None if session.patience_seconds is None else round(session.patience_seconds * SECOND)
             lateness = session.lateness_seconds * SECOND
             until = closed_by_clock(to_microseconds(now), to_microseconds(session.newest_event_at), lateness, patience)
             if until is not None and (session.closed_until is None or from_microseconds(until) > session.closed_until):
                 closed[session.id] = from_microseconds(until)
-        with connection.cursor() as cursor:
-            cursor.execute(CLOSE_WINDOWS, [list(closed), list(closed.values())])
+        cursors.move_closed(closed)
 
 
 def close_all(session: Session) -> None:
     """Close every window that holds an event; the caller holds the session's lock."""
     if session.newest_event_at is not None:
         session.closed_until = from_microseconds(row_end(to_microseconds(session.newest_event_at)))
-        session.save(update_fields=["closed_until"])
+        cursors.move_closed({session.id: session.closed_until})
 
 
 def _without_repeats(session_id: uuid.UUID, events: Sequence[RawEvent]) -> list[RawEvent]:
@@ -127,8 +109,3 @@ def _insert(session_id: uuid.UUID, events: Sequence[RawEvent], lates: Sequence[b
     ]
     with connection.cursor() as cursor:
         cursor.execute(INSERT_EVENTS, [session_id, now, *columns])
-
-
-def _move_cursors(session: Session, now: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(MOVE_CURSORS, [session.newest_event_at, session.closed_until, now, session.id])

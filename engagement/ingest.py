@@ -1,9 +1,4 @@
-"""Record engagement rows: checked against the clock, idempotent, a batch whole or not at all.
-
-Two things are written by posts and by sweeps alike, a session's rows and its cursors, and its row in the database
-is the lock: posts of signals hold it shared and look at `judged_until`; posts of raw events hold it alone, as they
-move `newest_event_at` and `closed_until`; a sweep, and the clock, hold it alone.
-"""
+"""Record engagement rows: checked against the clock, idempotent, a batch whole or not at all."""
 
 import uuid
 from collections.abc import Sequence
@@ -12,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.db import connection, transaction
 
+from engagement import cursors
 from engagement.limits import FIRST_YEAR, MAX_AHEAD
 from engagement.models import Session
 from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
@@ -19,7 +15,6 @@ from engagement.scoring import find_score
 
 EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
-LOCK_SESSION = "SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
 COLUMNS = {
     "session_id": "uuid",
     "timestamp": "timestamptz",
@@ -75,11 +70,10 @@ def record_rows(session_id: uuid.UUID, readings: Sequence[Reading], now: datetim
     rows = {reading.timestamp: reading for reading in reversed(readings)}  # the first of equals wins
     with transaction.atomic():
         claim_session(session_id, Session.Source.SIGNALS)
-        # Shared with other posts, but not with the sweep: the cursor cannot move between our look at it
-        # and our commit, so `late` is exactly "the detector will never be fed this row".
-        found = lock_session(LOCK_SESSION, session_id, Session.Source.SIGNALS)
+        session = cursors.lock_shared(session_id)
+        check_source(session, Session.Source.SIGNALS)
         ordered = sorted(rows.values(), key=lambda reading: reading.timestamp)
-        until = found.judged_until
+        until = session.judged_until
         lates = [until is not None and reading.timestamp <= until for reading in ordered]
         stored = insert_rows([session_id] * len(ordered), ordered, lates, now)
     return Recorded(len(stored), len(readings) - len(stored), sum(stored))
@@ -110,16 +104,12 @@ def claim_session(session_id: uuid.UUID, source: Session.Source) -> None:
     unclaimed.update(status=Session.Status.LIVE, source=source)
 
 
-def lock_session(query: str, session_id: uuid.UUID, source: Session.Source) -> Session:
-    """Return the session that a query locks. Raises `Session.DoesNotExist`, `SessionEnded` or `OtherSource`."""
-    found = next(iter(Session.objects.raw(query, [session_id])), None)
-    if found is None:
-        raise Session.DoesNotExist
-    if found.is_ended:
+def check_source(session: Session, source: Session.Source) -> None:
+    """Raise `SessionEnded` or `OtherSource` unless the session takes what comes from there."""
+    if session.is_ended:
         raise SessionEnded
-    if found.source != source:
-        raise OtherSource(found.source)
-    return found
+    if session.source != source:
+        raise OtherSource(session.source)
 
 
 def insert_rows(

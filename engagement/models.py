@@ -169,7 +169,7 @@ class Session(models.Model):
         null=True, editable=False, help_text="The newest row that the detector has seen."
     )
     heard_at = models.DateTimeField(null=True, editable=False, help_text="When the last new rows were judged.")
-    # Of a session that is told of by raw events. `ingest` says who moves them, and under which lock.
+    # Of a session that is told of by raw events. `cursors` says who moves them, and under which lock.
     newest_event_at = models.DateTimeField(null=True, editable=False)
     closed_until = models.DateTimeField(null=True, editable=False, help_text="Where the newest closed window ends.")
     aggregated_until = models.DateTimeField(

@@ -9,6 +9,7 @@ from django.db import connection, connections
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from conductor import pipeline, tasks, wakeups
+from engagement.cursors import LOCK_SPACE
 from engagement.ingest import SessionEnded, record_rows
 from engagement.models import PARTITIONS, Event, Session
 
@@ -113,7 +114,7 @@ def test_sweep_leaves_a_partition_that_another_one_holds(event):
 
     def hold():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [pipeline.LOCK_SPACE, session.partition])
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK_SPACE, session.partition])
             held.set()
             done.wait(30)
         connections.close_all()

@@ -1,0 +1,124 @@
+"""What waits behind a session's cursors; that each moves under its lock is seen in the tests of who moves it."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from engagement import cursors
+from engagement.models import PARTITIONS, EngagementRow, Event, Session
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+CURSORS = (
+    "newest_event_at", "closed_until", "aggregated_until", "patience_seconds", "judged_until", "heard_at",
+    "detector_state",
+)  # fmt: skip
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def new_session(*row_seconds: float, place: int = 0, partition: int = 3, **fields) -> Session:
+    """A live session of a partition, with rows; `place` is its place among those of the partition."""
+    event, _ = Event.objects.get_or_create(name="Conference")
+    id_ = UUID(int=PARTITIONS * (place + 1) + partition)
+    session = Session.objects.create(id=id_, event=event, title="Keynote", **{"status": "live"} | fields)
+    for second in row_seconds:
+        EngagementRow.objects.create(session=session, timestamp=at(second), received_at=at(second), total_users=5)
+    return session
+
+
+def read_cursors(session: Session) -> dict[str, object]:
+    return Session.objects.values(*CURSORS).get(id=session.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "row_seconds", "expected"),
+    [
+        ({}, (), False),
+        ({}, (0,), True),
+        ({"judged_until": at(0)}, (0,), False),
+        ({"judged_until": at(0)}, (0, 5), True),
+        ({"closed_until": at(5)}, (), True),
+        ({"closed_until": at(5), "aggregated_until": at(0)}, (), True),
+        ({"closed_until": at(5), "aggregated_until": at(5)}, (), False),
+    ],
+)
+def test_a_session_is_behind_its_rows_and_its_closed_windows(fields, row_seconds, expected):
+    session = new_session(*row_seconds, **fields)
+
+    assert cursors.is_behind(session.id) is expected
+    assert cursors.find_partitions_behind() == ([3] if expected else [])
+    assert cursors.lock_behind(3, most=10) == ([session] if expected else [])
+    assert cursors.lock_behind(4, most=10) == []
+
+
+def test_nothing_waits_for_a_session_that_is_over():
+    session = new_session(0, status="ended")
+
+    assert cursors.find_partitions_behind() == []
+    assert cursors.lock_behind(3, most=10) == []
+    assert cursors.measure_backlog() == (0, 0)
+    assert cursors.is_behind(session.id), "which it was until it ended"
+
+
+def test_lock_behind_takes_so_many_in_order():
+    second, first, third = (new_session(0, place=place) for place in (1, 0, 2))
+
+    assert cursors.lock_behind(3, most=2) == [first, second]
+    cursors.move_judged([first.id, second.id], [at(0), at(0)], ["WATCHING", "WATCHING"], at(1))
+    assert cursors.lock_behind(3, most=2) == [third]
+
+
+def test_load_unjudged_rows_gives_the_oldest_of_each():
+    some, all_judged = new_session(10, 0, 5, 15, judged_until=at(0)), new_session(0, place=1, judged_until=at(0))
+
+    rows = cursors.load_unjudged_rows([some.id, all_judged.id], most=2)
+
+    assert {id_: [row.timestamp for row in found] for id_, found in rows.items()} == {
+        some.id: [at(5), at(10)],
+        all_judged.id: [],
+    }
+    assert rows[some.id][0] == EngagementRow.objects.get(session=some, timestamp=at(5))
+
+
+def test_measure_backlog_tells_how_long_the_oldest_waits():
+    new_session(0, 5, judged_until=at(0))
+    new_session(0, place=1)
+
+    rows, seconds = cursors.measure_backlog()
+
+    assert rows == 2
+    assert seconds == pytest.approx((datetime.now(UTC) - at(0)).total_seconds(), abs=60)
+
+
+def test_each_move_writes_its_own_cursors_of_its_own_sessions():
+    session, other = new_session(), new_session(place=1)
+    untouched = read_cursors(other)
+    moves = [
+        (lambda: cursors.move_heard(session.id, at(7), at(5), at(9)),
+         {"newest_event_at": at(7), "closed_until": at(5), "heard_at": at(9)}),
+        (lambda: cursors.move_heard(session.id, at(8), at(5), at(10)), {"newest_event_at": at(8)}),
+        (lambda: cursors.move_closed({session.id: at(10)}), {"closed_until": at(10)}),
+        (lambda: cursors.move_aggregated([session.id], [at(10)], [8.0]),
+         {"aggregated_until": at(10), "patience_seconds": 8.0}),
+        (lambda: cursors.move_aggregated([session.id], [at(10)], [None]), {"patience_seconds": None}),
+        (lambda: cursors.move_judged([session.id], [at(10)], ["WATCHING"], at(12)),
+         {"judged_until": at(10), "detector_state": "WATCHING", "heard_at": at(12)}),
+        (lambda: cursors.mark_unknown([session.id]), {"detector_state": "UNKNOWN"}),
+    ]  # fmt: skip
+    expected = read_cursors(session)
+    for move, changes in moves:
+        move()
+        expected |= changes
+        assert read_cursors(session) == expected
+    assert read_cursors(other) == untouched
+
+
+def test_no_session_has_no_lock():
+    for lock in (cursors.lock_shared, cursors.lock_alone):
+        with pytest.raises(Session.DoesNotExist):
+            lock(UUID(int=1))
