@@ -1,15 +1,18 @@
 """The admin of anomalies: the facts to read, and a person's judgement of them to write."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.forms import Form, ModelForm
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -19,7 +22,7 @@ from engagement.readings import Signal
 from engagement.wording import signal_of, write_change, write_duration, write_evidence, write_score
 
 # What a reviewer can say: the button's name → the model's method and the word for the history.
-REVIEWS: dict[str, tuple[Callable[[Anomaly, object, datetime], None], str]] = {
+REVIEWS: dict[str, tuple[Callable[[Anomaly, User, datetime], None], str]] = {
     "acknowledge": (Anomaly.acknowledge, "Acknowledged"),
     "confirm": (Anomaly.confirm, "Confirmed"),
     "dismiss": (Anomaly.dismiss, "Dismissed as a false alarm"),
@@ -105,15 +108,20 @@ def _show_change(change: Mapping[str, Any]) -> LifeChange:
     return LifeChange(
         at=read_moment(change["at"]),
         change=change["change"],
-        type=dict(Anomaly.Type.choices).get(change.get("anomaly_type"), ""),
+        type=dict(Anomaly.Type.choices).get(change.get("anomaly_type", ""), ""),
         severity=change.get("severity", ""),
         anomaly_score=write_known(change.get("anomaly_score"), write_score),
         reason=change.get("reason", ""),
     )
 
 
+def _reviewer(request: HttpRequest) -> User:
+    assert isinstance(request.user, User), "the admin lets nobody in who is not logged in"
+    return request.user
+
+
 @admin.register(Anomaly)
-class AnomalyAdmin(admin.ModelAdmin):
+class AnomalyAdmin(admin.ModelAdmin[Anomaly]):
     list_display = ["type", "severity_mark", "when", "session", "status", "review", "lasted", "score"]
     list_filter = ["anomaly_type", "severity", "status", "review", ("event", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["session"]
@@ -134,10 +142,10 @@ class AnomalyAdmin(admin.ModelAdmin):
     class Media:
         css = {"all": ["css/admin.css"]}
 
-    def has_add_permission(self, request) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_delete_permission(self, request, obj=None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Anomaly | None = None) -> bool:
         return False  # an anomaly goes with its session
 
     @admin.display(description="type", ordering="anomaly_type")
@@ -164,46 +172,49 @@ class AnomalyAdmin(admin.ModelAdmin):
     def score(self, anomaly: Anomaly) -> str:
         return write_score(anomaly.anomaly_score)
 
-    def render_change_form(self, request, context, *args, obj=None, **options):
-        context = {**context, "evidence": show_evidence(obj)}
-        return super().render_change_form(request, context, *args, obj=obj, **options)
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any) -> Any:
+        context["evidence"] = show_evidence(options["obj"])
+        return super().render_change_form(request, context, *args, **options)
 
-    def save_model(self, request, anomaly: Anomaly, form, change) -> None:
+    def save_model(self, request: HttpRequest, anomaly: Anomaly, form: ModelForm[Anomaly], change: bool) -> None:
         """Write the note and the review through the model; nothing else of an anomaly can be edited."""
         current = Anomaly.objects.select_for_update().get(id=anomaly.id, timestamp=anomaly.timestamp)
         if "note" in form.changed_data:
-            current.annotate(form.cleaned_data["note"], request.user, timezone.now())
+            current.annotate(form.cleaned_data["note"], _reviewer(request), timezone.now())
         if request.POST.get("_review") in REVIEWS:
             review, _ = REVIEWS[request.POST["_review"]]
             try:
-                review(current, request.user, timezone.now())
+                review(current, _reviewer(request), timezone.now())
             except InvalidTransition as refused:
                 self.message_user(request, f"Not done: {refused}.", messages.WARNING)
 
-    def construct_change_message(self, request, form, formsets, add=False):
-        _, word = REVIEWS.get(request.POST.get("_review"), (None, None))
-        return f"{word}." if word else super().construct_change_message(request, form, formsets, add)
+    def construct_change_message(
+        self, request: HttpRequest, form: Form, formsets: Iterable[Any], add: bool = False
+    ) -> Any:
+        if (review := request.POST.get("_review", "")) in REVIEWS:
+            return f"{REVIEWS[review][1]}."
+        return super().construct_change_message(request, form, formsets, add)
 
     @admin.action(description="Acknowledge: somebody is on it", permissions=["change"])
-    def acknowledge(self, request, anomalies: QuerySet[Anomaly]) -> None:
+    def acknowledge(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> None:
         self._review(request, anomalies, "acknowledge")
 
     @admin.action(description="Confirm as real incidents", permissions=["change"])
-    def confirm(self, request, anomalies: QuerySet[Anomaly]) -> None:
+    def confirm(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> None:
         self._review(request, anomalies, "confirm")
 
     @admin.action(description="Dismiss as false alarms", permissions=["change"])
-    def dismiss(self, request, anomalies: QuerySet[Anomaly]) -> None:
+    def dismiss(self, request: HttpRequest, anomalies: QuerySet[Anomaly]) -> None:
         self._review(request, anomalies, "dismiss")
 
     @transaction.atomic
-    def _review(self, request, anomalies: QuerySet[Anomaly], name: str) -> None:
+    def _review(self, request: HttpRequest, anomalies: QuerySet[Anomaly], name: str) -> None:
         review, word = REVIEWS[name]
         done, refusals = 0, []
         # Locked, as the sweep may be about to resolve the same incidents.
         for anomaly in anomalies.select_for_update(of=("self",)):
             try:
-                review(anomaly, request.user, timezone.now())
+                review(anomaly, _reviewer(request), timezone.now())
             except InvalidTransition as refused:
                 refusals.append(f"{anomaly}: {refused}.")
             else:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
@@ -122,33 +123,33 @@ class Anomaly(models.Model):
         """How long the incident lasted, None while it goes on."""
         return None if self.resolved_at is None else self.resolved_at - self.timestamp
 
-    def acknowledge(self, by, now: datetime) -> None:
+    def acknowledge(self, by: User, now: datetime) -> None:
         """Say that somebody is on it. Raises `InvalidTransition` unless the incident is open."""
         with self._reviewing(by, now, "status"):
             if self.status != self.Status.OPEN:
                 raise InvalidTransition(f"an anomaly that is {self.status} cannot be acknowledged")
             self.status = self.Status.ACKNOWLEDGED
 
-    def confirm(self, by, now: datetime) -> None:
+    def confirm(self, by: User, now: datetime) -> None:
         """Say that it was a real incident. A dismissed one comes back to where its life had brought it."""
         with self._reviewing(by, now, "review", "status"):
             self.review = self.Review.CONFIRMED
             if self.status == self.Status.DISMISSED:
                 self.status = self.Status.RESOLVED if self.is_resolved else self.Status.ACKNOWLEDGED
 
-    def dismiss(self, by, now: datetime) -> None:
+    def dismiss(self, by: User, now: datetime) -> None:
         """Say that it was a false alarm; its banner goes, the fact stays."""
         with self._reviewing(by, now, "review", "status"):
             self.review = self.Review.FALSE_ALARM
             self.status = self.Status.DISMISSED
 
-    def annotate(self, note: str, by, now: datetime) -> None:
+    def annotate(self, note: str, by: User, now: datetime) -> None:
         """Keep a reviewer's note."""
         with self._reviewing(by, now, "note"):
             self.note = note
 
     @contextmanager
-    def _reviewing(self, by, now: datetime, *fields: str) -> Iterator[None]:
+    def _reviewing(self, by: User, now: datetime, *fields: str) -> Iterator[None]:
         """Hold the row as it is now, which the sweep may have moved since it was read, and save what changes."""
         with transaction.atomic():
             row = Anomaly.objects.select_for_update(of=("self",)).filter(id=self.id, timestamp=self.timestamp)

@@ -162,15 +162,16 @@ def _rebuild(session: Session, config: DetectorConfig) -> np.void:
     """Replay the rows that were judged already; the anomalies they led to stay as they were kept."""
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
-    state = new_states(1)
+    states = new_states(1)
     judge_rows(
-        state, [[row.stored_reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config
+        states, [[row.stored_reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config
     )
     going_on = Anomaly.objects.for_session(session).unresolved().first()
-    state["is_open"] = going_on is not None
+    states["is_open"] = going_on is not None
     if going_on is not None:
-        state["opened_at"] = going_on.timestamp.timestamp()
-    return state[0]
+        states["opened_at"] = going_on.timestamp.timestamp()
+    state: np.void = states[0]
+    return state
 
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
@@ -201,16 +202,16 @@ def _keep_changes(
     for session, session_changes in changes.items():
         for change in session_changes:
             if change.step == Step.OPENED:
-                anomaly = _open(session, change, rows[session.id, change.at])
-                opened.append(anomaly)
-                going_on[session.id] = anomaly
-            elif (anomaly := going_on.get(session.id)) is None:
+                going_on[session.id] = _open(session, change, rows[session.id, change.at])
+                opened.append(going_on[session.id])
+            if session.id not in going_on:
                 continue  # it was resolved by hand, or by a detector of another version
-            elif change.step == Step.RESOLVED:
+            anomaly = going_on[session.id]
+            if change.step == Step.RESOLVED:
                 _resolve(anomaly, change.at, change.anomaly_score, change.reason)
                 del going_on[session.id]
                 found[session.id].resolved.append(anomaly)
-            else:
+            elif change.step != Step.OPENED:
                 _worsen(anomaly, change)
             moved[anomaly.id] = anomaly
             if change.step != Step.RESOLVED and anomaly not in found[session.id].detected:
@@ -244,8 +245,7 @@ def _tell(anomaly: Anomaly, change: Change) -> None:
     assert finding is not None, "only an end has no finding"
     anomaly.anomaly_type, anomaly.severity = change.anomaly_type, change.severity
     anomaly.current_engagement, anomaly.expected_engagement = finding.current, finding.expected
-    known = finding.current is not None and finding.expected
-    anomaly.deviation = round(1 - finding.current / finding.expected, 4) if known else None
+    anomaly.deviation = _deviation(finding.current, finding.expected)
     anomaly.description = finding.description
     anomaly.metadata |= {
         "hst_score": finding.tree_score,
@@ -258,6 +258,10 @@ def _tell(anomaly: Anomaly, change: Change) -> None:
         "audience": finding.audience,
     }
     _remember(anomaly, change.at, str(change.step), change.anomaly_score)
+
+
+def _deviation(current: float | None, expected: float | None) -> float | None:
+    return round(1 - current / expected, 4) if current is not None and expected else None
 
 
 def _resolve(anomaly: Anomaly, at: datetime, score: float, reason: str | None) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.measure import Measurement
 from conductor.local import embedded
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     out.write_text(json.dumps([asdict(m) | {"ratio": m.ratio} for m in measurements], indent=1) + "\n")
 
 
-def measure_all(data_dir: Path) -> list:
+def measure_all(data_dir: Path) -> list[Measurement]:
     """Measure with the settings of this data folder; Django is set up only now that its servers run."""
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "conductor.settings",

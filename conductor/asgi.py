@@ -11,6 +11,8 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()
 
+from urllib.parse import ParseResult
+
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import OriginValidator, WebsocketDenier
 from channels.sessions import CookieMiddleware
@@ -19,16 +21,16 @@ from django.conf import settings
 from django.urls import path, re_path
 
 from conductor import consumers
-from conductor.bodies import FrugalRequest, without_large_bodies
+from conductor.bodies import Application, FrugalRequest, without_large_bodies
 
 
 class AllowedHosts(OriginValidator):
     """Refuse a browser that comes from another site; what is no browser says no origin and has a key."""
 
-    def __init__(self, application):
+    def __init__(self, application: Application) -> None:
         super().__init__(application, settings.ALLOWED_HOSTS)
 
-    def valid_origin(self, parsed_origin):
+    def valid_origin(self, parsed_origin: ParseResult | None) -> bool:
         return parsed_origin is None or super().valid_origin(parsed_origin)
 
 

@@ -4,7 +4,8 @@ daphne, and then Django, would write all of one to a file before any view runs. 
 the same: it knows who sends it, and answers in words, by Content-Length.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from daphne.http_protocol import WebRequest
 from django.conf import settings
@@ -12,10 +13,11 @@ from django.urls import reverse
 
 from conductor.uploads import MAX_BODY
 
-Message = dict[str, object]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class FrugalRequest(WebRequest):
@@ -40,14 +42,14 @@ class FrugalRequest(WebRequest):
 def without_large_bodies(application: Application) -> Application:
     """Return the HTTP application that sees an empty body where one is announced that no view would take."""
 
-    async def wrapped(scope: Message, receive: Receive, send: Send) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         await application(scope, _without_body(receive) if _is_too_large(scope) else receive, send)
 
     return wrapped
 
 
-def _is_too_large(scope: Message) -> bool:
-    length = dict(scope["headers"]).get(b"content-length", b"")
+def _is_too_large(scope: Scope) -> bool:
+    length: bytes = dict(scope["headers"]).get(b"content-length", b"")
     most = MAX_BODY if scope["path"] == reverse("recording-upload") else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return length.isdigit() and int(length) > most
 

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
@@ -31,8 +33,8 @@ class SessionSocket(AsyncWebsocketConsumer):
 
     access_seconds = 30.0  # access that ended (logout, removal, revoked key) is noticed after at most so long
 
-    async def __call__(self, scope, receive, send):
-        self.guard: asyncio.Task | None = None
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.guard: asyncio.Task[None] | None = None
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -53,7 +55,7 @@ class SessionSocket(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         await self.channel_layer.group_discard(self.group(), self.channel_name)
 
-    async def forward(self, message: dict) -> None:
+    async def forward(self, message: Mapping[str, Sequence[str]]) -> None:
         """Pass on what `live.announce` sent to the group."""
         for frame in message["frames"]:
             await self.send(frame)
@@ -95,15 +97,14 @@ class Dashboard(SessionSocket):
     def group(self) -> str:
         return live.dashboard_group(self.session_id)
 
-    async def receive(self, text_data=None, bytes_data=None) -> None:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if time.monotonic() - self.snapshot_at >= self.snapshot_seconds:
             await self.send_snapshot()
 
     async def send_snapshot(self) -> None:
         self.snapshot_at = time.monotonic()
-        await self.send(await self._render())
+        await self.send(await database_sync_to_async(self._render)())
 
-    @database_sync_to_async
     def _render(self) -> str:
         session = Session.objects.select_related("event").get(id=self.session_id)
         return str(render_session(show_session(session, now())))

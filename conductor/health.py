@@ -54,7 +54,7 @@ def _redis_answers() -> bool:
         socket_connect_timeout=WAIT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     ) as client:
-        return client.ping()
+        return bool(client.ping())
 
 
 def _worker_answers() -> bool:

@@ -4,6 +4,8 @@ import hmac
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.http import HttpRequest
+
 from engagement.models import ApiKey
 
 CACHE_SECONDS = 15.0  # a revoked key works at most this long on
@@ -16,6 +18,12 @@ class Caller:
 
     key_id: UUID
     event_id: UUID
+
+
+class KeyedRequest(HttpRequest):
+    """A request whose key was found."""
+
+    auth: Caller
 
 
 _known: dict[bytes, tuple[Caller, float]] = {}

@@ -1,10 +1,12 @@
 """Numbers for Prometheus: what this process counted, and what the database says at the moment of the scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -75,7 +77,7 @@ class DatabaseCollector:
         yield from found
 
 
-def _measure(cursor) -> Iterator[Metric]:
+def _measure(cursor: CursorWrapper) -> Iterator[Metric]:
     cursor.execute(SESSIONS)
     counts = dict(cursor.fetchall())
     sessions = GaugeMetricFamily("conductor_sessions", "Sessions by status.", labels=["status"])
@@ -105,20 +107,21 @@ registry.register(DatabaseCollector())
 
 
 @sync_and_async_middleware
-def count_requests(get_response):
+def count_requests(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Count and time every request, by the template of its route: an address with ids would be a series each."""
     if iscoroutinefunction(get_response):
 
-        async def middleware(request):
+        async def count_later(request: HttpRequest) -> HttpResponse:
             started = perf_counter()
             return _count(request, await get_response(request), started)
-    else:
 
-        def middleware(request):
-            started = perf_counter()
-            return _count(request, get_response(request), started)
+        return count_later
 
-    return middleware
+    def count(request: HttpRequest) -> HttpResponse:
+        started = perf_counter()
+        return _count(request, get_response(request), started)
+
+    return count
 
 
 def _count(request: HttpRequest, response: HttpResponse, started: float) -> HttpResponse:

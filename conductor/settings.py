@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import dj_database_url
+import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from conductor.local import embedded
 from conductor.local.private_files import kept_secret
+
+django_stubs_ext.monkeypatch()  # Django's generic classes may be written with what they hold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

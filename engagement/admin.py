@@ -1,10 +1,14 @@
 """The admin of events, their keys and their sessions; what was measured is read-only."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import CASCADE, Count, QuerySet
+from django.db.models import CASCADE, Count, Model, QuerySet
+from django.forms import BaseModelFormSet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -13,8 +17,10 @@ from engagement.models import ApiKey, Event, Session
 from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
+M = TypeVar("M", bound=Model)
 
-def count_doomed(doomed: QuerySet) -> dict[str, int]:
+
+def count_doomed(doomed: QuerySet[Any]) -> dict[str, int]:
     """Count, by plural name, what a deletion of these rows takes along, without loading any of it."""
     counts: dict[str, int] = {}
     queue = [doomed]
@@ -30,29 +36,31 @@ def count_doomed(doomed: QuerySet) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-class CountedDeletion(admin.ModelAdmin):
+class CountedDeletion(admin.ModelAdmin[M]):
     """Says before a deletion how much goes along. Django's own page would load every engagement row to name it."""
 
-    def get_deleted_objects(self, objs, request):
+    def get_deleted_objects(
+        self, objs: Iterable[M], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         names = [str(obj) for obj in objs]
         counts = count_doomed(self.model._base_manager.filter(pk__in=[obj.pk for obj in objs]))
         # Whoever may delete a session may delete its rows and anomalies, which nobody may delete by themselves.
         return names, counts, set(), []
 
 
-class ApiKeyInline(admin.TabularInline):
+class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
     model = ApiKey
     fields = ["name", "prefix", "created_at", "revoked_at"]
     readonly_fields = ["prefix", "created_at", "revoked_at"]
     extra = 0
     can_delete = False
 
-    def has_change_permission(self, request, obj=None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
         return False
 
 
 @admin.register(Event)
-class EventAdmin(CountedDeletion):
+class EventAdmin(CountedDeletion[Event]):
     list_display = ["name", "organizer_names", "session_count", "created_at"]
     search_fields = ["name", "id"]
     fields = ["name", "organizers", "sensitivity"]
@@ -63,7 +71,7 @@ class EventAdmin(CountedDeletion):
     class Media:
         css = {"all": ["css/admin.css"]}
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         events = super().get_queryset(request).prefetch_related("organizers")
         return events.annotate(session_count=Count("sessions"))
 
@@ -73,9 +81,11 @@ class EventAdmin(CountedDeletion):
 
     @admin.display(description="sessions", ordering="session_count")
     def session_count(self, event: Event) -> int:
-        return event.session_count
+        return int(getattr(event, "session_count"))  # noqa: B009  annotated by get_queryset
 
-    def save_formset(self, request, form, formset, change) -> None:
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: BaseModelFormSet[ApiKey, Any], change: bool
+    ) -> None:
         """Save the new keys and show each secret once: only its digest is kept."""
         for key in formset.save(commit=False):
             secret = key.draw_secret()
@@ -92,7 +102,7 @@ class EventAdmin(CountedDeletion):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     """Keys are made on their event's page and never edited; here they are revoked."""
 
     list_display = ["name", "event", "prefix", "created_at", "revoked_at"]
@@ -102,39 +112,39 @@ class ApiKeyAdmin(admin.ModelAdmin):
     fields = ["name", "event", "prefix", "created_at", "revoked_at"]
     actions = ["revoke"]
 
-    def has_add_permission(self, request) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request, obj=None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request, obj=None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
 
-    def has_revoke_permission(self, request) -> bool:
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("engagement.change_apikey")
 
     @admin.action(description="Revoke the selected API keys", permissions=["revoke"])
-    def revoke(self, request, keys: QuerySet[ApiKey]) -> None:
-        valid = keys.valid()
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        valid = keys.filter(id__in=ApiKey.objects.valid())
         for key in valid:
             key.revoke(timezone.now())
             self.log_change(request, key, "Revoked.")
         self.message_user(request, f"Revoked: {', '.join(map(str, valid)) or 'none, all were revoked already'}.")
 
 
-class BreaksField(forms.CharField):
+class BreaksField(forms.Field):
     """Planned breaks as lines of two moments, stored as `Session.breaks` is."""
 
     widget = forms.Textarea(attrs={"rows": 3, "cols": 50})
     default_error_messages = {"line": "Line %(line)s is not two moments, such as 2026-03-02 10:00 to 2026-03-02 10:15."}
 
-    def prepare_value(self, value):
+    def prepare_value(self, value: str | list[dict[str, str]] | None) -> str:
         if isinstance(value, str):  # what was typed, shown again beside its error
             return value
         return "\n".join(f"{_typed(b['starts_at'])} to {_typed(b['ends_at'])}" for b in value or [])
 
-    def to_python(self, value):
+    def to_python(self, value: str | None) -> list[dict[str, str]]:
         breaks = []
         for number, line in enumerate((value or "").splitlines(), start=1):
             if not line.strip():
@@ -155,7 +165,7 @@ def _aware(moment: datetime) -> datetime:
     return moment if timezone.is_aware(moment) else moment.replace(tzinfo=UTC)
 
 
-class SessionForm(forms.ModelForm):
+class SessionForm(forms.ModelForm[Session]):
     breaks = BreaksField(
         required=False,
         help_text="One a line: 2026-03-02 10:00 to 2026-03-02 10:15, in UTC unless an offset is written. "
@@ -166,20 +176,20 @@ class SessionForm(forms.ModelForm):
         model = Session
         fields = ["event", "title", "external_id", "starts_at", "ends_at", "breaks", "lateness_seconds"]
 
-    def clean(self):
-        cleaned = super().clean()
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
         plan = {name: cleaned[name] for name in ("starts_at", "ends_at", "breaks") if name in cleaned}
         try:
             check_timetable(Session(**plan))
         except RefusedTimetable as refused:
             field, *rest = refused.path
-            place = f"Break {rest[0] + 1}: {rest[1]} " if rest else ""
+            place = f"Break {int(rest[0]) + 1}: {rest[1]} " if rest else ""
             self.add_error(str(field), f"{place}{refused.detail}")
         return cleaned
 
 
 @admin.register(Session)
-class SessionAdmin(CountedDeletion):
+class SessionAdmin(CountedDeletion[Session]):
     form = SessionForm
     list_display = ["title", "event", "status", "detector_state", "starts_at", "created_at"]
     list_filter = ["status", "detector_state", ("event", admin.RelatedOnlyFieldListFilter)]
@@ -193,17 +203,17 @@ class SessionAdmin(CountedDeletion):
     ]
     autocomplete_fields = ["event"]
 
-    def get_readonly_fields(self, request, obj=None) -> list[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Session | None = None) -> list[str]:
         facts = ["id", "status", "detector_state", "judged_until", "heard_at", "ended_at"]
         return facts if obj is None else [*facts, "event", "external_id", "lateness_seconds"]
 
-    def get_fieldsets(self, request, obj=None):
+    def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         return self.fieldsets if obj else self.fieldsets[:2]
 
     def view_on_site(self, session: Session) -> str:
         return reverse("session", args=[session.id])
 
-    def save_model(self, request, session: Session, form, change) -> None:
+    def save_model(self, request: HttpRequest, session: Session, form: SessionForm, change: bool) -> None:
         """Save only what was edited: the sweep moves the status and the cursor of the same row meanwhile."""
         if not change:
             session.save(force_insert=True)

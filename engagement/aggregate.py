@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -115,6 +116,7 @@ def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[RankedEven
 
 def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> int:
     """Return how far the events that were read are all there are."""
+    assert session.closed_until is not None, "only closed windows are aggregated"
     found, closed = entries[session.id], to_microseconds(session.closed_until)
     if len(found) < MOST_EVENTS:
         return closed
@@ -126,7 +128,7 @@ def _slot(entry: RankedEvent) -> int:
     return entry[0] // ROW * ROW
 
 
-def _read(query: str, parameters: Sequence[object]) -> Iterable[tuple[uuid.UUID, RankedEvent]]:
+def _read(query: str, parameters: Sequence[Any]) -> Iterable[tuple[uuid.UUID, RankedEvent]]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         for id_, timestamp, kind, user, poll in cursor.fetchall():
@@ -174,7 +176,7 @@ def _save_people(people: Mapping[uuid.UUID, People], before: Mapping[uuid.UUID, 
     ]
     if not changed:
         return
-    columns = [
+    columns: list[Any] = [
         [id_ for id_, _, _ in changed],
         [user for _, user, _ in changed],
         [person.is_present for _, _, person in changed],

@@ -1,6 +1,7 @@
 """Average engagement rows over buckets of time, in the database."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.postgres.aggregates import BoolOr
 from django.db.models import Avg, Count, DateTimeField, F, Func, QuerySet, Value
@@ -11,7 +12,7 @@ from engagement.readings import MEASURED
 MEANS = ("engagement_score", *MEASURED)
 
 
-def in_buckets(rows: EngagementRowQuerySet, width: timedelta) -> QuerySet:
+def in_buckets(rows: EngagementRowQuerySet, width: timedelta) -> QuerySet[Any, Any]:
     """Return one dict a bucket that has rows, oldest first: its start as `bucket`, `rows`, the means, `late`.
 
     A bucket counts from Monday 2000-01-03 UTC, so the same width always cuts at the same moments. A mean is

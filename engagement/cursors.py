@@ -15,6 +15,7 @@ shared. The moves write what they are given: whether it is right, the caller kno
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -107,7 +108,7 @@ def lock_behind(partition: int, most: int) -> Sequence[Session]:
 def try_lock_partition(partition: int) -> bool:
     """Return whether the partition is ours until the commit; not waiting for whoever has it."""
     [is_ours] = _ask("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
-    return is_ours
+    return bool(is_ours)
 
 
 def find_partitions_behind() -> list[int]:
@@ -120,7 +121,7 @@ def find_partitions_behind() -> list[int]:
 def is_behind(session_id: UUID) -> bool:
     """Tell whether windows have closed that are not aggregated, or rows are there that are not judged."""
     [is_behind] = _ask(SESSION_BEHIND, session_id)
-    return is_behind
+    return bool(is_behind)
 
 
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
@@ -140,7 +141,9 @@ def measure_backlog() -> tuple[int, float]:
     return rows, seconds
 
 
-def move_heard(session_id: UUID, newest_event_at: datetime, closed_until: datetime, now: datetime) -> None:
+def move_heard(
+    session_id: UUID, newest_event_at: datetime | None, closed_until: datetime | None, now: datetime
+) -> None:
     """Say what a post of raw events brought."""
     _move(MOVE_HEARD, newest_event_at, closed_until, now, session_id)
 
@@ -151,7 +154,7 @@ def move_closed(closed_until: Mapping[UUID, datetime]) -> None:
 
 
 def move_aggregated(
-    session_ids: Sequence[UUID], aggregated_until: Sequence[datetime], patience_seconds: Sequence[float | None]
+    session_ids: Sequence[UUID], aggregated_until: Sequence[datetime | None], patience_seconds: Sequence[float | None]
 ) -> None:
     """Say how far each session's raw events are aggregated, and how patient its room is since."""
     _move(MOVE_AGGREGATED, session_ids, aggregated_until, patience_seconds)
@@ -176,12 +179,12 @@ def _lock(query: str, session_id: UUID) -> Session:
     return found
 
 
-def _ask(query: str, *parameters: object) -> tuple:
+def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
-        return cursor.fetchone()
+        return tuple(cursor.fetchone())
 
 
-def _move(statement: str, *parameters: object) -> None:
+def _move(statement: str, *parameters: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

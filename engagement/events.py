@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -55,6 +56,7 @@ def close_by_clock(now: datetime) -> None:
     with transaction.atomic():
         closed: dict[uuid.UUID, datetime] = {}
         for session in cursors.lock_fresh(now - FRESH_FOR):
+            assert session.newest_event_at is not None, "it is fresh"
             patience = None if session.patience_seconds is None else round(session.patience_seconds * SECOND)
             lateness = session.lateness_seconds * SECOND
             until = closed_by_clock(to_microseconds(now), to_microseconds(session.newest_event_at), lateness, patience)
@@ -99,7 +101,7 @@ def _admit(session: Session, events: Sequence[RawEvent]) -> list[bool]:
 
 
 def _insert(session_id: uuid.UUID, events: Sequence[RawEvent], lates: Sequence[bool], now: datetime) -> None:
-    columns = [
+    columns: list[Any] = [
         [event.timestamp for event in events],
         [event.type for event in events],
         [event.user or "" for event in events],

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -116,7 +117,7 @@ def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
 ) -> list[bool]:
     """Insert what is not there yet; return the `late` flag of every row that was stored."""
-    columns: list[Sequence[object]] = [session_ids, [reading.timestamp for reading in readings]]
+    columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
     columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
     columns += [[find_score(reading) for reading in readings], lates]
     with connection.cursor() as cursor:

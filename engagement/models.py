@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -25,7 +26,7 @@ def partition_of(session_id: uuid.UUID) -> int:
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    def for_organizer(self, user) -> "EventQuerySet":
+    def for_organizer(self, user: User | AnonymousUser) -> "EventQuerySet":
         """The events whose pages and sockets this user may see."""
         if not user.is_active:
             return self.none()
@@ -119,7 +120,7 @@ class ApiKey(models.Model):
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
-    def for_organizer(self, user) -> "SessionQuerySet":
+    def for_organizer(self, user: User | AnonymousUser) -> "SessionQuerySet":
         """The sessions whose pages and sockets this user may see."""
         if not user.is_active:
             return self.none()
@@ -199,9 +200,9 @@ class Session(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    def save(self, *args, **kwargs):
+    def save(self, **options: Any) -> None:
         self.partition = partition_of(self.id)
-        super().save(*args, **kwargs)
+        super().save(**options)
 
     @property
     def is_ended(self) -> bool:

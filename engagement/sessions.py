@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -40,14 +41,14 @@ def create_session(
     )
 
 
-def revise_session(session_id: uuid.UUID, changes: Mapping[str, object]) -> Session:
+def revise_session(session_id: uuid.UUID, changes: Mapping[str, Any]) -> Session:
     """Change what is named in `changes`: title, starts_at, ends_at or breaks. Raises `RefusedTimetable`."""
     with transaction.atomic():
         session = Session.objects.select_for_update().get(id=session_id)
         for name, value in changes.items():
             setattr(session, name, write_breaks(value) if name == "breaks" else value)
         check_timetable(session)
-        session.save(update_fields=changes.keys())
+        session.save(update_fields=list(changes))
     return session
 
 

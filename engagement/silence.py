@@ -29,6 +29,7 @@ def is_silent(session: Session, now: datetime) -> bool:
 
 def silent_since(session: Session) -> datetime:
     """Return when something last came: where the clock made rows of a silence, that was the newest event."""
-    newest = session.newest_event_at
-    is_of_today = newest is not None and session.heard_at - newest < FRESH_FOR + SILENT_AFTER
-    return min(newest, session.heard_at) if is_of_today else session.heard_at
+    newest, heard_at = session.newest_event_at, session.heard_at
+    assert heard_at is not None, "nobody is silent who was never heard"
+    is_of_today = newest is not None and heard_at - newest < FRESH_FOR + SILENT_AFTER
+    return min(newest, heard_at) if newest is not None and is_of_today else heard_at

@@ -1,16 +1,19 @@
 """What REST answers: every field and its meaning. The values themselves are made in `payloads`."""
 
-from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from anomalies.models import Anomaly as StoredAnomaly
-from conductor.api.schemas import AnomalyType, Break, Moment, Severity
-from engagement.models import Session as StoredSession
-from engagement.scoring import LEVELS
-
-Level = Literal[*(name for name, _ in LEVELS)]
+from conductor.api.schemas import (
+    AnomalyStatus,
+    AnomalyType,
+    Break,
+    DetectorState,
+    Level,
+    Moment,
+    SessionStatus,
+    Severity,
+)
 
 
 class Session(BaseModel):
@@ -22,8 +25,8 @@ class Session(BaseModel):
     event_id: UUID
     title: str
     external_id: str | None
-    status: Literal[*StoredSession.Status.values] = Field(description="`scheduled` until the first row, then `live`.")
-    detector_state: Literal[*StoredSession.DetectorState.values] = Field(
+    status: SessionStatus = Field(description="`scheduled` until the first row, then `live`.")
+    detector_state: DetectorState = Field(
         description="`INSUFFICIENT_DATA`: too few rows to judge; `UNKNOWN`: rows have stopped, or cannot be trusted."
     )
     starts_at: Moment | None
@@ -83,8 +86,8 @@ class EngagementBucket(EngagementRow):
 
     timestamp: Moment = Field(description="When the bucket starts. Buckets without rows are left out.")
     late: bool = Field(description="Whether any of its rows was late.")
-    active_users: float | None
-    total_users: float | None
+    active_users: float | None  # type: ignore[assignment]  # the mean of whole numbers is none
+    total_users: float | None  # type: ignore[assignment]
     rows: int = Field(description="How many rows it holds.")
 
 
@@ -108,7 +111,7 @@ class Anomaly(BaseModel):
         description="The evidence: `hst_score`, `z_score`, what each signal did, the changes of the incident's life."
     )
     resolved_at: Moment | None
-    status: Literal[*StoredAnomaly.Status.values]
+    status: AnomalyStatus
     description: str = Field(description="What happened, in one sentence.")
 
 

@@ -1,6 +1,7 @@
 """The OpenAPI document: what the framework writes, and with it the problems that each call may answer."""
 
 from http import HTTPStatus
+from typing import Any
 
 from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
@@ -27,7 +28,7 @@ class DocumentedAPI(NinjaAPI):
     def get_openapi_operation_id(self, operation: Operation) -> str:
         return operation.view_func.__name__
 
-    def get_openapi_schema(self, **options) -> OpenAPISchema:
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         document = super().get_openapi_schema(**options)
         schema = answers.Problem.model_json_schema(ref_template=REF_TEMPLATE)
         document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
@@ -39,7 +40,7 @@ class DocumentedAPI(NinjaAPI):
         return document
 
 
-def _problems_of(path: str, operation: dict) -> list[int]:
+def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     """Return what can go wrong, by what the call takes."""
     takes_body = "requestBody" in operation
     takes_query = any(parameter["in"] == "query" for parameter in operation["parameters"])
@@ -51,8 +52,8 @@ def _problems_of(path: str, operation: dict) -> list[int]:
     return sorted(found)
 
 
-def _describe(status: int) -> dict:
-    answer = {
+def _describe(status: int) -> dict[str, object]:
+    answer: dict[str, object] = {
         "description": f"{HTTPStatus(status).phrase}. {WHY[status]}",
         "content": {CONTENT_TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}},
     }

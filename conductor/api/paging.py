@@ -2,11 +2,12 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from conductor.api.problems import Problem
@@ -33,12 +34,16 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
 
 
 def page(
-    request: HttpRequest, items: Sequence[T], size: int, render: Callable[[T], dict], place: Callable[[T], str]
+    request: HttpRequest,
+    items: QuerySet[Any, T],
+    size: int,
+    render: Callable[[T], Mapping[str, object]],
+    place: Callable[[T], str],
 ) -> dict[str, object]:
-    """Return one page of `items`, of which one more than `size` was looked up to see whether there is a next."""
-    address = None
-    if len(items) > size:
+    """Return the first page of `items`; one more than `size` is looked up, to see whether there is a next."""
+    found, address = list(items[: size + 1]), None
+    if len(found) > size:
         query = request.GET.copy()
-        query["cursor"] = place(items[size - 1])
+        query["cursor"] = place(found[size - 1])
         address = request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
-    return {"items": [render(item) for item in items[:size]], "next": address}
+    return {"items": [render(item) for item in found[:size]], "next": address}

@@ -1,8 +1,9 @@
 """Errors as problem documents (RFC 9457): whatever goes wrong under /api/v1 leaves as one, and none says too much."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -41,16 +42,21 @@ OTHER_SOURCE = {
 }
 
 
+Wrong = Mapping[str, object]  # where a body or a query is wrong, and how
+
+
 class Problem(Exception):
     """An error that is answered as it stands; `errors` name what is wrong, each with its place."""
 
-    def __init__(self, status: int, detail: str = "", errors: Sequence[dict] = (), headers: dict | None = None):
+    def __init__(
+        self, status: int, detail: str = "", errors: Sequence[Wrong] = (), headers: Mapping[str, str] | None = None
+    ):
         super().__init__(detail)
         self.status, self.errors, self.headers = status, errors, headers
         self.detail = detail or DETAILS.get(status, HTTPStatus(status).phrase)
 
     def answer(self) -> JsonResponse:
-        document = {
+        document: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -75,7 +81,7 @@ def wrong_value(path: Sequence[str | int], detail: str) -> Problem:
     return _wrong([{"pointer": pointer(path), "detail": detail}])
 
 
-def _wrong(errors: list[dict]) -> Problem:
+def _wrong(errors: Sequence[Wrong]) -> Problem:
     count = "1 value" if len(errors) == 1 else f"{len(errors):,} values"
     return Problem(422, f"{count} cannot be taken; nothing was stored.", errors)
 
@@ -86,7 +92,7 @@ def _from_validation(request: HttpRequest, exc: ValidationError) -> Problem:
         return Problem(404)
     if "body" in sources and not request.body:
         return Problem(400, "The body is empty where JSON was expected.")
-    errors = []
+    errors: list[Wrong] = []
     for error in exc.errors:
         source, _, *path = error["loc"]
         if source == "query":
@@ -100,8 +106,8 @@ def _from_validation(request: HttpRequest, exc: ValidationError) -> Problem:
     return _wrong(errors)
 
 
-def _say(error: dict) -> str:
-    return "Unknown field" if error["type"] == "extra_forbidden" else error["msg"]
+def _say(error: Wrong) -> str:
+    return "Unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
 
 
 def _from_http_error(request: HttpRequest, exc: HttpError) -> Problem:
@@ -126,7 +132,8 @@ def _from_unknown(request: HttpRequest, exc: Exception) -> Problem:
     raise exc  # Django logs and reports it, and `problem_documents` below words the answer
 
 
-MAKERS = {
+Maker = Callable[[HttpRequest, Any], Problem]
+MAKERS: dict[type[Exception], Maker] = {
     Problem: lambda request, exc: exc,
     ValidationError: _from_validation,
     HttpError: _from_http_error,
@@ -147,22 +154,24 @@ MAKERS = {
 def answer_with_problems(api: NinjaAPI) -> None:
     """Have the API answer every exception that has a maker with a problem document."""
     for kind, make in MAKERS.items():
-        api.add_exception_handler(kind, lambda request, exc, make=make: make(request, exc).answer())
+        api.add_exception_handler(kind, _answering(make))
+
+
+def _answering(make: Maker) -> Callable[[HttpRequest, Any], HttpResponse]:
+    return lambda request, exc: make(request, exc).answer()
 
 
 @sync_and_async_middleware
-def problem_documents(get_response):
+def problem_documents(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Reword the errors that never reach the API: an unknown address, a wrong method, a bug."""
     if iscoroutinefunction(get_response):
 
-        async def middleware(request):
+        async def reword_later(request: HttpRequest) -> HttpResponse:
             return _reword(request, await get_response(request))
-    else:
 
-        def middleware(request):
-            return _reword(request, get_response(request))
+        return reword_later
 
-    return middleware
+    return lambda request: _reword(request, get_response(request))
 
 
 def _reword(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from datetime import datetime
 from time import monotonic
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -45,6 +46,8 @@ from engagement.sessions import create_session, revise_session
 ROWS_PER_PAGE = 1_000
 ITEMS_PER_PAGE = 100
 
+Items = TypeVar("Items", bound=QuerySet[Any, Any])
+
 
 class BearerKey(HttpBearer):
     """`request.auth` is the `Caller` afterwards."""
@@ -61,7 +64,7 @@ class BearerKey(HttpBearer):
 
 
 class StrictParser(Parser):
-    def parse_body(self, request: HttpRequest) -> object:
+    def parse_body(self, request: HttpRequest) -> Any:
         """Read JSON as RFC 8259 has it, but for NaN and Infinity: these get through here, to be refused by name."""
         if len(request.body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:  # Django looks at Content-Length only
             raise Problem(413)
@@ -86,7 +89,7 @@ answer_with_problems(api)
 
 
 @api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])
-def post_session(request: HttpRequest, body: NewSession):
+def post_session(request: keys.KeyedRequest, body: NewSession) -> JsonResponse:
     """Make a session: 201. Where `external_id` is known, 200 and the session that is there, unchanged."""
     fields = body.model_dump(exclude={"breaks"})
     try:
@@ -104,7 +107,7 @@ def post_session(request: HttpRequest, body: NewSession):
 
 
 @api.get("/sessions", response=answers.SessionPage, tags=["sessions"])
-def list_sessions(request: HttpRequest, query: Query[PageQuery]):
+def list_sessions(request: keys.KeyedRequest, query: Query[PageQuery]) -> JsonResponse:
     """The sessions of the key's event, newest first, 100 a page."""
     sessions = Session.objects.filter(event_id=request.auth.event_id).order_by("-created_at", "-id")
     if query.cursor:
@@ -112,7 +115,7 @@ def list_sessions(request: HttpRequest, query: Query[PageQuery]):
     return JsonResponse(
         page(
             request,
-            sessions[: ITEMS_PER_PAGE + 1],
+            sessions,
             ITEMS_PER_PAGE,
             render=lambda session: _session(request, session),
             place=lambda session: write_cursor(session.created_at, session.id),
@@ -121,13 +124,13 @@ def list_sessions(request: HttpRequest, query: Query[PageQuery]):
 
 
 @api.get("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
-def get_session(request: HttpRequest, session_id: UUID):
+def get_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
     """One session."""
     return JsonResponse(_session(request, _find(request, session_id)))
 
 
 @api.patch("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
-def patch_session(request: HttpRequest, session_id: UUID, body: SessionChanges):
+def patch_session(request: keys.KeyedRequest, session_id: UUID, body: SessionChanges) -> JsonResponse:
     """Change the title or the plan of a session."""
     _find(request, session_id)
     changes = body.model_dump(exclude_unset=True)
@@ -137,14 +140,14 @@ def patch_session(request: HttpRequest, session_id: UUID, body: SessionChanges):
 
 
 @api.post("/sessions/{session_id}/end", response=answers.Session, tags=["sessions"])
-def end_session(request: HttpRequest, session_id: UUID):
+def end_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
     """End a session: what is open is resolved, and it takes no more signals. Ending it again changes nothing."""
     _find(request, session_id)
     return JsonResponse(_session(request, pipeline.end_session(session_id, now())))
 
 
 @api.post("/sessions/{session_id}/signals", response={202: answers.Recorded}, tags=["engagement"])
-def post_signals(request: HttpRequest, session_id: UUID, body: Body[OneOrMany]):
+def post_signals(request: keys.KeyedRequest, session_id: UUID, body: Body[OneOrMany]) -> JsonResponse:
     """Record one engagement row, or an array of up to 1,000. A row that is there already changes nothing."""
     _find(request, session_id)
     received_at = now()
@@ -162,7 +165,7 @@ def post_signals(request: HttpRequest, session_id: UUID, body: Body[OneOrMany]):
 
 
 @api.post("/sessions/{session_id}/events", response={202: answers.RecordedEvents}, tags=["engagement"])
-def post_events(request: HttpRequest, session_id: UUID, body: Body[RawEventBodies]):
+def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEventBodies]) -> JsonResponse:
     """Record up to 1,000 raw events, in any order within the session's lateness bound.
 
     The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
@@ -180,22 +183,23 @@ def post_events(request: HttpRequest, session_id: UUID, body: Body[RawEventBodie
 
 
 @api.get("/sessions/{session_id}/engagement", response=answers.EngagementPage, tags=["engagement"])
-def list_engagement(request: HttpRequest, session_id: UUID, query: Query[EngagementQuery]):
+def list_engagement(request: keys.KeyedRequest, session_id: UUID, query: Query[EngagementQuery]) -> JsonResponse:
     """The engagement rows of a session, or their means over buckets of time; oldest first, 1,000 a page."""
     _find(request, session_id)
     rows = EngagementRow.objects.for_session(session_id).between(query.since, query.until).order_by("timestamp")
     start = read_cursor(query.cursor)[0] if query.cursor else None
-    if query.bucket is None:
+    if (width := query.bucket) is None:
         rows = rows.filter(timestamp__gt=start) if start else rows
-        render, place = row_payload, lambda row: write_cursor(row.timestamp)
+        found = page(request, rows, ROWS_PER_PAGE, row_payload, lambda row: write_cursor(row.timestamp))
     else:
-        rows = in_buckets(rows.filter(timestamp__gte=start) if start else rows, query.bucket)
-        render, place = bucket_payload, lambda row: write_cursor(row["bucket"] + query.bucket)
-    return JsonResponse(page(request, rows[: ROWS_PER_PAGE + 1], ROWS_PER_PAGE, render, place))
+        buckets = in_buckets(rows.filter(timestamp__gte=start) if start else rows, width)
+        place = lambda bucket: write_cursor(bucket["bucket"] + width)  # noqa: E731
+        found = page(request, buckets, ROWS_PER_PAGE, bucket_payload, place)
+    return JsonResponse(found)
 
 
 @api.get("/sessions/{session_id}/anomalies", response=answers.AnomalyPage, tags=["anomalies"])
-def list_anomalies(request: HttpRequest, session_id: UUID, query: Query[AnomalyQuery]):
+def list_anomalies(request: keys.KeyedRequest, session_id: UUID, query: Query[AnomalyQuery]) -> JsonResponse:
     """The incidents of a session, newest first, 100 a page."""
     _find(request, session_id)
     wanted = {
@@ -212,7 +216,7 @@ def list_anomalies(request: HttpRequest, session_id: UUID, query: Query[AnomalyQ
     return JsonResponse(
         page(
             request,
-            anomalies.order_by("-timestamp", "-id")[: ITEMS_PER_PAGE + 1],
+            anomalies.order_by("-timestamp", "-id"),
             ITEMS_PER_PAGE,
             anomaly_payload,
             place=lambda anomaly: write_cursor(anomaly.timestamp, anomaly.id),
@@ -220,21 +224,21 @@ def list_anomalies(request: HttpRequest, session_id: UUID, query: Query[AnomalyQ
     )
 
 
-def _find(request: HttpRequest, session_id: UUID) -> Session:
+def _find(request: keys.KeyedRequest, session_id: UUID) -> Session:
     """Return a session that the caller's key reaches; any other does not exist for them."""
     return Session.objects.get(id=session_id, event_id=request.auth.event_id)
 
 
-def _session(request: HttpRequest, session: Session) -> dict[str, object]:
+def _session(request: keys.KeyedRequest, session: Session) -> dict[str, object]:
     payload = session_payload(session)
-    return payload | {"url": request.build_absolute_uri(payload["url"])}
+    return payload | {"url": request.build_absolute_uri(str(payload["url"]))}
 
 
 def _pairs(breaks: list[Break]) -> list[tuple[datetime, datetime]]:
     return [(planned.starts_at, planned.ends_at) for planned in breaks]
 
 
-def _before(items: QuerySet, moment: str, cursor: str) -> QuerySet:
+def _before(items: Items, moment: str, cursor: str) -> Items:
     """Return what follows the cursor's place in a list that is newest first; the first bound is the index's."""
     at, id = read_cursor(cursor)
     return items.filter(Q(**{f"{moment}__lt": at}) | Q(**{moment: at}, id__lt=id), **{f"{moment}__lte": at})

@@ -3,7 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -28,8 +29,10 @@ from engagement.limits import (
     MAX_LATENESS_SECONDS,
     MAX_TEXT,
 )
+from engagement.models import Session
 from engagement.moments import is_rfc3339, read_moment
 from engagement.readings import MOST, Reading, SignalKind
+from engagement.scoring import LEVELS
 from engagement.windows import EVENT_TYPES, RawEvent
 
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
@@ -90,9 +93,22 @@ PerMinute = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.RATE], 
 Share = Annotated[float, Field(strict=True, ge=0, le=MOST[SignalKind.SHARE], allow_inf_nan=False)]
 People = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MOST[SignalKind.PEOPLE])]
 Seconds = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MAX_LATENESS_SECONDS)]
-AnomalyType = Literal[*Anomaly.Type.values]
-Severity = Literal[*Anomaly.Severity.values]
-EventType = Literal[*EVENT_TYPES]
+if TYPE_CHECKING:  # mypy does not compute a Literal
+    AnomalyType: TypeAlias = str
+    AnomalyStatus: TypeAlias = str
+    Severity: TypeAlias = str
+    SessionStatus: TypeAlias = str
+    DetectorState: TypeAlias = str
+    EventType: TypeAlias = str
+    Level: TypeAlias = str
+else:
+    AnomalyType = Literal[*Anomaly.Type.values]
+    AnomalyStatus = Literal[*Anomaly.Status.values]
+    Severity = Literal[*Anomaly.Severity.values]
+    SessionStatus = Literal[*Session.Status.values]
+    DetectorState = Literal[*Session.DetectorState.values]
+    EventType = Literal[*EVENT_TYPES]
+    Level = Literal[*(name for name, _ in LEVELS)]
 
 
 class Taken(BaseModel):
@@ -188,7 +204,7 @@ class Signals(Taken):
 
     @field_validator("active_users")
     @classmethod
-    def _be_part_of_all(cls, active: int | None, info) -> int | None:
+    def _be_part_of_all(cls, active: int | None, info: ValidationInfo) -> int | None:
         total = info.data.get("total_users")  # declared before, so it is checked by now
         if active is not None and total is not None and active > total:
             raise PydanticCustomError("active_above_total", "Input should not be greater than total_users")
@@ -223,7 +239,7 @@ class RawEventBody(Taken):
 
     @field_validator("user")
     @classmethod
-    def _be_named(cls, user: str | None, info) -> str | None:
+    def _be_named(cls, user: str | None, info: ValidationInfo) -> str | None:
         kind = info.data.get("type")  # declared before, so it is checked by now
         if user is None and kind in NAMED_TYPES:
             raise PydanticCustomError("nobody", "A {kind} needs a user", {"kind": kind})

@@ -3,6 +3,7 @@
 import logging
 from functools import cache
 from time import monotonic, time
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -11,6 +12,8 @@ from django.http import HttpRequest
 from ninja.throttling import BaseThrottle
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from conductor.keys import KeyedRequest
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,10 @@ class KeyLimit(BaseThrottle):
         self.asks_again_at = 0.0
 
     def allow_request(self, request: HttpRequest) -> bool:
-        return not settings.RATE_LIMIT or self.count(request.auth.key_id, int(time())) <= settings.RATE_LIMIT
+        return (
+            not settings.RATE_LIMIT
+            or self.count(cast(KeyedRequest, request).auth.key_id, int(time())) <= settings.RATE_LIMIT
+        )
 
     def count(self, key_id: UUID, second: int) -> int:
         """Return how many requests the key has sent in that second, this one included; 0 where nobody knows."""
@@ -42,7 +48,9 @@ class KeyLimit(BaseThrottle):
         name = f"limit:{key_id}:{second}"
         try:
             with counters(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
-                return pipeline.incr(name).expire(name, 2).execute()[0]
+                pipeline.incr(name)
+                pipeline.expire(name, 2)
+                return int(pipeline.execute()[0])
         except redis.RedisError as error:
             self.asks_again_at = monotonic() + PAUSE_SECONDS
             logger.warning("Requests are not limited, as Redis does not answer: %s", error)

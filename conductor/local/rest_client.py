@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import cast
 from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 30
@@ -62,7 +63,7 @@ class RestClient:
                 reason = f"{self.url} does not answer ({error})"
             else:
                 if 200 <= status < 300:
-                    return json.loads(answer)
+                    return cast(dict[str, object], json.loads(answer))
                 reason = f"{self.url} answers {status}: {_explain(answer)}"
                 if status not in TRY_AGAIN:
                     raise Refused(status, reason)

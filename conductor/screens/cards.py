@@ -41,16 +41,22 @@ def _card(signal: Signal, shown: Sequence[Reading], usual: float | None, has_mov
         return None
     value = series[-1][1] if series else None
     expected = None if value is None else usual
-    is_no_news = value is None or not expected or (signal.is_loss and value <= expected)
     return SignalCard(
         name=signal.name,
         value=value,
         usual=expected,
-        change=None if is_no_news else value / expected - 1,
+        change=_change(signal, value, expected),
         detail=_people(signal, shown[-1]) if shown else "",
         spark=draw_spark(series, top=signal.top),
         has_moved=has_moved,
     )
+
+
+def _change(signal: Signal, value: float | None, expected: float | None) -> float | None:
+    """Return the relative change; None where there is none, or where it is no news."""
+    if value is None or not expected or (signal.is_loss and value <= expected):
+        return None
+    return value / expected - 1
 
 
 def _people(signal: Signal, reading: Reading) -> str:

@@ -76,7 +76,7 @@ def doubt_words(doubt: Doubt) -> str:
     >>> doubt_words(Doubt(DoubtKind.UNJUDGED, timedelta(seconds=40)))
     'Nothing judged for 40 s'
     """
-    if doubt.kind == DoubtKind.UNTRUE:
+    if doubt.kind == DoubtKind.UNTRUE or doubt.lasted is None:
         return "The numbers cannot be true"
     what = {DoubtKind.SILENT: "No data", DoubtKind.UNJUDGED: "Nothing judged"}.get(
         doubt.kind, "The numbers have not moved"

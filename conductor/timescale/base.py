@@ -1,9 +1,11 @@
 """Database engine: django-timescaledb where the server has the extension, plain PostgreSQL where it has not."""
 
 import logging
+from collections.abc import Sequence
 
 from django.apps import apps
 from django.db import ProgrammingError, transaction
+from django.db.models import Model
 from timescale.db.backends.postgresql.base import DatabaseWrapper as TimescaleWrapper
 
 from conductor.timescale import plain
@@ -53,12 +55,12 @@ class DatabaseWrapper(TimescaleWrapper):
                     editor.convert_to_hypertable(model, field)
                 logger.info("The table %s is a hypertable now.", model._meta.db_table)
 
-    def _is_hypertable(self, model) -> bool:
+    def _is_hypertable(self, model: type[Model]) -> bool:
         return self._exists(
             "SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = %s", [model._meta.db_table]
         )
 
-    def _exists(self, query: str, params: list | None = None) -> bool:
+    def _exists(self, query: str, params: Sequence[object] | None = None) -> bool:
         with self.cursor() as cursor:
             cursor.execute(f"SELECT EXISTS ({query})", params)
-            return cursor.fetchone()[0]
+            return bool(cursor.fetchone()[0])

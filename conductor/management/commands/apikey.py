@@ -6,6 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from engagement.models import ApiKey, Event
 
+LONGEST_NAME = ApiKey._meta.get_field("name").max_length or 0
+
 
 class Command(BaseCommand):
     help = "Makes an API key for an event and prints it. The key is stored nowhere and cannot be shown again."
@@ -14,8 +16,8 @@ class Command(BaseCommand):
         parser.add_argument("event", metavar="EVENT", help="the event's id or exact name")
         parser.add_argument("name", metavar="NAME", help="who or what will use the key")
 
-    def handle(self, *, event: str, name: str, **options) -> None:
-        if not name.strip() or len(name) > ApiKey._meta.get_field("name").max_length:
+    def handle(self, *, event: str, name: str, **options: object) -> None:
+        if not name.strip() or len(name) > LONGEST_NAME:
             raise CommandError("The name of a key has 1 to 100 characters.")
         _, secret = ApiKey.objects.issue(find_event(event), name)
         self.stdout.write(secret)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -109,7 +109,7 @@ def shift_to(now: datetime, items: Items, speed: float, backfill: timedelta) -> 
     paced = _split(items, backfill)[1]
     anchor = paced[0] if paced and 0 < speed <= 1 else items[-1]
     shift = now - anchor.timestamp
-    return [replace(item, timestamp=item.timestamp + shift) for item in items]
+    return cast(Items, [replace(item, timestamp=item.timestamp + shift) for item in items])
 
 
 def moment(text: str) -> datetime:
