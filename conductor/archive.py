@@ -10,7 +10,7 @@ from engagement.models import Event, Session
 from engagement.recordings import BadRecording, Recording
 from engagement.sessions import create_session
 
-MAX_ROWS = 20_000  # a day of one every 5 s; the detector takes some 2 ms a row, and somebody waits for it
+MAX_KEPT_ROWS = 20_000  # a day of one every 5 s; the detector takes some 2 ms a row, and somebody waits for it
 
 
 def keep_recording(
@@ -29,8 +29,8 @@ def keep_recording(
     wrong.
     """
     rows = recording.readings()
-    if len(rows) > MAX_ROWS:
-        raise BadRecording(f"The recording has more than {MAX_ROWS:,} rows: split it")
+    if len(rows) > MAX_KEPT_ROWS:
+        raise BadRecording(f"The recording has more than {MAX_KEPT_ROWS:,} rows: split it")
     with transaction.atomic():
         session, _ = create_session(event.id, title=title, starts_at=starts_at, ends_at=ends_at or recording.ended_at)
         record_rows(session.id, rows, now)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
@@ -13,11 +13,10 @@ from engagement import cursors
 from engagement.aggregate import aggregate, forget_people
 from engagement.events import close_all, close_by_clock
 from engagement.models import Session
-from engagement.silence import find_silent
+from engagement.silence import ENDS_AFTER, find_silent
 
 SESSIONS_A_SWEEP = 200
 ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
-ENDS_AFTER = timedelta(hours=4)
 
 
 def advance(partition: int, now: datetime) -> None:

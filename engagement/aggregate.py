@@ -38,7 +38,7 @@ EVENTS_BETWEEN = """
     SELECT session_id, timestamp, type, "user", poll FROM raw_events
     WHERE session_id = %s AND NOT late AND timestamp >= %s AND timestamp < %s
 """
-PEOPLE = """
+LOAD_PEOPLE = """
     SELECT p.session_id, p."user", is_present, is_focused, left_at, acted_at, votes
     FROM UNNEST(%s::uuid[], %s::varchar[]) AS named (session_id, "user")
     JOIN presence p ON p.session_id = named.session_id AND p."user" = named."user"
@@ -161,7 +161,7 @@ def _load_people(entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> dict[uui
     if named:
         ids, users = zip(*named, strict=True)
         with connection.cursor() as cursor:
-            cursor.execute(PEOPLE, [list(ids), list(users)])
+            cursor.execute(LOAD_PEOPLE, [list(ids), list(users)])
             for id_, user, is_present, is_focused, left_at, acted_at, votes in cursor.fetchall():
                 people[id_][user] = Person(is_present, is_focused, _moment(left_at), _moment(acted_at), votes)
     return people

@@ -8,18 +8,7 @@ from datetime import datetime, timedelta
 from engagement.limits import LATENESS_SECONDS
 from engagement.moments import MICROSECOND, to_microseconds
 from engagement.readings import Reading
-from engagement.room import (
-    EVENT_TYPES,
-    GRACE_SECONDS,
-    RANK,
-    ROW,
-    SECOND,
-    Person,
-    Room,
-    row_end,
-)
-
-__all__ = ["EVENT_TYPES", "Added", "RawEvent", "Windows", "closed_by_clock", "closed_by_event"]
+from engagement.room import GRACE_SECONDS, RANK, ROW, SECOND, Person, Room, row_end
 
 FRESH_FOR = timedelta(minutes=5)  # with an older newest event it is no live session that fell silent, but a recording
 

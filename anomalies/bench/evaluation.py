@@ -12,7 +12,7 @@ from anomalies.detector.replay import Incident, judge_sessions
 from engagement.readings import Reading
 
 TYPES = ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE")
-GRACE = timedelta(seconds=60)  # an alert so soon after an incident's end still is about it
+ECHO = timedelta(seconds=60)  # an alert so soon after an incident's end still is about it
 AFTERMATH = timedelta(minutes=3)  # and so soon after that it is false, but one sees why
 PLANNED = ("planned break", "planned end")  # alerts there are counted apart
 ROOMS = ((12, "up to 12"), (20, "13 to 20"), (100, "21 to 100"), (500, "101 to 500"), (float("inf"), "over 500"))
@@ -121,7 +121,7 @@ def score_session(session: LabelledSession, incidents: Iterable[Incident]) -> Ta
     credited: dict[int, list[Alert]] = {place: [] for place in range(len(labels))}
     tally = Tally(sessions=1, hours=_seconds(session) / 3600)
     for alert in sorted(_alerts(incidents), key=lambda alert: alert.at):
-        hits = [place for place, label in enumerate(labels) if label.start <= alert.at <= label.end + GRACE]
+        hits = [place for place, label in enumerate(labels) if label.start <= alert.at <= label.end + ECHO]
         if hits:
             best = max(hits, key=lambda place: (labels[place].type == alert.type, labels[place].start))
             credited[best].append(alert)
@@ -150,12 +150,12 @@ def _why(session: LabelledSession, at: datetime) -> str:
     """Return what went on at a moment at which no incident did: the plan first, then the shortest stretch."""
     if session.ends_at is not None and at >= session.ends_at:
         return "planned end"
-    if any(start <= at <= end + GRACE for start, end in session.breaks):
+    if any(start <= at <= end + ECHO for start, end in session.breaks):
         return "planned break"
-    quiet = [label for label in session.labels if label.type is None and label.start <= at <= label.end + GRACE]
+    quiet = [label for label in session.labels if label.type is None and label.start <= at <= label.end + ECHO]
     if quiet:
         return min(quiet, key=lambda label: (label.why not in PLANNED, label.end - label.start)).why
-    if any(label.type and timedelta(0) < at - label.end <= GRACE + AFTERMATH for label in session.labels):
+    if any(label.type and timedelta(0) < at - label.end <= ECHO + AFTERMATH for label in session.labels):
         return "aftermath of an incident"
     return "nothing in particular"
 

@@ -32,8 +32,9 @@ from engagement.limits import (
 from engagement.models import Session
 from engagement.moments import is_rfc3339, read_moment
 from engagement.readings import MOST, Reading, SignalKind
+from engagement.room import EVENT_TYPES
 from engagement.scoring import LEVELS
-from engagement.windows import EVENT_TYPES, RawEvent
+from engagement.windows import RawEvent
 
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
 CLOCK_BOUNDS = f"Not before the year {FIRST_YEAR}, nor more than five minutes ahead of the server's clock."

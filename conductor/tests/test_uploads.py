@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said_and_nothing_is_stored(upload, content, words):
 
 
 def test_more_rows_than_one_can_wait_for_are_refused(upload, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_ROWS", len(ROOM) - 1)
+    monkeypatch.setattr(archive, "MAX_KEPT_ROWS", len(ROOM) - 1)
     assert "has more than 599 rows: split it." in error_of(upload(ROWS))
 
 

@@ -10,7 +10,7 @@ from engagement.recordings.source import Source
 
 MAX_DEPTH = 32
 MAX_TAG = 1024 * 1024  # the parser reads a tag again from its start with every piece that comes
-MAX_TEXT = 200  # of a field that we read; what is longer is none of them
+MAX_FIELD = 200  # of a field that we read; what is longer is none of them
 FIELDS = {
     "userId", "externalUserId", "senderId", "sender", "status", "value", "pollId", "timestampUTC", "date",
 }  # fmt: skip
@@ -81,7 +81,7 @@ class _Events:
 
     def text(self, text: str) -> None:
         if self._field is not None and self._event is not None:
-            self._event[self._field] = (self._event[self._field] + text)[:MAX_TEXT]
+            self._event[self._field] = (self._event[self._field] + text)[:MAX_FIELD]
 
     def end(self, name: str) -> None:
         self._path.pop()

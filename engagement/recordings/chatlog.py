@@ -10,12 +10,11 @@ from engagement.moments import EPOCH
 from engagement.recordings.dates import Undated, read_clock, read_date
 from engagement.recordings.jsonl import read_object
 from engagement.recordings.recording import BadRecording, Gathering
-from engagement.recordings.source import Source
+from engagement.recordings.source import LINE_HEAD, Source
 
-HEADER = 500
 PIECE = 64 * 1024
 MAX_ITEM = 1024 * 1024
-NOT_DATED = "counts its times from the start: give the planned start"
+COUNTS_FROM_START = "counts its times from the start: give the planned start"
 
 YOUTUBE = "replayChatItemAction"
 MESSAGES = {
@@ -122,7 +121,7 @@ def read_log(source: Source, gathering: Gathering) -> None:
         else:
             if undated is None:
                 if gathering.anchor is None:
-                    raise source.wrong(NOT_DATED)
+                    raise source.wrong(COUNTS_FROM_START)
                 undated = Undated(gathering.anchor, gathering.zone)
             at = undated.place(clock)
         try:
@@ -139,7 +138,7 @@ def _split(line: str) -> tuple[str, str] | None:
     >>> _split("[2026-03-02 18:21:17 UTC] guest_one: hello"), _split("0:12 | (Member) Guest Two: hello")
     (('2026-03-02 18:21:17 UTC', 'guest_one'), ('0:12', 'Guest Two'))
     """
-    found = LINE.match(line[:HEADER])
+    found = LINE.match(line[:LINE_HEAD])
     author = AUTHOR.match(found[2]) if found else None
     return (found[1].strip(), author[1]) if found and author else None
 
@@ -157,7 +156,7 @@ class _Offsets:
         if self._anchor is None:
             self._anchor = self._gathering.anchor
             if self._anchor is None:
-                raise ValueError(NOT_DATED)
+                raise ValueError(COUNTS_FROM_START)
         return self._anchor + timedelta(seconds=max(0.0, seconds))
 
 
@@ -200,7 +199,7 @@ def _find_array(source: Source, text: io.TextIOWrapper) -> tuple[str, int]:
             return buffer, buffer.index("[") + 1
         if found := COMMENTS.search(buffer):
             return buffer, found.end()
-        buffer = buffer[-HEADER:] if not buffer.isspace() else ""
+        buffer = buffer[-LINE_HEAD:] if not buffer.isspace() else ""
 
 
 def _get(value: object, key: str) -> object:

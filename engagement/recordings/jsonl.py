@@ -11,7 +11,8 @@ from engagement.moments import read_moment, write_moment
 from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
 from engagement.recordings.recording import MAX_SPAN, Gathering, check_year
 from engagement.recordings.source import Source
-from engagement.windows import EVENT_TYPES, RawEvent
+from engagement.room import EVENT_TYPES
+from engagement.windows import RawEvent
 
 PEOPLE = tuple(name for name in MEASURED if BY_NAME[name].kind is SignalKind.PEOPLE)
 MAX_ROWS = MAX_SPAN // timedelta(seconds=1)

@@ -8,12 +8,11 @@ from operator import attrgetter, itemgetter
 
 from engagement.limits import FIRST_YEAR, LAST_YEAR
 from engagement.readings import Reading
-from engagement.windows import EVENT_TYPES, RawEvent, Windows
+from engagement.room import EVENT_TYPES, RANK
+from engagement.windows import RawEvent, Windows
 
 MAX_EVENTS = 1_000_000
 MAX_SPAN = timedelta(hours=24)
-
-RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
 
 
 class BadRecording(Exception):

@@ -14,6 +14,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_UNPACKED_BYTES = 4 * MAX_BYTES
 MAX_LINE = 1024 * 1024
 HEAD = 64 * 1024
+LINE_HEAD = 500  # characters; a line has said by then what it is, as a line of chat has told who and when
 GZIP = b"\x1f\x8b"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from engagement.recordings.dates import Undated, is_day_first, read_clock, read_date
 from engagement.recordings.recording import Gathering
-from engagement.recordings.source import Source
+from engagement.recordings.source import LINE_HEAD, Source
 
 JOIN, LEAVE, END = "join time", "leave time", "end time"
 MEETING = "the meeting itself"  # the section above those who attended, in the report of a meeting
@@ -17,8 +17,7 @@ EMAILS = ("email", "user email", "e-mail")
 DELIMITERS = ",;\t"
 MAX_ROW_LINES = 100
 MAX_NAME = 200
-HEADER = 500  # a chat line tells who and when in fewer characters than this
-NOT_DATED = "tells no date: give the planned start, or choose the attendee report along with it"
+TELLS_NO_DATE = "tells no date: give the planned start, or choose the attendee report along with it"
 
 # 18:21:17 From NAME to Everyone: …   2026-03-02 18:21:17 From NAME to Everyone:   18:21:17 \t From NAME : …
 SAVED_CHAT = re.compile(r"(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d:\d\d)\s+From\s+")
@@ -55,7 +54,7 @@ class _Head:
 
 
 def _head(line: str) -> _Head | None:
-    line = line[:HEADER]
+    line = line[:LINE_HEAD]
     if cloud := CLOUD_CHAT.match(line):
         return _Head(None, cloud[1], cloud[2].strip(), "", cloud[3])
     saved = SAVED_CHAT.match(line)
@@ -124,7 +123,7 @@ def _rows(source: Source) -> Iterator[tuple[str, dict[str, str]]]:
     section, columns = "", None
     try:
         for line in _whole_rows(source, lines):
-            is_of_meeting = columns is None and END in line[:HEADER].lower()
+            is_of_meeting = columns is None and END in line[:LINE_HEAD].lower()
             if is_attendee_header(line) or is_of_meeting:
                 delimiter = max(DELIMITERS, key=line.count)
                 columns = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter))]
@@ -259,7 +258,7 @@ class _Calendar:
     def _place_clock(self, clock: timedelta) -> datetime:
         if self._undated is None:
             if self._gathering.anchor is None:
-                raise self._source.wrong(NOT_DATED)
+                raise self._source.wrong(TELLS_NO_DATE)
             self._undated = Undated(self._gathering.anchor, self._gathering.zone)
         return self._undated.place(clock)
 
