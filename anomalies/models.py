@@ -1,4 +1,4 @@
-"""What was judged: each session's detector state, and the anomalies, one for each incident."""
+"""What was judged: what each session's detector remembers, and the anomalies, one for each incident."""
 
 import uuid
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Anomaly(models.Model):
     """One incident: it opens, may rise in severity or change to a more urgent type, and is resolved.
 
     For Django the key is `id`; in the database it is (id, timestamp), as a hypertable needs.
-    `verdict` is what a person thought of it, `status` where it stands.
+    `review` is what a person thought of it, `status` where it stands.
     """
 
     class Type(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Judge new rows and keep what was found: the only writer of anomalies and detector states."""
+"""Judge new rows and keep what was found: only here an anomaly opens, worsens and ends, and a detector remembers."""
 
 import logging
 import uuid
@@ -283,7 +283,7 @@ def _remember(anomaly: Anomaly, at: datetime, change: str, score: float, reason:
 
 
 def _update(anomalies: Sequence[Anomaly]) -> None:
-    """Write the judged columns only: a reviewer's note or verdict is never overwritten."""
+    """Write the judged columns only: a reviewer's note or review is never overwritten."""
     judged = [
         "anomaly_type", "severity", "anomaly_score", "current_engagement", "expected_engagement",
         "deviation", "description", "metadata", "resolved_at", "status",

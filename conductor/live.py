@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SessionChange:
-    """What a sweep did to one session."""
+    """What happened to one session, in a sweep, at a tick or by a click."""
 
     session_id: UUID
-    row: EngagementRow | None  # the newest row of the sweep
+    row: EngagementRow | None  # the newest row of a sweep
     detected: tuple[Anomaly, ...] = ()  # opened, or worsened, or changed type
     resolved: tuple[Anomaly, ...] = ()
 

@@ -20,7 +20,7 @@ ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
 
 
 def advance(partition: int, now: datetime) -> None:
-    """Judge all new rows of a partition, a transaction at a time, and tell the screens after each."""
+    """Make and judge all new rows of a partition, a transaction at a time, and tell the screens after each."""
     while True:
         with transaction.atomic():
             # Not waiting: whoever holds it looks at the flag again after letting go, so nothing is missed.

@@ -24,7 +24,7 @@ def advance_partition(partition: int) -> None:
 
 @shared_task(acks_late=True, ignore_result=True)
 def tick() -> None:
-    """Do what no row does: heal lost wake-ups, notice silence, end sessions that fell silent long ago."""
+    """Do what no post does: close windows by the clock, heal lost wake-ups, notice silence, end sessions."""
     pipeline.tick(now())
 
 

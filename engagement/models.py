@@ -228,7 +228,7 @@ class EngagementRow(models.Model):
     """One measured row: a fact, written once. The natural key makes a repeated POST harmless."""
 
     pk = models.CompositePrimaryKey("session_id", "timestamp")
-    # The key begins with session_id, so no index of its own; sessions lock their rows in ingest.
+    # The key begins with session_id, so no index of its own.
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="rows", db_index=False)
     timestamp = TimescaleDateTimeField(interval="1 day")
     chat_msgs_per_min = models.FloatField(null=True)

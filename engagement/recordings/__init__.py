@@ -1,4 +1,4 @@
-"""Recordings of live sessions and labelled corpora: readers and writers, one module for each format."""
+"""Recordings of live sessions: a reader for each format, and the writer of JSON Lines."""
 
 from engagement.recordings.reader import open_recording, open_recordings
 from engagement.recordings.recording import BadRecording, Recording
