@@ -5,24 +5,24 @@ import uuid
 from collections.abc import Iterable
 
 import redis
-from celery import shared_task
 from django.db import transaction
 from django.utils.timezone import now
 from kombu.exceptions import OperationalError as BrokerError
 
 from conductor import pipeline, wakeups
+from conductor.celery import app
 from engagement.models import partition_of
 
 log = logging.getLogger(__name__)
 
 
-@shared_task(acks_late=True, ignore_result=True)
+@app.task(acks_late=True, ignore_result=True)
 def advance_partition(partition: int) -> None:
     """Judge the new rows of every session in one partition."""
     pipeline.advance(partition, now())
 
 
-@shared_task(acks_late=True, ignore_result=True)
+@app.task(acks_late=True, ignore_result=True)
 def tick() -> None:
     """Do what no post does: close windows by the clock, heal lost wake-ups, notice silence, end sessions."""
     pipeline.tick(now())
