@@ -24,7 +24,7 @@ from psycopg import sql
 from conductor.local import embedded
 from conductor.tests.catalog import describe_table
 
-pytestmark = pytest.mark.timescale
+pytestmark = [pytest.mark.timescale, pytest.mark.servers]
 
 WASM = Path(__file__).parent / "timescale_wasm"
 TABLES = (

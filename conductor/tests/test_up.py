@@ -19,6 +19,8 @@ from conductor.local.embedded import Servers, running_servers
 from conductor.local.rest_client import Refused, RestClient
 from conductor.tests.waiting import is_running, wait_until
 
+pytestmark = pytest.mark.servers
+
 
 def processes_of(data_dir: Path) -> set[int]:
     """Return the pids of every process of this data folder, grandchildren too."""

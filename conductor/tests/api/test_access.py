@@ -159,6 +159,7 @@ def test_too_many_requests_are_told_when_to_come_back(rest, settings, monkeypatc
     assert other.get("/sessions").status_code == 200
 
 
+@pytest.mark.servers
 def test_requests_are_counted_by_key_and_second(settings):
     first, second = uuid4(), uuid4()
 

@@ -18,6 +18,8 @@ from conductor.local import embedded
 from conductor.local.embedded import CannotStart, Servers, running_servers, socket_folder
 from conductor.tests.waiting import wait_until
 
+pytestmark = pytest.mark.servers
+
 HOLDER = """
 import json, signal, sys
 from pathlib import Path
