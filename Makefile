@@ -4,13 +4,18 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-timescale bench check browser
+.PHONY: run test test-fast test-timescale bench check browser
 
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
 
-test: .venv/dev browser
-	$(VENV) -m pytest
+# All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").
+test: .venv/dev $(if $(T),,browser)
+	$(VENV) -m pytest $(T)
+
+# What needs no server and is quick; it names the tests that have become slow.
+test-fast: .venv/dev
+	$(VENV) -m pytest -m "not servers and not slow" --durations 5 --durations-min 2
 
 test-timescale: .venv/dev
 	$(VENV) -m pytest -m timescale

@@ -52,7 +52,7 @@ def test_check_takes_redis_url(settings, url):
         ("DATABASE_URL", "postgresql://user:se/cret@host:x/y", "DATABASE_URL cannot be read"),
         ("DEBUG", "0", "SECRET_KEY is not set."),
         ("CONDUCTOR_DATA_DIR", "/proc/none", "Set CONDUCTOR_DATA_DIR to a folder that you own"),
-        ("CSRF_TRUSTED_ORIGINS", "live.example.org", "must start with a scheme"),
+        pytest.param("CSRF_TRUSTED_ORIGINS", "live.example.org", "must start with a scheme", marks=pytest.mark.slow),
     ],
 )
 def test_command_says_what_is_wrong_without_traceback(tmp_path, variable, value, sentence):

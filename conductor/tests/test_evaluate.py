@@ -9,6 +9,8 @@ from anomalies.bench import curves, small_rooms
 from anomalies.bench.rivals import RIVALS
 from anomalies.bench.simulation.degrade import DEGRADATIONS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):

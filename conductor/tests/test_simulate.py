@@ -28,6 +28,7 @@ def test_simulate_writes_a_corpus_that_can_be_read(tmp_path):
     assert "3 sessions" in said
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):
     for name, seed in (("a", "9"), ("b", "9"), ("c", "10")):
         simulate(tmp_path / name, "--seed", seed, "--events")

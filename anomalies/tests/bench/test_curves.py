@@ -16,6 +16,7 @@ def test_thresholds_stay_in_order_around_the_one_that_is_moved(warning_from):
     assert config.close_below < config.warning_from == warning_from <= config.critical_from
 
 
+@pytest.mark.slow
 def test_our_curve_goes_through_the_detector_as_it_is_and_every_sensitivity():
     assert with_warning_from(DEFAULT.warning_from) == DEFAULT
     rows = silence(healthy_room(minutes=20), at_minute(12))

@@ -11,6 +11,8 @@ from anomalies.bench.simulation.script import EMITS, INCIDENT_TYPES
 from engagement.readings import Reading
 from engagement.windows import Windows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sessions() -> list[LabelledSession]:

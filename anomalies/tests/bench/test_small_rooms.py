@@ -1,5 +1,7 @@
 from datetime import timedelta
 
+import pytest
+
 from anomalies.bench.small_rooms import COLLAPSES, collapsing_rooms, healthy_rooms, study
 
 
@@ -18,6 +20,7 @@ def test_a_collapse_takes_four_of_five():
     assert after.total_users <= 0.35 * before.total_users
 
 
+@pytest.mark.slow
 def test_the_study_judges_what_it_simulated():
     heard = []
     room = study(20, 0.5, 1, 1, heard.append)

@@ -2,6 +2,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ def rolling(counts):
     ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 50), min_size=48, max_size=80))
 def test_counts_are_found_again_from_rolling_rates(counts):
     """After a minute the slots hold exactly what came in them, burst or silence."""
@@ -36,6 +38,7 @@ def test_counts_are_found_again_from_rolling_rates(counts):
     assert states["history"][0, CHATS].tolist() == counts[-HISTORY_SLOTS:]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 50), min_size=48, max_size=80), st.integers(2, 11))
 def test_gap_of_rows_is_the_sum_of_its_counts(counts, missing):
     rows = rolling([0] * 12 + counts)

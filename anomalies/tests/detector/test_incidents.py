@@ -39,6 +39,7 @@ def test_collapse_is_found_within_ten_seconds_at_any_age_of_the_session(minute):
         assert after[0].severity == "CRITICAL"
 
 
+@pytest.mark.slow
 def test_healthy_rooms_open_nothing_in_twenty_hours():
     rooms = {str(seed): (healthy_room(seed, 60), Timetable()) for seed in range(20)}
     assert not any(judge_sessions(rooms).values())
@@ -99,6 +100,7 @@ def test_planned_end_is_no_mass_exit():
     assert incidents_of(rows, Timetable(ends_at=at_minute(19)))[0].anomaly_type == "MASS_EXIT"
 
 
+@pytest.mark.slow
 def test_planned_break_opens_nothing_and_the_return_neither():
     rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
     assert incidents_of(rows, Timetable(breaks=((at_minute(10), at_minute(15)),))) == []
@@ -163,6 +165,7 @@ def test_half_of_a_small_room_leaving_is_a_mass_exit():
     assert incidents_of(left)[0].anomaly_type == "MASS_EXIT"
 
 
+@pytest.mark.slow
 def test_one_absurd_row_opens_nothing():
     rows = healthy_room(minutes=20)
     for absurd in (
@@ -206,6 +209,7 @@ def test_room_that_stays_changed_settles_into_a_new_normal():
     assert np.isclose((found[0].resolved_at - found[0].timestamp).total_seconds(), DEFAULT.thaw_seconds, atol=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", [5, 8, 12, 20])
 def test_small_rooms_are_silent_for_twenty_healthy_hours(audience):
     rooms = {str(seed): (healthy_room(seed, 60, audience), Timetable()) for seed in range(20)}
@@ -218,6 +222,7 @@ def test_collapse_of_a_small_room_is_found(audience):
     assert all(judge_sessions(rooms).values())
 
 
+@pytest.mark.slow
 def test_platform_that_only_knows_who_did_something_is_not_counted_twice():
     """`active_users` that chats and reactions account for is no second witness."""
     rng = np.random.default_rng(3)
@@ -320,12 +325,14 @@ def test_chat_that_falls_silent_is_found_where_nobody_says_how_many_listen(rate)
         assert all(i[0].timestamp - at_minute(12) <= timedelta(minutes=3) for i in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [5, 60, 300])
 def test_even_chat_alone_is_silent_for_twenty_hours(rate):
     rooms = {str(seed): (chat_alone(seed, 60, rate), Timetable()) for seed in range(20)}
     assert not any(judge_sessions(rooms).values())
 
 
+@pytest.mark.slow
 def test_rates_rounded_to_tens_lose_no_silence():
     """A rate of 8 a minute that comes as 10 or as 0 falls to nothing without anybody being quieter."""
     rooms = {str(seed): (round_rates(healthy_room(seed, 60), 10), Timetable()) for seed in range(20)}

@@ -31,6 +31,7 @@ def judge_in_batches(readings, size):
     return changes, states[0].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_batches_of_any_size_give_the_same_verdicts(seed):
     rows = eventful_room(seed)
@@ -40,6 +41,7 @@ def test_batches_of_any_size_give_the_same_verdicts(seed):
     assert judge_in_batches(rows, 7) == whole
 
 
+@pytest.mark.slow
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 120), max_size=8), st.integers(0, 50))
 def test_batches_cut_anywhere_give_the_same_verdicts(cuts, seed):
@@ -51,6 +53,7 @@ def test_batches_cut_anywhere_give_the_same_verdicts(cuts, seed):
     assert (changes, states[0].tobytes()) == judge_in_batches(rows, 1000)
 
 
+@pytest.mark.slow
 def test_sessions_do_not_touch_each_other():
     """Sessions do not touch each other: judged together or alone, every verdict and state is the same."""
     rooms = [eventful_room(seed, audience=30 + 50 * seed) for seed in range(5)]
@@ -83,6 +86,7 @@ readings = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(readings, st.integers(30, 200))
 @example(Reading(START, active_users=None, total_users=195, user_leave_rate=0.046875, chat_msgs_per_min=5.0), 30)
@@ -93,6 +97,7 @@ def test_constant_input_is_never_anomalous(reading, n):
     assert all(i.anomaly_type == "LOW_ENGAGEMENT" and i.timestamp <= START + 14 * SLOT for i in found)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.lists(readings, min_size=20, max_size=60))
 def test_any_rows_give_finite_verdicts(rows):

@@ -15,6 +15,7 @@ def test_pack_gives_back_the_same_state():
     assert unpack(pack(states[0])).tobytes() == states[0].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("audience", [20, 200, 900])
 def test_state_of_a_long_session_is_at_most_1_kb(audience):
     states = new_states(1)

@@ -17,6 +17,7 @@ def rows_of(forest):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forest", [FOREST, FULL], ids=["4x5", "10x8"])
 @given(data=st.data(), window=st.integers(2, 20))
 def test_score_is_rivers_bit_for_bit(forest, data, window):
