@@ -17,10 +17,10 @@ from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
 from engagement.recordings.jsonl import signals_object
-from engagement.tests.test_recordings_bigbluebutton import document, join, leave
-from engagement.tests.test_recordings_bigbluebutton import event as recorded
-from engagement.tests.test_recordings_chatlog import DATED
-from engagement.tests.test_recordings_zoom import REPORT, SAVED, SEVEN_PM
+from engagement.tests.recordings.test_bigbluebutton import document, join, leave
+from engagement.tests.recordings.test_bigbluebutton import event as recorded
+from engagement.tests.recordings.test_chatlog import DATED
+from engagement.tests.recordings.test_zoom import REPORT, SAVED, SEVEN_PM
 
 pytestmark = pytest.mark.django_db
 
@@ -121,7 +121,7 @@ def test_what_could_not_be_used_is_told(client, upload):
         (b"\x00\x01\xfe\xff" * 500, "room.log is no recording that we know: choose JSON Lines"),
         (ROWS[:-9], f"room.log, line {len(ROOM)}: is not JSON, or breaks off."),
         (document(join(0, "a"), leave(9, "a"))[:-12], "is not XML, or breaks off."),
-        (gzip.compress(ROWS)[:-99], "is packed with gzip and breaks off."),
+        (gzip.compress(ROWS, mtime=0)[:-99], "is packed with gzip and breaks off."),
         (json.dumps({"comments": DATED}).encode()[:-9], "is not JSON, or breaks off."),
         (SAVED, "tells no date: give the planned start, or choose the attendee report along with it."),
         (b"PK\x03\x04", "is a zip archive: unpack it and choose the files in it."),

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement.recordings import BadRecording, open_recording
-from engagement.tests.test_recordings import GOOD
-from engagement.tests.test_recordings_bigbluebutton import document, event, join, leave
-from engagement.tests.test_recordings_chatlog import DATED, NINE, NINE_USEC, youtube
-from engagement.tests.test_recordings_zoom import REPORT, SAVED
+from engagement.tests.recordings.test_bigbluebutton import document, event, join, leave
+from engagement.tests.recordings.test_chatlog import DATED, NINE, NINE_USEC, youtube
+from engagement.tests.recordings.test_reader import GOOD
+from engagement.tests.recordings.test_zoom import REPORT, SAVED
 
 CHAT = event(3, "CHAT", "PublicChatEvent", senderId="w_a", sender="Guest Xylophone", message="Marzipan")
 WHOLE = {
