@@ -55,8 +55,12 @@ class Stack:
         self.wait_for("web", self._web_answers)
 
     def start_worker(self) -> None:
-        self.start("worker", "celery", "-A", "conductor.celery", "worker", "--pool=solo", "--loglevel=INFO")
+        self.launch_worker()
         self.wait_for("worker", self._worker_answers)
+
+    def launch_worker(self) -> None:
+        """Start the worker and do not wait: it answers between two tasks, so it may have done all of them by then."""
+        self.start("worker", "celery", "-A", "conductor.celery", "worker", "--pool=solo", "--loglevel=INFO")
 
     def start_beat(self) -> None:
         self.start("beat", "celery", "-A", "conductor.celery", "beat")

@@ -285,13 +285,13 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(stack):
         post(session, events)
     behind = Session.objects.filter(aggregated_until__lt=F("closed_until"))
 
-    stack.start_worker()
-    wait_until(behind.exists)
+    stack.launch_worker()
+    wait_until(behind.exists, seconds=60)
     stack.processes["worker"].send_signal(signal.SIGKILL)
     stack.processes.pop("worker").wait()
     assert behind.exists(), "the worker was killed in the middle of its work"
     stack.start_worker()
-    wait_until(lambda: Session.objects.filter(aggregated_until=F("closed_until")).count() == 4)
+    wait_until(lambda: Session.objects.filter(aggregated_until=F("closed_until")).count() == 4, seconds=90)
 
     for session, events in zip(sessions, stories, strict=True):
         windows = Windows()
