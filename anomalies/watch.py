@@ -17,7 +17,7 @@ from anomalies.detector.config import (
     SLOTS_PER_MINUTE,
     DetectorConfig,
 )
-from anomalies.detector.incidents import Change, Step, Timetable
+from anomalies.detector.incidents import Change, Step
 from anomalies.detector.outlook import Outlook
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import (
@@ -33,6 +33,7 @@ from anomalies.detector.state import (
     pack,
     unpack,
 )
+from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import cursors
 from engagement.models import EngagementRow, Event, Session

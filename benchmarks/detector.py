@@ -2,17 +2,17 @@
 
 import pickle
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 from river.anomaly import HalfSpaceTrees
 
 from anomalies.bench.simulation import simulate
-from anomalies.detector.counts import Rows, as_rows
-from anomalies.detector.incidents import Timetable, Timetables, as_timetables, step
+from anomalies.detector.counts import as_rows
+from anomalies.detector.incidents import step
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.replay import judge_rows
-from anomalies.detector.state import States, new_states, pack
+from anomalies.detector.state import new_states, pack
+from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.detector.trees import as_features
 from benchmarks.measure import Measurement, best_seconds
 
@@ -28,22 +28,22 @@ def measure() -> Iterator[Measurement]:
 
     def river_rows() -> None:
         for _ in range(ROWS):
-            river.score_one(features)  # type: ignore[no-untyped-call]
-            river.learn_one(features)  # type: ignore[no-untyped-call]
+            river.score_one(features)
+            river.learn_one(features)
 
     river_row = best_seconds(river_rows) / ROWS * 1e6
-    rows, prior = as_rows(readings), shipped()
+    rows = as_rows(readings)
     for sessions in (1, 100, 1000):
-        states, timetables = new_states(sessions), as_timetables([Timetable()] * sessions)
+        states, timetables, prior = new_states(sessions), as_timetables([Timetable()] * sessions), shipped()
         # No two neighbours are at the same place of their session.
         batches = [rows[place + np.arange(sessions) % (ROWS - PLACES)] for place in range(PLACES)]
 
-        def judge(states: States, timetables: Timetables, batches: list[Rows]) -> None:
+        def judge(batches=batches, states=states, timetables=timetables, prior=prior) -> None:
             fresh = states.copy()
             for batch in batches:
                 step(fresh, batch, timetables, prior)
 
-        cost = best_seconds(partial(judge, states, timetables, batches)) / (PLACES * sessions) * 1e6
+        cost = best_seconds(judge) / (PLACES * sessions) * 1e6
         yield Measurement(
             f"judge a row, {sessions} sessions at once", "µs", cost, "River's trees alone, one row", river_row
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TextIO, TypeVar, cast
 
-from anomalies.detector.incidents import Timetable
+from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading
 from engagement.recordings.jsonl import event_object, find_moment, raw_event, reading, signals_object, write_stamp
 from engagement.recordings.recording import BadRecording

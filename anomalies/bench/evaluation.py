@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.tally import Detection, FalseAlarm, Tally, sum_up
-from anomalies.detector.incidents import Step, Timetable
+from anomalies.detector.incidents import Step
 from anomalies.detector.replay import Incident, judge_sessions
+from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading
 
 TYPES = ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE")

@@ -1,6 +1,5 @@
 """When an incident opens, worsens, changes its type and ends: one step of a row for each of many sessions. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +14,7 @@ from anomalies.detector.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, D
 from anomalies.detector.counts import Rows
 from anomalies.detector.prior import Prior
 from anomalies.detector.state import PEOPLE, SCORE, States
+from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdicts, judge, learn
 
 Mask = NDArray[np.bool_]
@@ -22,15 +22,6 @@ Floats = NDArray[np.float64]
 
 MOST_ROWS = 30_000  # counted no further
 LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
-
-
-@dataclass(frozen=True, slots=True)
-class Timetable:
-    """What was planned: nothing opens in a break or from `ends_at` on, and what is open is resolved."""
-
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    breaks: tuple[tuple[datetime, datetime], ...] = ()
 
 
 class Step(StrEnum):
@@ -62,35 +53,6 @@ class Change:
     anomaly_score: float
     finding: Finding | None = None
     reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Timetables:
-    """Timetables of many sessions as arrays of seconds since the epoch; absent moments are infinite."""
-
-    starts_at: Floats
-    ends_at: Floats
-    breaks: Floats  # (sessions, most breaks, 2)
-
-    def __getitem__(self, which: NDArray[np.intp]) -> "Timetables":
-        return Timetables(self.starts_at[which], self.ends_at[which], self.breaks[which])
-
-
-def as_timetables(timetables: Sequence[Timetable]) -> Timetables:
-    """Return the timetables as arrays."""
-
-    def seconds(at: datetime | None, otherwise: float) -> float:
-        return otherwise if at is None else at.timestamp()
-
-    breaks = np.full((len(timetables), max((len(t.breaks) for t in timetables), default=0), 2), np.inf)
-    for session, timetable in enumerate(timetables):
-        for place, (start, end) in enumerate(timetable.breaks):
-            breaks[session, place] = start.timestamp(), end.timestamp()
-    return Timetables(
-        np.array([seconds(t.starts_at, -np.inf) for t in timetables]),
-        np.array([seconds(t.ends_at, np.inf) for t in timetables]),
-        breaks,
-    )
 
 
 def step(
@@ -188,7 +150,7 @@ def _take_stock(
     """Look at the timetable and at how long each room has been low, in place."""
     t = rows["t"]
     is_over = t >= timetables.ends_at
-    is_break = ((t[:, None] >= timetables.breaks[:, :, 0]) & (t[:, None] < timetables.breaks[:, :, 1])).any(axis=1)
+    is_break = ((t[:, None] >= timetables.breaks_from) & (t[:, None] < timetables.breaks_until)).any(axis=1)
     states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
     may_open = ~is_over & (t >= states["unsettled_until"])
     mean_score = mean_latest_score(states)

@@ -7,9 +7,10 @@ import pytest
 import redis
 from django.utils.timezone import now
 
-from anomalies.detector.incidents import Step, Timetable
+from anomalies.detector.incidents import Step
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import new_states, pack
+from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from conductor.tests.waiting import wait_until

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from statistics import fmean, pstdev
 
 from anomalies.detector.config import DEFAULT
-from anomalies.detector.incidents import Timetable
 from anomalies.detector.replay import Incident
+from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading
 from engagement.scoring import find_score
 

@@ -10,7 +10,7 @@ from anomalies.bench.rivals.half_space import HALF_SPACE_TREES
 from anomalies.bench.rivals.published import PUBLISHED
 from anomalies.bench.rivals.rival import Suspicion, again_after_cooldown, score_rows
 from anomalies.bench.rivals.z_score import Z_SCORE
-from anomalies.detector.incidents import Timetable
+from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import START, at_minute, collapse, healthy_room, silence
 
 by_name = pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.name)

@@ -1,9 +1,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from anomalies.detector.incidents import Step, Timetable
+from anomalies.detector.incidents import Step
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import new_states
+from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import START, at_minute, collapse, healthy_room, silence
 
 

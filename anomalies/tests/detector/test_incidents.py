@@ -8,9 +8,10 @@ import pytest
 
 from anomalies.bench.simulation.degrade import round_rates, thin_out
 from anomalies.detector.config import DEFAULT
-from anomalies.detector.incidents import Step, Timetable
+from anomalies.detector.incidents import Step
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import new_states
+from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
 from engagement.readings import Reading
 from engagement.scoring import score

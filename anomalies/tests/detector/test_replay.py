@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from anomalies.detector.incidents import Timetable
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import new_states, pack, unpack
+from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
 from engagement.readings import Reading
 

@@ -3,9 +3,9 @@ import zlib
 import numpy as np
 import pytest
 
-from anomalies.detector.incidents import Timetable
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import STATE, new_states, pack, unpack
+from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import healthy_room
 
 
