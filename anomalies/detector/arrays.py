@@ -1,12 +1,18 @@
 """Arrays of values of which some are unknown, kept as NaN. Pure."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+Float = TypeVar("Float", bound=np.floating)
+
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
-def or_zero(values: Floats) -> Floats:
+def or_zero(values: NDArray[Float]) -> NDArray[Float]:
     """Return the values with 0 for what is unknown.
 
     >>> or_zero(np.array([1.0, np.nan]))
@@ -22,7 +28,7 @@ def known_mean(values: Floats) -> Floats:
     array([2.])
     """
     known = ~np.isnan(values)
-    total = np.cumsum(np.where(known, values, 0.0), axis=1)[:, -1]  # in order, whatever the batch
+    total = np.cumsum(np.where(known, values, 0.0), axis=1)[..., -1]  # in order, whatever the batch
     return np.where(known.any(axis=1), total / np.maximum(1, known.sum(axis=1)), np.nan)
 
 

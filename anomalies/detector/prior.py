@@ -6,16 +6,17 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anomalies.detector.arrays import Floats
 from anomalies.detector.state import N_TREES
 from anomalies.detector.trees import Forest, Leaves, Masses, without_masses
 
 # Evidence over 15, 30, 60 and 120 s, at its worst, and the share that left: the names only order them.
 FOREST = Forest(("a_sharp", "b_15s", "c_30s", "d_60s", "e_120s", "f_worst", "g_left"), n_trees=N_TREES)
-STEPS_A_DECADE = 10
-
-Floats = NDArray[np.float64]
+STEPS_A_DECADE, MOST_STEPS = 10, 50
+BEYOND = 3  # quiet rows: more must lie beyond each step of a tail
+DIGITS = 9  # of a tail
+BELOW_ALL = -(10.0**-DIGITS)  # under every tree score
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +46,11 @@ def masses_of(leaves: Leaves) -> Masses:
 
 
 def tail_of(tree_scores: Floats) -> Floats:
-    """Return the tail of quiet rows' tree scores, as far out as at least four rows lie beyond."""
-    steps = [k for k in range(51) if 10 ** (-k / STEPS_A_DECADE) * len(tree_scores) > 3]
-    tail = np.quantile(tree_scores, [1 - 10 ** (-k / STEPS_A_DECADE) for k in steps])
-    tail[0] = -1e-9
-    return np.round(tail, 9)
+    """Return the tail of quiet rows' tree scores, as far out as enough rows lie beyond."""
+    parts = [10 ** (-k / STEPS_A_DECADE) for k in range(MOST_STEPS + 1)]
+    tail = np.quantile(tree_scores, [1 - part for part in parts if part * len(tree_scores) > BEYOND])
+    tail[0] = BELOW_ALL
+    return np.round(tail, DIGITS)
 
 
 def dumps(prior: Prior) -> str:

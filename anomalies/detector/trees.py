@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 
-Floats = NDArray[np.float64]
+from anomalies.detector.arrays import Floats, Integers, Mask
+
 Leaves = NDArray[np.uint8]
 Masses = NDArray[np.int64]
+ROOT = 0
+SIZE_LIMIT = 0.1  # River's: nodes under this part of the window are not looked into
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Forest:
     n_trees: int = 10
     height: int = 8
     seed: int = 42
-    _split_on: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _split_on: Integers = field(init=False, repr=False, compare=False)
     _split_at: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +47,7 @@ class Forest:
         object.__setattr__(self, "_split_on", on)
         object.__setattr__(self, "_split_at", at)
 
-    def _copy_splits(self, node: Any, place: int, on: NDArray[np.int64], at: Floats) -> None:
+    def _copy_splits(self, node: Any, place: int, on: Integers, at: Floats) -> None:
         if place >= len(on):
             return
         on[place], at[place] = self.features.index(node.feature), node.threshold
@@ -75,9 +78,7 @@ class Forest:
                 level = level.reshape(-1, 2).sum(1) if depth else level
         return masses
 
-    def score(
-        self, leaves: Leaves, remembered: Leaves, counted: NDArray[np.bool_], shared: Masses, weight: int = 1
-    ) -> Floats:
+    def score(self, leaves: Leaves, remembered: Leaves, counted: Mask, shared: Masses, weight: int = 1) -> Floats:
         """Return River's anomaly score of each row: 0 usual, towards 1 where no row was ever seen.
 
         `leaves` (rows, trees) are judged against `remembered` (rows, window, trees), each row against its own
@@ -97,9 +98,9 @@ class Forest:
             own[:, :, depth] = ((apart < 2 ** (self.height - depth)) & is_counted).sum(axis=0, dtype=np.uint8)
         node = 2**depths - 1 + (leaves[:, :, None] >> (self.height - depths))
         mass = shared[np.arange(n_trees)[:, None], node] + weight * own
-        window = shared[0, 0] + weight * counted.sum(1)
+        window = shared[0, ROOT] + weight * counted.sum(1)  # all trees have seen the same rows
         reached = np.ones(mass.shape, bool)
-        reached[:, :, 1:] = np.logical_and.accumulate(mass[:, :, :-1] >= 0.1 * window[:, None, None], axis=2)
+        reached[:, :, 1:] = np.logical_and.accumulate(mass[:, :, :-1] >= SIZE_LIMIT * window[:, None, None], axis=2)
         total = (mass * reached * 2**depths).sum((1, 2)).astype(np.float64)
         most = self.n_trees * np.maximum(window, 1) * self.n_nodes
         return np.where(window > 0, 1 - total / most, 0.0)
