@@ -5,18 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomalies.detector import counts
+from anomalies.detector.arrays import Mask
 from anomalies.detector.config import DEFAULT, DetectorConfig
 from anomalies.detector.counts import as_rows
 from anomalies.detector.prior import Prior, masses_of, nothing_known, tail_of
 from anomalies.detector.state import new_states
 from anomalies.detector.verdicts import Verdicts, judge, learn
 from engagement.readings import Reading
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 PRIOR_ROWS = 20_000  # what the masses are thinned to; a session's own rows are weighed against them
 

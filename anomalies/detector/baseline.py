@@ -1,9 +1,8 @@
 """What is usual in a room: rates per head and shares, from blocks of 30 s that were not flagged. Pure."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomalies.detector.arrays import interquartile_mean, or_zero
+from anomalies.detector.arrays import Floats, Mask, interquartile_mean, or_zero
 from anomalies.detector.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.detector.counts import Rows
 from anomalies.detector.state import (
@@ -18,9 +17,6 @@ from anomalies.detector.state import (
     SCORE,
     States,
 )
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
 SLOW_LEAST = 17  # blocks from which there is a slow reference

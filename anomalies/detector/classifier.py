@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomalies.detector.arrays import or_zero
+from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
 from anomalies.detector.config import HISTORY_SLOTS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.detector.counts import Rows
 from anomalies.detector.state import (
@@ -25,8 +24,6 @@ from anomalies.detector.state import (
 )
 from anomalies.detector.verdicts import Verdicts
 from engagement.wording import write_percent
-
-Floats = NDArray[np.float64]
 
 
 class AnomalyType(IntEnum):
@@ -80,9 +77,9 @@ def classify(
     rows: Rows,
     verdicts: Verdicts,
     mean_score: Floats,
-    is_dead: NDArray[np.bool_],
+    is_dead: Mask,
     config: DetectorConfig,
-) -> NDArray[np.int64]:
+) -> Integers:
     """Return the `AnomalyType` that each session's newest row would be, in the published order."""
     is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
     is_exit = verdicts.is_exit | is_large

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.detector.arrays import or_zero
+from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
 from anomalies.detector.config import HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.detector.state import (
     ACTIVITY,
@@ -34,8 +34,6 @@ ROW = np.dtype(
     ]
 )
 Rows = NDArray[np.void]
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 COARSE = 10.0  # a minute, what less careful integrators round to
 MOST_GONE = 0.5  # a leave rate from which a room may be empty
@@ -168,7 +166,7 @@ def _shortened(shares: Floats) -> Floats:
     return shares.astype(np.float16).astype(np.float64)
 
 
-def _gone(states: States, gap: NDArray[np.int64]) -> Floats:
+def _gone(states: States, gap: Integers) -> Floats:
     """Return how many of each kind have left the last minute since the previous row."""
     minute = states["history"][:, : LEAVERS + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
     within = np.cumsum(or_zero(minute), axis=2)
@@ -227,7 +225,7 @@ def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows, config:
     return np.asarray(is_lost | is_gone)
 
 
-def _shift(states: States, taken: Mask, gap: NDArray[np.int64]) -> None:
+def _shift(states: States, taken: Mask, gap: Integers) -> None:
     """Make room for the new slots; they hold what was the newest until they are filled."""
     history = states["history"]
     if (gap == 1).all():

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.detector import baseline, classifier, counts
-from anomalies.detector.arrays import known_mean, or_zero
+from anomalies.detector.arrays import Floats, Integers, Mask, known_mean, or_zero
 from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
 from anomalies.detector.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
 from anomalies.detector.counts import Rows
@@ -16,9 +16,6 @@ from anomalies.detector.prior import Prior
 from anomalies.detector.state import PEOPLE, SCORE, States
 from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdicts, judge, learn
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 
 MOST_ROWS = 30_000  # counted no further
 LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
@@ -201,9 +198,7 @@ def _reason(now: _Moment, place: int, kind: AnomalyType, config: DetectorConfig)
     return Reason.STAYING if kind == AnomalyType.MASS_EXIT else Reason.RECOVERED
 
 
-def _slots_needed(
-    score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig
-) -> NDArray[np.int64]:
+def _slots_needed(score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig) -> Integers:
     """Return for how many slots rows must be bad to open an incident: the surer, the fewer.
 
     Leavers are counted and not guessed, so one row of them is enough, as is one of a fall that is sharp and goes on:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomalies.detector.arrays import Floats
+from anomalies.detector.arrays import Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Timetables:
     breaks_from: Floats  # (sessions, most breaks)
     breaks_until: Floats
 
-    def __getitem__(self, which: NDArray[np.intp]) -> "Timetables":
+    def __getitem__(self, which: Integers) -> "Timetables":
         return Timetables(self.starts_at[which], self.ends_at[which], self.breaks_from[which], self.breaks_until[which])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.detector import baseline
-from anomalies.detector.arrays import known_mean, or_zero
+from anomalies.detector.arrays import Floats, Mask, known_mean, or_zero
 from anomalies.detector.config import DEFAULT, SLOTS_PER_MINUTE, TREE_WINDOW, DetectorConfig
 from anomalies.detector.counts import is_rounded
 from anomalies.detector.prior import FOREST, Prior
@@ -27,9 +27,6 @@ from anomalies.detector.state import (
     SCORE,
     States,
 )
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 LEAST_SHARE, MOST_SHARE = 0.02, 0.98
 SCORE_NOISE_RATE = 0.03  # a row; the score's own noise is only shown, as the width of what is expected

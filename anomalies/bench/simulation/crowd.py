@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from anomalies.bench.simulation.script import Script, Stretch
 
-Floats = NDArray[np.float64]
 People = NDArray[np.int64]
 
 ARRIVE_SECONDS = 330  # by then nearly all who come are here

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anomalies.bench.simulation.script import Script, Stretch
-
-Floats = NDArray[np.float64]
+from anomalies.detector.arrays import Floats
 
 QUESTIONS_SECONDS = 15 * 60  # before the end, where a session ends with questions
 STEADY_APPLAUSE = 0.8  # the share of the planned reactions that comes without a burst
