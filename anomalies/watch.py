@@ -9,17 +9,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from django.db import connection
 
-from anomalies.detector.config import (
-    BLOCK_SLOTS,
-    BY_SENSITIVITY,
-    DEFAULT,
-    SLOT_SECONDS,
-    SLOTS_PER_MINUTE,
-    DetectorConfig,
-)
+from anomalies.detector.config import BY_SENSITIVITY, DEFAULT, DetectorConfig
 from anomalies.detector.incidents import Change, Step
 from anomalies.detector.outlook import Outlook
 from anomalies.detector.replay import judge_rows
+from anomalies.detector.sizes import BLOCK_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVE_SHARE,
     CHAT_RATE,

@@ -3,8 +3,9 @@
 import numpy as np
 
 from anomalies.detector.arrays import Floats, Mask, interquartile_mean, or_zero
-from anomalies.detector.config import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.detector.config import DetectorConfig
 from anomalies.detector.counts import Rows
+from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVE_SHARE,
     ACTIVITY,
@@ -20,7 +21,6 @@ from anomalies.detector.state import (
 
 RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
 SLOW_LEAST = 17  # blocks from which there is a slow reference
-MOST_PROOFS = 255
 BAND_WIDTH = 2.0  # standard deviations of the score around what is usual ...
 LEAST_BAND = 0.02  # ... of at least this
 
@@ -123,7 +123,7 @@ def learn_meaning(states: States, rows: Rows, config: DetectorConfig) -> None:
     states["since_poll"] = np.where(is_poll, 0, since_poll)
     tells = ~np.isnan(rows["active"]) & (states["since_poll"] > SLOTS_PER_MINUTE)
     is_proof = tells & (active > events + 1)
-    states["proofs"] = np.minimum(MOST_PROOFS, states["proofs"].astype(np.int16) + is_proof)
+    states["proofs"] = np.minimum(FULL_BYTE, states["proofs"].astype(np.int16) + is_proof)
     states["has_spoken"] |= (events > 0) | (active > 0) | (or_zero(rows["poll"]) > 0)
 
 

@@ -6,8 +6,9 @@ from enum import IntEnum
 import numpy as np
 
 from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
-from anomalies.detector.config import HISTORY_SLOTS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.detector.config import DetectorConfig
 from anomalies.detector.counts import Rows
+from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVE_SHARE,
     ACTIVITY,

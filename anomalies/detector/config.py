@@ -2,14 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-SLOT_SECONDS = 5  # the grid on which rows are counted
-SLOTS_PER_MINUTE = 12
-HISTORY_SLOTS = 24  # two minutes
-BLOCK_SLOTS = 6  # baselines are made of blocks of 30 s
-BLOCKS = 25  # the newest, ten for the baseline, fourteen for the slow reference
-BAND_BLOCKS = 64  # half an hour of what was expected, for the chart
-TREE_WINDOW = 30  # rows of a session's own half-space trees
-
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:

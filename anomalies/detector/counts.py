@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
-from anomalies.detector.config import HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.detector.config import DetectorConfig
+from anomalies.detector.sizes import FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVITY,
     CHAT_RATE,
@@ -37,7 +38,6 @@ Rows = NDArray[np.void]
 
 COARSE = 10.0  # a minute, what less careful integrators round to
 MOST_GONE = 0.5  # a leave rate from which a room may be empty
-MOST_UNMOVED = 255  # rows, counted no further
 GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
 
 
@@ -101,7 +101,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     counts = rates - states["previous"][:, :3] + _gone(states, gap)
 
     is_same = ~is_early & _is_same(states, values, config)
-    states["same"] += is_same & (states["same"] < MOST_UNMOVED)
+    states["same"] += is_same & (states["same"] < FULL_BYTE)
     _count_still(states, values, ~is_early)
     is_stall = ~is_first & _is_stall(states, rates, counts, rows, config)
     is_glitch = ~is_first & ~is_stall & _is_glitch(states, rates, counts, share, config)
@@ -188,7 +188,7 @@ def _count_still(states: States, values: Floats, which: Mask) -> None:
     """Count, in place, for how many rows nobody has moved and no rate has risen."""
     previous = states["previous"].astype(np.float64)
     is_still = (values[:, 3:] == previous[:, 3:]).all(axis=1) & ~(values[:, :2] > previous[:, :2]).any(axis=1)
-    still = np.where(is_still, np.minimum(MOST_UNMOVED, states["still"].astype(np.int16) + 1), 0)
+    still = np.where(is_still, np.minimum(FULL_BYTE, states["still"].astype(np.int16) + 1), 0)
     states["still"] = np.where(which, still, states["still"])
 
 
@@ -207,7 +207,7 @@ def is_rounded(states: States, config: DetectorConfig) -> Mask:
 def _count_coarse(states: States, rates: Floats) -> NDArray[np.int16]:
     """Return for how many rows in a row all that was counted came in whole tens; a row of zeros tells nothing."""
     known = or_zero(rates[:, :2])
-    counted = np.minimum(MOST_UNMOVED, states["coarse"].astype(np.int16) + known.any(axis=1))
+    counted = np.minimum(FULL_BYTE, states["coarse"].astype(np.int16) + known.any(axis=1))
     return np.where((known % COARSE == 0).all(axis=1), counted, 0)
 
 

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from anomalies.detector import baseline, classifier, counts
 from anomalies.detector.arrays import Floats, Integers, Mask, known_mean, or_zero
 from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
-from anomalies.detector.config import DEFAULT, SLOT_SECONDS, SLOTS_PER_MINUTE, DetectorConfig
+from anomalies.detector.config import DEFAULT, DetectorConfig
 from anomalies.detector.counts import Rows
 from anomalies.detector.prior import Prior
+from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import PEOPLE, SCORE, States
 from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdicts, judge, learn
 
-MOST_ROWS = 30_000  # counted no further
 LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
 
 
@@ -152,8 +152,8 @@ def _take_stock(
     may_open = ~is_over & (t >= states["unsettled_until"])
     mean_score = mean_latest_score(states)
     is_low = mean_score <= config.low_engagement
-    states["low"] = np.where(is_low, np.minimum(MOST_ROWS, states["low"] + 1), 0)
-    states["lively"] = np.where(is_low, states["lively"], np.minimum(MOST_ROWS, states["lively"] + 1))
+    states["low"] = np.where(is_low, np.minimum(FULL_SHORT, states["low"] + 1), 0)
+    states["lively"] = np.where(is_low, states["lively"], np.minimum(FULL_SHORT, states["lively"] + 1))
     is_dead = _is_dead(states, rows, timetables, config)
     score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
     return _Moment(t, is_over, may_open, mean_score, is_dead, score)
@@ -172,7 +172,7 @@ def _opens(
     )
     may_open = now.may_open & ~states["is_open"]
     run = np.where(states["run"] > 0, states["run"] + slots, 1)
-    states["run"] = np.where(is_bad & may_open, np.minimum(MOST_ROWS, run), 0)
+    states["run"] = np.where(is_bad & may_open, np.minimum(FULL_SHORT, run), 0)
     is_bad_enough = states["run"] >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
     is_news = verdicts.is_exit & (states["kind"] != AnomalyType.MASS_EXIT)  # those who turned away now leave
     is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news

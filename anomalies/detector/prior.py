@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from anomalies.detector.arrays import Floats
-from anomalies.detector.state import N_TREES
+from anomalies.detector.sizes import N_TREES
 from anomalies.detector.trees import Forest, Leaves, Masses, without_masses
 
 # Evidence over 15, 30, 60 and 120 s, at its worst, and the share that left: the names only order them.

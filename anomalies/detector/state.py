@@ -5,10 +5,9 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalies.detector.config import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, SLOTS_PER_MINUTE, TREE_WINDOW
+from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW
 
 REVISION = 1  # to be raised when the same fields come to mean something else
-N_TREES = 10
 
 # Rows of `history`: what happened in each slot of 5 s, newest last.
 CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = range(6)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from anomalies.detector import baseline
 from anomalies.detector.arrays import Floats, Mask, known_mean, or_zero
-from anomalies.detector.config import DEFAULT, SLOTS_PER_MINUTE, TREE_WINDOW, DetectorConfig
+from anomalies.detector.config import DEFAULT, DetectorConfig
 from anomalies.detector.counts import is_rounded
 from anomalies.detector.prior import FOREST, Prior
+from anomalies.detector.sizes import SLOTS_PER_MINUTE, TREE_WINDOW
 from anomalies.detector.state import (
     ACTIVE_SHARE,
     ACTIVITY,

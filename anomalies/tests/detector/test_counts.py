@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomalies.detector.config import DEFAULT, HISTORY_SLOTS
+from anomalies.detector.config import DEFAULT
 from anomalies.detector.counts import as_rows, take
+from anomalies.detector.sizes import HISTORY_SLOTS
 from anomalies.detector.state import ACTIVITY, CHATS, LEAVERS, PEOPLE, SCORE, new_states
 from anomalies.tests.rooms import SLOT, START, healthy_room
 from engagement.readings import Reading, StoredReading
