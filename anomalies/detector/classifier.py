@@ -84,9 +84,11 @@ def classify(
     """Return the `AnomalyType` that each session's newest row would be, in the published order."""
     is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
     is_exit = verdicts.is_exit | is_large
-    kinds = np.where(mean_score <= config.low_engagement, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE)
-    kinds = np.where(is_dead, AnomalyType.LOW_ENGAGEMENT, kinds)
-    return np.where(is_exit, AnomalyType.MASS_EXIT, kinds)
+    anomaly_types = np.where(
+        mean_score <= config.low_engagement, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE
+    )
+    anomaly_types = np.where(is_dead, AnomalyType.LOW_ENGAGEMENT, anomaly_types)
+    return np.where(is_exit, AnomalyType.MASS_EXIT, anomaly_types)
 
 
 def count_leavers(states: States | np.void) -> Floats:
@@ -158,7 +160,7 @@ def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
 
 def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Finding:
     """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
-    kind = AnomalyType(int(state["kind"]))
+    anomaly_type = AnomalyType(int(state["anomaly_type"]))
     signals = _signals(state, row, verdicts, place)
     expected, current = float(state["usual"][MEAN_SCORE]), float(state["history"][SCORE, -1])
     audience = None if np.isnan(row["present"]) else int(row["present"])
@@ -169,8 +171,8 @@ def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Fin
         z_score=round(float(max(verdicts.z[place], verdicts.exit_z[place])), 3),
         audience=audience,
         signals=signals,
-        description=describe(kind, signals, audience, state),
-        advice=ADVICE[kind],
+        description=describe(anomaly_type, signals, audience, state),
+        advice=ADVICE[anomaly_type],
     )
 
 
@@ -203,10 +205,12 @@ def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
     return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
 
 
-def describe(kind: AnomalyType, signals: dict[str, SignalEvidence], audience: int | None, state: np.void) -> str:
+def describe(
+    anomaly_type: AnomalyType, signals: dict[str, SignalEvidence], audience: int | None, state: np.void
+) -> str:
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
-    if kind == AnomalyType.MASS_EXIT and left_evidence is not None:
+    if anomaly_type == AnomalyType.MASS_EXIT and left_evidence is not None:
         left = round(float(count_leavers(state)))
         of = "" if audience is None else f" {left} of {left + audience} people left,"
         return f"{of} {write_percent(left_evidence.observed)} of the audience within a minute.".strip()
@@ -214,10 +218,10 @@ def describe(kind: AnomalyType, signals: dict[str, SignalEvidence], audience: in
     if not moved:
         return (
             "The room has been nearly silent for a minute."
-            if kind == AnomalyType.LOW_ENGAGEMENT
+            if anomaly_type == AnomalyType.LOW_ENGAGEMENT
             else "Several signals together lie below what is usual in this room."
         )
-    verb = "fell slowly" if kind == AnomalyType.GRADUAL_DECLINE else "fell"
+    verb = "fell slowly" if anomaly_type == AnomalyType.GRADUAL_DECLINE else "fell"
     sentences = [_fall(name, e, verb) for name, e in moved[:2]]
     text = " and ".join(sentences)
     stayed = left_evidence is not None and not left_evidence.moved

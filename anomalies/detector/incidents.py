@@ -101,23 +101,23 @@ def _move(
     now = _take_stock(states, rows, timetables, verdicts, config)
     was_open = states["is_open"].copy()
     opens = _opens(states, rows, verdicts, now, slots, config)
-    kinds = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
+    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
     is_critical = now.score >= config.critical_from
-    is_more_urgent = (kinds > states["kind"]) & (kinds >= AnomalyType.LOW_ENGAGEMENT)
+    is_more_urgent = (anomaly_types > states["anomaly_type"]) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
     retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
     leavers = count_leavers(states)
-    grows = (states["kind"] == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
+    grows = (states["anomaly_type"] == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
     worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
-    stays_low = (states["kind"] == AnomalyType.LOW_ENGAGEMENT) & (states["low"] > 0)
+    stays_low = (states["anomaly_type"] == AnomalyType.LOW_ENGAGEMENT) & (states["low"] > 0)
     states["calm"] = np.where(was_open & (now.score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
     is_settled = (now.t - states["opened_at"] >= config.thaw_seconds) & ~now.is_dead
     resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~now.may_open)
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
-    for place in np.flatnonzero(opens & (kinds == AnomalyType.GRADUAL_DECLINE)):
+    for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
         if classifier.is_step(states[place], bool(verdicts.has_activity[place]), config):
-            kinds[place] = AnomalyType.SUDDEN_DROP
-    states["kind"] = np.where(opens | retypes, kinds, states["kind"])
+            anomaly_types[place] = AnomalyType.SUDDEN_DROP
+    states["anomaly_type"] = np.where(opens | retypes, anomaly_types, states["anomaly_type"])
     states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | (worsens & is_critical))
     states["told_leavers"] = np.where(opens | worsens | retypes, leavers, states["told_leavers"])
     states["is_open"] = (was_open | opens) & ~resolves
@@ -134,7 +134,7 @@ def _move(
             finding = classifier.explain(states[place], rows[place], verdicts, int(place))
             changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
     for place in np.flatnonzero(resolves):
-        reason = _reason(now, int(place), AnomalyType(int(states["kind"][place])), config)
+        reason = _reason(now, int(place), AnomalyType(int(states["anomaly_type"][place])), config)
         changes.append(
             (int(place), _change(states[place], now.t[place], Step.RESOLVED, now.score[place], None, reason))
         )
@@ -174,7 +174,7 @@ def _opens(
     run = np.where(states["run"] > 0, states["run"] + slots, 1)
     states["run"] = np.where(is_bad & may_open, np.minimum(FULL_SHORT, run), 0)
     is_bad_enough = states["run"] >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
-    is_news = verdicts.is_exit & (states["kind"] != AnomalyType.MASS_EXIT)  # those who turned away now leave
+    is_news = verdicts.is_exit & (states["anomaly_type"] != AnomalyType.MASS_EXIT)  # those who turned away now leave
     is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news
     is_first = np.isneginf(states["closed_at"])
     return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
@@ -188,14 +188,14 @@ def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -
     return np.asarray((leavers >= config.growth * states["told_leavers"]) | is_halved)
 
 
-def _reason(now: _Moment, place: int, kind: AnomalyType, config: DetectorConfig) -> Reason:
+def _reason(now: _Moment, place: int, anomaly_type: AnomalyType, config: DetectorConfig) -> Reason:
     if now.is_over[place]:
         return Reason.ENDED
     if not now.may_open[place]:
         return Reason.BREAK
     if now.score[place] >= config.close_below:
         return Reason.SETTLED
-    return Reason.STAYING if kind == AnomalyType.MASS_EXIT else Reason.RECOVERED
+    return Reason.STAYING if anomaly_type == AnomalyType.MASS_EXIT else Reason.RECOVERED
 
 
 def _slots_needed(score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig) -> Integers:
@@ -249,7 +249,7 @@ def _change(
     return Change(
         at=datetime.fromtimestamp(t, UTC),
         step=name,
-        anomaly_type=AnomalyType(int(state["kind"])).name,
+        anomaly_type=AnomalyType(int(state["anomaly_type"])).name,
         severity="CRITICAL" if state["is_critical"] else "WARNING",
         anomaly_score=round(float(score), 6),
         finding=finding,

@@ -57,7 +57,7 @@ STATE = np.dtype(
         ("low", "i2"),  # slots in a row at or below LOW_ENGAGEMENT
         ("closed_at", "f8"),
         ("unsettled_until", "f8"),
-        ("kind", "u1"),
+        ("anomaly_type", "u1"),
         ("told_leavers", "f4"),  # how many had left within a minute when the incident was last told of
         ("is_critical", "?"),
     ]
