@@ -105,24 +105,24 @@ def outlook(session_id: uuid.UUID) -> Outlook:
     if stored is None:
         return Outlook(learning_seconds_left=DEFAULT.warm_slots * SLOT_SECONDS)
     state = unpack(bytes(stored.state))
-    left = max(0, DEFAULT.warm_slots - int(state["slots"])) * SLOT_SECONDS
-    return Outlook(left, _number(state["usual"][MEAN_SCORE]), _band(state), _usual(state))
+    left = max(0, DEFAULT.warm_slots - int(state.slots)) * SLOT_SECONDS
+    return Outlook(left, _number(state.usual[MEAN_SCORE]), _band(state), _usual(state))
 
 
-def _band(state: np.void) -> tuple[tuple[datetime, float, float], ...]:
+def _band(state: States) -> tuple[tuple[datetime, float, float], ...]:
     """Return the stored band; a block that was not learnt (an incident) leaves the time between open to the next."""
-    n = int(state["n_band"])
-    newest = datetime.fromtimestamp(float(state["band_at"]), UTC) if n else None
+    n = int(state.n_band)
+    newest = datetime.fromtimestamp(float(state.band_at), UTC) if n else None
     step = timedelta(seconds=BLOCK_SLOTS * SLOT_SECONDS)
     return tuple(
         (newest - (n - 1 - place) * step, low / 255, high / 255)
-        for place, (low, high) in enumerate(state["band"][len(state["band"]) - n :].tolist())
+        for place, (low, high) in enumerate(state.band[len(state.band) - n :].tolist())
         if newest is not None and high > 0
     )
 
 
-def _usual(state: np.void) -> dict[str, float]:
-    people, usual = float(state["history"][PEOPLE, -1]), state["usual"]
+def _usual(state: States) -> dict[str, float]:
+    people, usual = float(state.history[PEOPLE, -1]), state.usual
     values = {
         "chat_msgs_per_min": float(usual[CHAT_RATE]) * people * SLOTS_PER_MINUTE,
         "reactions_per_min": float(usual[REACTION_RATE]) * people * SLOTS_PER_MINUTE,
@@ -153,7 +153,7 @@ def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig])
     return states
 
 
-def _rebuild(session: Session, config: DetectorConfig) -> np.void:
+def _rebuild(session: Session, config: DetectorConfig) -> States:
     """Replay the rows that were judged already; the anomalies they led to stay as they were kept."""
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
@@ -162,11 +162,10 @@ def _rebuild(session: Session, config: DetectorConfig) -> np.void:
         states, [[row.stored_reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config
     )
     going_on = Anomaly.objects.for_session(session).unresolved().first()
-    states["is_open"] = going_on is not None
+    states.is_open = going_on is not None
     if going_on is not None:
-        states["opened_at"] = going_on.timestamp.timestamp()
-    state: np.void = states[0]
-    return state
+        states.opened_at = going_on.timestamp.timestamp()
+    return states[0]
 
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
@@ -176,10 +175,10 @@ def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequ
     cursors.move_judged(ids, judged_until, [_detector_state(state) for state in states], now)
 
 
-def _detector_state(state: np.void) -> str:
-    if state["held"] >= UNTRUSTED_ROWS or state["same"] >= SLOTS_PER_MINUTE:
+def _detector_state(state: States) -> str:
+    if state.held >= UNTRUSTED_ROWS or state.same >= SLOTS_PER_MINUTE:
         return Session.DetectorState.UNKNOWN
-    if state["slots"] < DEFAULT.warm_slots:
+    if state.slots < DEFAULT.warm_slots:
         return Session.DetectorState.INSUFFICIENT_DATA
     return Session.DetectorState.WATCHING
 

@@ -7,10 +7,10 @@ import numpy as np
 from river.anomaly import HalfSpaceTrees
 
 from anomalies.bench.simulation import simulate
-from anomalies.detector.counts import as_rows
 from anomalies.detector.incidents import step
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.replay import judge_rows
+from anomalies.detector.rows import as_rows
 from anomalies.detector.state import new_states, pack
 from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.detector.trees import as_features

@@ -9,8 +9,8 @@ import numpy as np
 from anomalies.detector import counts
 from anomalies.detector.arrays import Mask
 from anomalies.detector.config import DEFAULT, DetectorConfig
-from anomalies.detector.counts import as_rows
 from anomalies.detector.prior import Prior, masses_of, nothing_known, tail_of
+from anomalies.detector.rows import as_rows
 from anomalies.detector.state import new_states
 from anomalies.detector.verdicts import Verdicts, judge, learn
 from engagement.readings import Reading
@@ -47,14 +47,15 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
 def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> Iterator[tuple[Verdicts, Mask]]:
     """Go through all lessons row by row, learning where the labels say quiet; yield the verdicts and that mask."""
     states = new_states(len(lessons))
-    rows = [as_rows(lesson.readings) for lesson in lessons]
-    quiet = [_quiet_rows(lesson) for lesson in lessons]
-    lengths = np.array([len(session) for session in rows])
+    rows = as_rows(reading for lesson in lessons for reading in lesson.readings)
+    quiet = np.array([is_quiet for lesson in lessons for is_quiet in _quiet_rows(lesson)], bool)
+    lengths = np.array([len(lesson.readings) for lesson in lessons])
+    first = np.cumsum(lengths) - lengths
     for place in range(int(lengths.max(initial=0))):
         which = np.flatnonzero(lengths > place)
         part = states[which]
-        taken = counts.take(part, np.array([rows[session][place] for session in which]), config)
-        is_quiet = np.array([quiet[session][place] for session in which])[taken]
+        taken = counts.take(part, rows[first[which] + place], config)
+        is_quiet = quiet[first[which] + place][taken]
         heard = part[taken]
         verdicts = judge(heard, prior, config)
         learn(heard, verdicts, is_quiet, config)
@@ -63,11 +64,7 @@ def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> 
         yield verdicts, is_quiet & verdicts.is_judged
 
 
-def _quiet_rows(lesson: Lesson) -> Mask:
-    return np.array(
-        [
-            not any(start <= reading.timestamp <= until for start, until in lesson.not_quiet)
-            for reading in lesson.readings
-        ],
-        bool,
-    )
+def _quiet_rows(lesson: Lesson) -> list[bool]:
+    return [
+        not any(start <= reading.timestamp <= until for start, until in lesson.not_quiet) for reading in lesson.readings
+    ]

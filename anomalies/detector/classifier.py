@@ -7,7 +7,7 @@ import numpy as np
 
 from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
 from anomalies.detector.config import DetectorConfig
-from anomalies.detector.counts import Rows
+from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVE_SHARE,
@@ -82,7 +82,7 @@ def classify(
     config: DetectorConfig,
 ) -> Integers:
     """Return the `AnomalyType` that each session's newest row would be, in the published order."""
-    is_large = (rows["leave_rate"] >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
+    is_large = (rows.leave_rate >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
     is_exit = verdicts.is_exit | is_large
     anomaly_types = np.where(
         mean_score <= config.low_engagement, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE
@@ -91,13 +91,13 @@ def classify(
     return np.where(is_exit, AnomalyType.MASS_EXIT, anomaly_types)
 
 
-def count_leavers(states: States | np.void) -> Floats:
+def count_leavers(states: States) -> Floats:
     """Return how many people left each session, or one session, within the last minute."""
-    left = states["history"][..., LEAVERS, -SLOTS_PER_MINUTE:].astype(np.float64)
+    left = states.history[..., LEAVERS, -SLOTS_PER_MINUTE:].astype(np.float64)
     return np.asarray(np.cumsum(or_zero(left), axis=-1)[..., -1])
 
 
-def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
+def is_step(state: States, has_activity: bool, config: DetectorConfig) -> bool:
     """Tell whether the fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
 
     All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
@@ -106,7 +106,7 @@ def is_step(state: np.void, has_activity: bool, config: DetectorConfig) -> bool:
     the longer ago it began, or if it fell far within the last 15 s; else if it began within `sudden_slots`, or if a
     step explains as much as the ramp.
     """
-    history, usual = state["history"].astype(np.float64), state["usual"].astype(np.float64)
+    history, usual = state.history.astype(np.float64), state.usual.astype(np.float64)
     people, share = history[PEOPLE], usual[ACTIVE_SHARE]
     falls, weights = [], []
     for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE)):
@@ -158,12 +158,12 @@ def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
     return np.asarray(explained.sum(axis=1))
 
 
-def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Finding:
+def explain(state: States, row: Rows, verdicts: Verdicts, place: int) -> Finding:
     """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
-    anomaly_type = AnomalyType(int(state["anomaly_type"]))
+    anomaly_type = AnomalyType(int(state.anomaly_type))
     signals = _signals(state, row, verdicts, place)
-    expected, current = float(state["usual"][MEAN_SCORE]), float(state["history"][SCORE, -1])
-    audience = None if np.isnan(row["present"]) else int(row["present"])
+    expected, current = float(state.usual[MEAN_SCORE]), float(state.history[SCORE, -1])
+    audience = None if np.isnan(row.present) else int(row.present)
     return Finding(
         current=None if np.isnan(current) else round(current, 4),
         expected=None if np.isnan(expected) else round(expected, 4),
@@ -176,8 +176,8 @@ def explain(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> Fin
     )
 
 
-def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> dict[str, SignalEvidence]:
-    usual, history = state["usual"].astype(np.float64), state["history"].astype(np.float64)
+def _signals(state: States, row: Rows, verdicts: Verdicts, place: int) -> dict[str, SignalEvidence]:
+    usual, history = state.usual.astype(np.float64), state.history.astype(np.float64)
     people = history[PEOPLE, -1]
     found: dict[str, SignalEvidence] = {}
     for name, signal, rate, which in (
@@ -194,8 +194,8 @@ def _signals(state: np.void, row: np.void, verdicts: Verdicts, place: int) -> di
             float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
         )
     left = float(count_leavers(state))
-    share = left / max(1.0, left + people) if np.isnan(row["leave_rate"]) else float(row["leave_rate"])
-    if left > 0 or not np.isnan(row["leave_rate"]):
+    share = left / max(1.0, left + people) if np.isnan(row.leave_rate) else float(row.leave_rate)
+    if left > 0 or not np.isnan(row.leave_rate):
         churn = float(np.nan_to_num(usual[LEAVE_RATE])) * SLOTS_PER_MINUTE
         found["user_leave_rate"] = _evidence(share, churn, verdicts.exit_z[place])
     return dict(sorted(found.items(), key=lambda item: -item[1].z))
@@ -205,9 +205,7 @@ def _evidence(observed: float, expected: float, z: float) -> SignalEvidence:
     return SignalEvidence(round(observed, 4), round(float(expected), 4), round(float(z), 3), bool(z >= MOVED_Z))
 
 
-def describe(
-    anomaly_type: AnomalyType, signals: dict[str, SignalEvidence], audience: int | None, state: np.void
-) -> str:
+def describe(anomaly_type: AnomalyType, signals: dict[str, SignalEvidence], audience: int | None, state: States) -> str:
     """Say in one sentence what happened, with the figures of the signal that moved most."""
     left_evidence = signals.get("user_leave_rate")
     if anomaly_type == AnomalyType.MASS_EXIT and left_evidence is not None:

@@ -11,8 +11,8 @@ from anomalies.detector import baseline, classifier, counts
 from anomalies.detector.arrays import Floats, Integers, Mask, known_mean, or_zero
 from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
 from anomalies.detector.config import DEFAULT, DetectorConfig
-from anomalies.detector.counts import Rows
 from anomalies.detector.prior import Prior
+from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import PEOPLE, SCORE, States
 from anomalies.detector.timetables import Timetables
@@ -60,7 +60,7 @@ def step(
     Returns the changes with the place of their session. A row that is held changes nothing but the counters
     of what is held.
     """
-    slots = states["slots"].copy()
+    slots = states.slots.copy()
     taken = np.flatnonzero(counts.take(states, rows, config))
     if not len(taken):
         return []
@@ -70,7 +70,7 @@ def step(
     )
     baseline.learn_meaning(part, part_rows, config)
     verdicts = judge(part, prior, config)
-    changes, may_learn = _move(part, part_rows, part_timetables, verdicts, part["slots"] - slots[taken], config)
+    changes, may_learn = _move(part, part_rows, part_timetables, verdicts, part.slots - slots[taken], config)
     learn(part, verdicts, may_learn, config)
     if not is_whole:
         states[taken] = part
@@ -99,33 +99,33 @@ def _move(
 ) -> tuple[list[tuple[int, Change]], Mask]:
     """Open, change and end incidents, in place; return what changed, and which rows may be learnt as usual."""
     now = _take_stock(states, rows, timetables, verdicts, config)
-    was_open = states["is_open"].copy()
+    was_open = states.is_open.copy()
     opens = _opens(states, rows, verdicts, now, slots, config)
     anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
     is_critical = now.score >= config.critical_from
-    is_more_urgent = (anomaly_types > states["anomaly_type"]) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
+    is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
     retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
     leavers = count_leavers(states)
-    grows = (states["anomaly_type"] == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
-    worsens = was_open & ((is_critical & ~states["is_critical"]) | (grows & verdicts.is_exit))
-    stays_low = (states["anomaly_type"] == AnomalyType.LOW_ENGAGEMENT) & (states["low"] > 0)
-    states["calm"] = np.where(was_open & (now.score < config.close_below) & ~stays_low, states["calm"] + 1, 0)
-    is_settled = (now.t - states["opened_at"] >= config.thaw_seconds) & ~now.is_dead
-    resolves = was_open & ((states["calm"] >= config.close_rows) | is_settled | ~now.may_open)
+    grows = (states.anomaly_type == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
+    worsens = was_open & ((is_critical & ~states.is_critical) | (grows & verdicts.is_exit))
+    stays_low = (states.anomaly_type == AnomalyType.LOW_ENGAGEMENT) & (states.low > 0)
+    states.calm = np.where(was_open & (now.score < config.close_below) & ~stays_low, states.calm + 1, 0)
+    is_settled = (now.t - states.opened_at >= config.thaw_seconds) & ~now.is_dead
+    resolves = was_open & ((states.calm >= config.close_rows) | is_settled | ~now.may_open)
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
     for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
         if classifier.is_step(states[place], bool(verdicts.has_activity[place]), config):
             anomaly_types[place] = AnomalyType.SUDDEN_DROP
-    states["anomaly_type"] = np.where(opens | retypes, anomaly_types, states["anomaly_type"])
-    states["is_critical"] = np.where(opens, is_critical, states["is_critical"] | (worsens & is_critical))
-    states["told_leavers"] = np.where(opens | worsens | retypes, leavers, states["told_leavers"])
-    states["is_open"] = (was_open | opens) & ~resolves
+    states.anomaly_type = np.where(opens | retypes, anomaly_types, states.anomaly_type)
+    states.is_critical = np.where(opens, is_critical, states.is_critical | (worsens & is_critical))
+    states.told_leavers = np.where(opens | worsens | retypes, leavers, states.told_leavers)
+    states.is_open = (was_open | opens) & ~resolves
     baseline.forget(states, resolves & is_settled)
-    states["opened_at"] = np.where(opens, now.t, states["opened_at"])
-    states["closed_at"] = np.where(resolves, now.t, states["closed_at"])
-    for field in ("run", "calm"):
-        states[field] = np.where(opens | resolves, 0, states[field])
+    states.opened_at = np.where(opens, now.t, states.opened_at)
+    states.closed_at = np.where(resolves, now.t, states.closed_at)
+    states.run = np.where(opens | resolves, 0, states.run)
+    states.calm = np.where(opens | resolves, 0, states.calm)
 
     steps = [(opens, Step.OPENED), (retypes, Step.RETYPED), (worsens & ~retypes, Step.WORSENED)]
     changes: list[tuple[int, Change]] = []
@@ -134,26 +134,26 @@ def _move(
             finding = classifier.explain(states[place], rows[place], verdicts, int(place))
             changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
     for place in np.flatnonzero(resolves):
-        reason = _reason(now, int(place), AnomalyType(int(states["anomaly_type"][place])), config)
+        reason = _reason(now, int(place), AnomalyType(int(states.anomaly_type[place])), config)
         changes.append(
             (int(place), _change(states[place], now.t[place], Step.RESOLVED, now.score[place], None, reason))
         )
-    return changes, now.may_open & ~states["is_open"] & (states["run"] == 0)
+    return changes, now.may_open & ~states.is_open & (states.run == 0)
 
 
 def _take_stock(
     states: States, rows: Rows, timetables: Timetables, verdicts: Verdicts, config: DetectorConfig
 ) -> _Moment:
     """Look at the timetable and at how long each room has been low, in place."""
-    t = rows["t"]
+    t = rows.t
     is_over = t >= timetables.ends_at
     is_break = ((t[:, None] >= timetables.breaks_from) & (t[:, None] < timetables.breaks_until)).any(axis=1)
-    states["unsettled_until"] = np.where(is_break, t + config.settle_seconds, states["unsettled_until"])
-    may_open = ~is_over & (t >= states["unsettled_until"])
+    states.unsettled_until = np.where(is_break, t + config.settle_seconds, states.unsettled_until)
+    may_open = ~is_over & (t >= states.unsettled_until)
     mean_score = mean_latest_score(states)
     is_low = mean_score <= config.low_engagement
-    states["low"] = np.where(is_low, np.minimum(FULL_SHORT, states["low"] + 1), 0)
-    states["lively"] = np.where(is_low, states["lively"], np.minimum(FULL_SHORT, states["lively"] + 1))
+    states.low = np.where(is_low, np.minimum(FULL_SHORT, states.low + 1), 0)
+    states.lively = np.where(is_low, states.lively, np.minimum(FULL_SHORT, states.lively + 1))
     is_dead = _is_dead(states, rows, timetables, config)
     score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
     return _Moment(t, is_over, may_open, mean_score, is_dead, score)
@@ -170,22 +170,22 @@ def _opens(
         | (turned_away >= config.clearly_turned_away)
         | (verdicts.fall >= config.large_fall)
     )
-    may_open = now.may_open & ~states["is_open"]
-    run = np.where(states["run"] > 0, states["run"] + slots, 1)
-    states["run"] = np.where(is_bad & may_open, np.minimum(FULL_SHORT, run), 0)
-    is_bad_enough = states["run"] >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
-    is_news = verdicts.is_exit & (states["anomaly_type"] != AnomalyType.MASS_EXIT)  # those who turned away now leave
-    is_rested = (now.t - states["closed_at"] >= config.cooldown_seconds) | is_news
-    is_first = np.isneginf(states["closed_at"])
+    may_open = now.may_open & ~states.is_open
+    run = np.where(states.run > 0, states.run + slots, 1)
+    states.run = np.where(is_bad & may_open, np.minimum(FULL_SHORT, run), 0)
+    is_bad_enough = states.run >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
+    is_news = verdicts.is_exit & (states.anomaly_type != AnomalyType.MASS_EXIT)  # those who turned away now leave
+    is_rested = (now.t - states.closed_at >= config.cooldown_seconds) | is_news
+    is_first = np.isneginf(states.closed_at)
     return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
 
 
 def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -> Mask:
     """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
-    more = leavers - states["told_leavers"]
-    stayed = states["history"][:, PEOPLE, -1].astype(np.float64)
+    more = leavers - states.told_leavers
+    stayed = states.history[:, PEOPLE, -1].astype(np.float64)
     is_halved = (more >= stayed) & (more >= config.exit_leavers)
-    return np.asarray((leavers >= config.growth * states["told_leavers"]) | is_halved)
+    return np.asarray((leavers >= config.growth * states.told_leavers) | is_halved)
 
 
 def _reason(now: _Moment, place: int, anomaly_type: AnomalyType, config: DetectorConfig) -> Reason:
@@ -209,12 +209,12 @@ def _slots_needed(score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, 
     needed = np.where((score >= config.at_once_from) & (verdicts.is_falling | ~is_sharp), 1, needed)
     needed = needed + np.where(is_sharp | verdicts.is_exit | is_dead, 0, config.patience)
     is_certain = verdicts.is_exit | ((verdicts.sharp >= config.sharp_at_once) & verdicts.is_falling)
-    return np.where(is_certain & (rows["present"] >= config.at_once_people), 1, needed)
+    return np.where(is_certain & (rows.present >= config.at_once_people), 1, needed)
 
 
 def mean_latest_score(states: States) -> Floats:
     """Return the mean of each session's latest known scores, 1 where none is known."""
-    scores = states["history"][:, SCORE, -LATEST:].astype(np.float64)
+    scores = states.history[:, SCORE, -LATEST:].astype(np.float64)
     mean = known_mean(scores)
     return np.where(np.isnan(mean), 1.0, mean)
 
@@ -227,30 +227,30 @@ def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
 
 def _is_dead(states: States, rows: Rows, timetables: Timetables, config: DetectorConfig) -> Mask:
     """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
-    events = or_zero(rows["chats"]) + or_zero(rows["reactions"])
-    is_silent = events <= np.maximum(1.0, config.dead_events * rows["present"])
-    people = states["history"][:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
+    events = or_zero(rows.chats) + or_zero(rows.reactions)
+    is_silent = events <= np.maximum(1.0, config.dead_events * rows.present)
+    people = states.history[:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
     is_filling = people[:, 1] > config.dead_growth * people[:, 0]
-    since_start = rows["t"] - np.maximum(timetables.starts_at, rows["t"] - config.dead_slots * SLOT_SECONDS)
+    since_start = rows.t - np.maximum(timetables.starts_at, rows.t - config.dead_slots * SLOT_SECONDS)
     return np.asarray(
-        (states["low"] >= config.dead_slots)
-        & (states["lively"] <= config.dead_slots)
+        (states.low >= config.dead_slots)
+        & (states.lively <= config.dead_slots)
         & (since_start >= config.dead_slots * SLOT_SECONDS)
-        & ~(rows["present"] < config.dead_audience)
-        & states["has_spoken"]
-        & (np.isnan(rows["present"]) | is_silent)
+        & ~(rows.present < config.dead_audience)
+        & states.has_spoken
+        & (np.isnan(rows.present) | is_silent)
         & ~is_filling
     )
 
 
 def _change(
-    state: np.void, t: float, name: Step, score: float, finding: Finding | None, reason: Reason | None
+    state: States, t: float, name: Step, score: float, finding: Finding | None, reason: Reason | None
 ) -> Change:
     return Change(
         at=datetime.fromtimestamp(t, UTC),
         step=name,
-        anomaly_type=AnomalyType(int(state["anomaly_type"])).name,
-        severity="CRITICAL" if state["is_critical"] else "WARNING",
+        anomaly_type=AnomalyType(int(state.anomaly_type)).name,
+        severity="CRITICAL" if state.is_critical else "WARNING",
         anomaly_score=round(float(score), 6),
         finding=finding,
         reason=None if reason is None else str(reason),

@@ -8,9 +8,9 @@ import numpy as np
 
 from anomalies.detector import incidents
 from anomalies.detector.config import DEFAULT, DetectorConfig
-from anomalies.detector.counts import as_rows
 from anomalies.detector.incidents import Change, Step
 from anomalies.detector.prior import Prior, shipped
+from anomalies.detector.rows import as_rows
 from anomalies.detector.state import States, new_states
 from anomalies.detector.timetables import Timetable, as_timetables
 from engagement.readings import Reading

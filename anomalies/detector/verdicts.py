@@ -68,11 +68,11 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     """Return the verdicts on the newest row that each session has taken. Changes nothing."""
     sums = _window_sums(states)
     has_activity = baseline.has_activity(states, config)
-    knows_audience = ~np.isnan(states["previous"][:, 4])
+    knows_audience = ~np.isnan(states.previous[:, 4])
     usual = baseline.usual_before(states, ~has_activity, config)
     raw = _standard_scores(states, sums, usual, config)
     # A chat that is all we know is too uneven for its own noise: a fall of minutes would excuse itself.
-    noise = np.where(knows_audience[:, None], np.maximum(config.least_noise**2, states["noise"].astype(np.float64)), 1)
+    noise = np.where(knows_audience[:, None], np.maximum(config.least_noise**2, states.noise.astype(np.float64)), 1)
     evidence, by_signal = _fuse(states, raw / np.sqrt(noise), sums, has_activity, knows_audience, config)
     exit_z, exit_share = _exits(states, sums, config)
     is_exit = exit_z >= config.exit_z
@@ -87,7 +87,7 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     certain_exit = np.minimum(1.0, config.warning_from + 0.1 * (exit_z - config.exit_z))
     fused = np.where(is_exit, np.maximum(fused, certain_exit), fused)
     is_falling = _sharp_z(states, sums[:, PEOPLE, 0], 2, config) >= config.sharp_pair
-    is_judged = (states["slots"] >= config.warm_slots) & (states["n_blocks"] >= 1)
+    is_judged = (states.slots >= config.warm_slots) & (states.n_blocks >= 1)
     return Verdicts(
         is_judged, np.where(is_judged, fused, 0.0), trees, tree_score, worst, evidence, by_signal, exit_z,
         is_exit & is_judged, has_activity, _fall(states, sums, usual, knows_audience), is_falling, leaves, raw,
@@ -107,8 +107,8 @@ def _fall(states: States, sums: Floats, usual: Floats, knows_audience: Mask) -> 
     Where chat and reactions are all we know, it is that of their rates if more of it is gone: the score is full
     at 20 messages a minute, and a chat of 200 that falls to 40 is as good as before to it.
     """
-    usual_score = states["usual"][:, MEAN_SCORE].astype(np.float64)
-    now_score = states["history"][:, SCORE, -1].astype(np.float64)
+    usual_score = states.usual[:, MEAN_SCORE].astype(np.float64)
+    now_score = states.history[:, SCORE, -1].astype(np.float64)
     fall = np.where(usual_score > LEAST_SHARE, (usual_score - now_score) / np.maximum(LEAST_SHARE, usual_score), 0.0)
     minute = SLOTS_PER_MINUTE - 1
     expected = (or_zero(usual[:, CHAT_RATE]) + or_zero(usual[:, REACTION_RATE])) * sums[:, PEOPLE, minute]
@@ -123,13 +123,13 @@ def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorC
     `may_learn` leaves out what was just flagged: a dip must not become normal.
     """
     quiet = may_learn & verdicts.is_judged
-    noise = states["noise"].astype(np.float64)
+    noise = states.noise.astype(np.float64)
     taught = noise + config.noise_rate * (np.minimum(config.noise_clip, verdicts.noises**2) - noise)
-    states["noise"] = np.where(quiet[:, None], taught, noise)
-    off = states["history"][:, SCORE, -1].astype(np.float64) - states["usual"][:, MEAN_SCORE]
-    score_noise = states["score_noise"].astype(np.float64)
+    states.noise = np.where(quiet[:, None], taught, noise)
+    off = states.history[:, SCORE, -1].astype(np.float64) - states.usual[:, MEAN_SCORE]
+    score_noise = states.score_noise.astype(np.float64)
     taught = score_noise + SCORE_NOISE_RATE * (np.minimum(SCORE_NOISE_CLIP, off**2) - score_noise)
-    states["score_noise"] = np.where(quiet & ~np.isnan(off), taught, score_noise)
+    states.score_noise = np.where(quiet & ~np.isnan(off), taught, score_noise)
     baseline.learn(states, may_learn)
     _learn_trees(states, verdicts.tree_leaves, quiet)
 
@@ -139,24 +139,24 @@ def score_trees(states: States, leaves: NDArray[np.uint8], prior: Prior, config:
 
     They are made of the shared prior and of the session's own rows.
     """
-    counted = np.arange(TREE_WINDOW) < states["n_tree_leaves"][:, :1]
-    return FOREST.score(leaves, states["tree_leaves"][:, 0], counted, prior.masses, config.own_row_weight)
+    counted = np.arange(TREE_WINDOW) < states.n_tree_leaves[:, :1]
+    return FOREST.score(leaves, states.tree_leaves[:, 0], counted, prior.masses, config.own_row_weight)
 
 
 def _learn_trees(states: States, leaves: NDArray[np.uint8], which: Mask) -> None:
     """Remember a row in the window that is filling; when it is full it becomes the one that rows are judged by."""
     row = np.flatnonzero(which)
-    filled = states["n_tree_leaves"][row, 1]
-    states["tree_leaves"][row, 1, filled] = leaves[row]
-    states["n_tree_leaves"][row, 1] = filled + 1
+    filled = states.n_tree_leaves[row, 1]
+    states.tree_leaves[row, 1, filled] = leaves[row]
+    states.n_tree_leaves[row, 1] = filled + 1
     full = row[filled + 1 == TREE_WINDOW]
-    states["tree_leaves"][full, 0] = states["tree_leaves"][full, 1]
-    states["n_tree_leaves"][full, 0], states["n_tree_leaves"][full, 1] = TREE_WINDOW, 0
+    states.tree_leaves[full, 0] = states.tree_leaves[full, 1]
+    states.n_tree_leaves[full, 0], states.n_tree_leaves[full, 1] = TREE_WINDOW, 0
 
 
 def _window_sums(states: States) -> Floats:
     """Return sums over the newest 1, 2, ... slots: (sessions, signals, slots); unknown counts as nothing."""
-    newest_first = states["history"][:, : PEOPLE + 1, ::-1].astype(np.float64)
+    newest_first = states.history[:, : PEOPLE + 1, ::-1].astype(np.float64)
     return np.cumsum(or_zero(newest_first), axis=2)
 
 
@@ -164,7 +164,7 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
     """Return one-sided z of chat and reactions over the windows, of activity, of all against the reference, and of
     the newest active share against the last minute's.
     """
-    reference = states["reference"].astype(np.float64)
+    reference = states.reference.astype(np.float64)
     rounding = np.where(is_rounded(states, config), config.coarse_spread, 0.0)
     columns = [
         _count_z(sums, signal, usual[:, rate], window, rounding, config)
@@ -172,7 +172,7 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
         for window in config.windows
     ]
     people = sums[:, PEOPLE, 0]
-    shares = states["history"][:, ACTIVITY].astype(np.float64)
+    shares = states.history[:, ACTIVITY].astype(np.float64)
     activity = np.where(people < config.few_people, known_mean(shares[:, -4:]), known_mean(shares[:, -2:]))
     columns.append(_share_z(activity, usual[:, ACTIVE_SHARE], people, config.activity_spread, config))
     longest = config.windows[-1]
@@ -185,7 +185,7 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
 
 def _sharp_z(states: States, people: Floats, rows: int, config: DetectorConfig) -> Floats:
     """Return how far the active share of the newest rows lies below that of the minute before them."""
-    shares = states["history"][:, ACTIVITY].astype(np.float64)
+    shares = states.history[:, ACTIVITY].astype(np.float64)
     before = shares[:, -1 - config.sharp_slots[1] : -config.sharp_slots[0]]
     is_known = (~np.isnan(before)).sum(axis=1) >= config.sharp_least_rows
     before = np.where(is_known, known_mean(before), np.nan)
@@ -223,7 +223,7 @@ def _fuse(
     chat = np.clip(z[:, [*range(n_windows), -4, 0]], -1.5, 6.0)
     reactions = np.clip(z[:, [*range(n_windows, 2 * n_windows), -3, n_windows]], -1.5, 6.0)
     activity = np.clip(z[:, [2 * n_windows] * n_windows + [-2, -1]], -1.5, [8.0] * (n_windows + 1) + [12.0])
-    usual = or_zero(states["usual"].astype(np.float64))
+    usual = or_zero(states.usual.astype(np.float64))
     people = sums[:, PEOPLE, SLOTS_PER_MINUTE - 1]
     people = people / np.where(is_rounded(states, config), config.coarse_events, config.full_events)
     weight = np.stack(
@@ -255,7 +255,7 @@ def _exits(states: States, sums: Floats, config: DetectorConfig) -> tuple[Floats
     Root deviance of a Poisson count: sqrt(2 (x ln(x / μ) − (x − μ))). It counts only where at least
     `exit_leavers` people left, more than expected, and a share that is on the way to `mass_exit_rate` a minute.
     """
-    churn = or_zero(states["usual"][:, LEAVE_RATE].astype(np.float64)) + config.least_churn
+    churn = or_zero(states.usual[:, LEAVE_RATE].astype(np.float64)) + config.least_churn
     present = sums[:, PEOPLE, 0]
     best = np.zeros(len(states))
     for window, part in zip(config.exit_windows, config.exit_shares, strict=True):

@@ -15,7 +15,8 @@ from django.contrib.staticfiles import finders
 from anomalies.detector import counts
 from anomalies.detector.config import DEFAULT
 from anomalies.detector.prior import FOREST, shipped
-from anomalies.detector.state import STATE, new_states
+from anomalies.detector.rows import as_rows
+from anomalies.detector.state import new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
@@ -74,11 +75,11 @@ def test_half_space_trees_detects():
     """An unusual row scores higher in the trees than every usual one, by the prior that all sessions share."""
     states = new_states(1)
     scores = []
-    for row in counts.as_rows(silence(healthy_room(3, 12, audience=300), at_minute(11))):
+    for row in as_rows(silence(healthy_room(3, 12, audience=300), at_minute(11))):
         if counts.take(states, row[None], DEFAULT)[0]:
             verdicts = judge(states, shipped())
-            learn(states, verdicts, np.array([row["t"] < at_minute(11).timestamp()]))
-            scores.append((row["t"], verdicts.tree_score[0], verdicts.trees[0]))
+            learn(states, verdicts, np.array([row.t < at_minute(11).timestamp()]))
+            scores.append((row.t, verdicts.tree_score[0], verdicts.trees[0]))
     usual = [tree for t, tree, _ in scores if at_minute(2).timestamp() < t < at_minute(11).timestamp()]
     unusual = [tree for t, tree, _ in scores if t > at_minute(11.5).timestamp()]
     assert min(unusual) > max(usual)
@@ -88,16 +89,16 @@ def test_half_space_trees_detects():
 
 def test_the_z_score_is_right():
     """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.3²): here 2 messages in a minute where 24 are usual."""
-    state = np.zeros(1, STATE)
-    state["history"][0, :, -12:] = 0
-    state["history"][0, 0, -2:] = 1  # two chats
-    state["history"][0, 3, -12:] = 100  # people
-    state["usual"][0] = [0.02, np.nan, np.nan, np.nan, 0.7]  # chats a head and slot, to three digits
-    state["blocks"] = np.nan
-    state["noise"] = 1.0
+    state = new_states(1)
+    state.history[0, :, -12:] = 0
+    state.history[0, 0, -2:] = 1  # two chats
+    state.history[0, 3, -12:] = 100  # people
+    state.usual[0] = [0.02, np.nan, np.nan, np.nan, 0.7]  # chats a head and slot, to three digits
+    state.blocks = np.nan
+    state.noise = 1.0
     z = judge(state, shipped()).noises[0, 2]
     assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
-    state["history"][0, 0, -12:] = 10  # a burst is not below anything
+    state.history[0, 0, -12:] = 10  # a burst is not below anything
     assert judge(state, shipped()).noises[0, 2] < 0
 
 

@@ -359,7 +359,7 @@ def test_source_that_turns_to_zeros_opens_nothing_and_is_not_believed():
     assert incidents_of(zeros) == []
     states = new_states(1)
     judge_rows(states, [zeros[:150]], [Timetable()])
-    assert states["held"][0] >= 3
+    assert states.held[0] >= 3
 
 
 def test_audience_that_shrinks_is_a_mass_exit_where_nobody_counts_who_left():

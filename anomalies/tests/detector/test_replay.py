@@ -28,7 +28,7 @@ def judge_in_batches(readings, size):
         batch = readings[first : first + size]
         changes += judge_rows(states, [batch], [TIMETABLE])[0]
         states[0] = unpack(pack(states[0]))  # as a worker does between two sweeps
-    return changes, states[0].tobytes()
+    return changes, states[0].array.tobytes()
 
 
 @pytest.mark.slow
@@ -50,7 +50,7 @@ def test_batches_cut_anywhere_give_the_same_verdicts(cuts, seed):
     places = [0, *np.cumsum(cuts).tolist(), len(rows)]
     for first, last in pairwise(places):
         changes += judge_rows(states, [rows[first:last]], [TIMETABLE])[0]
-    assert (changes, states[0].tobytes()) == judge_in_batches(rows, 1000)
+    assert (changes, states[0].array.tobytes()) == judge_in_batches(rows, 1000)
 
 
 @pytest.mark.slow
@@ -62,7 +62,7 @@ def test_sessions_do_not_touch_each_other():
     for place, room in enumerate(rooms):
         alone = new_states(1)
         assert judge_rows(alone, [room], [TIMETABLE])[0] == changes[place]
-        assert alone[0].tobytes() == together[place].tobytes()
+        assert alone[0].array.tobytes() == together[place].array.tobytes()
 
 
 def test_every_session_has_a_detector_of_its_own():

@@ -1,0 +1,54 @@
+"""Readings as arrays, with their engagement scores. Pure."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from anomalies.detector.records import Field, Records
+from engagement.readings import Reading
+from engagement.scoring import find_score
+
+
+class Rows(Records):
+    """Readings, one row each: NaN where a value is unknown."""
+
+    __slots__ = ()
+
+    t = Field(np.float64)  # seconds since the epoch
+    chats = Field(np.float64)  # a minute
+    reactions = Field(np.float64)  # a minute
+    leave_rate = Field(np.float64)
+    active = Field(np.float64)
+    present = Field(np.float64)
+    poll = Field(np.float64)
+    score = Field(np.float64)
+
+
+def as_rows(readings: Iterable[Reading]) -> Rows:
+    """Return readings as rows."""
+
+    def number(value: float | None) -> float:
+        return np.nan if value is None else float(value)
+
+    rows = [
+        (
+            reading.timestamp.timestamp(),
+            number(_rate(reading.chat_msgs_per_min, reading.chat_count)),
+            number(_rate(reading.reactions_per_min, reading.reaction_count)),
+            number(reading.user_leave_rate),
+            number(reading.active_users),
+            number(reading.total_users),
+            number(reading.poll_participation),
+            number(find_score(reading)),
+        )
+        for reading in readings
+    ]
+    return Rows(np.array(rows, Rows.dtype))
+
+
+def _rate(rate: float | None, counted: int | None) -> float | None:
+    """Read a rate that is shown as unknown, as none of its kind ever came, as the 0 that was counted.
+
+    A baseline that began at the first message would take every room for one that falls silent.
+    """
+    return 0.0 if rate is None and counted is not None else rate
