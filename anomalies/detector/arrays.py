@@ -11,6 +11,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+OLDEST, NEWEST = 0, -1  # along an axis of time
+ALMOST_NONE = 1e-9  # in place of 0, to divide by
+
 
 def or_zero(values: NDArray[Float]) -> NDArray[Float]:
     """Return the values with 0 for what is unknown.

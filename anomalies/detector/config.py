@@ -4,11 +4,56 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """When a row cannot be true and is held back, and how long."""
+
+    # This many rows in a row are held as glitches, and the next is believed.
+    glitch_rows: int = 1
+    # This many rows in a row, five minutes of them, are held while events seem to be lost.
+    stall_rows: int = 60
+    # Events count as lost when nobody has moved and no rate has risen for this many rows.
+    still_rows: int = 3
+    # A room with this many chats and reactions a minute cannot stand still to the last digit.
+    least_same: float = 3.0
+    # A rate or an active share that falls below this part of itself in one row is a glitch.
+    glitch_part: float = 0.4
+    # A rate a minute or a number of people under this may fall to anything in one row.
+    least_glitch: float = 5.0
+    # A count that comes out this far below 0 is a glitch and no rounding.
+    least_negative: float = 0.5
+    # Events that stay away are a loss where more than this many are expected in a slot.
+    least_expected: float = 1.0
+    # A leave rate from this on may have emptied a room.
+    empty_rate: float = 0.5
+    # A leave rate above this is read as this, as those who stayed are divided by what is left of 1.
+    most_leave_rate: float = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """Rates that come in whole tens are rounded."""
+
+    # Less careful integrators round rates to this many a minute.
+    step: float = 10.0
+    # Rates are rounded once this many rows in a row are whole steps.
+    rows: int = 12
+    # A rounded rate under this many steps may fall to anything in one row.
+    glitch_steps: float = 1.5
+    # A rounded signal has its full weight from this many events a minute on.
+    full_events: float = 60.0
+    # A rounded count is off by this standard deviation, in events: ten over the root of six.
+    spread: float = 4.1
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """Defaults are the published ones where there are such; the others were measured on labelled sessions.
 
     Evidence is in standard deviations, one-sided: positive is worse than usual.
     """
+
+    holding: Holding = Holding()
+    rounding: Rounding = Rounding()
 
     # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
     tree_weight: float = 0.7
@@ -37,13 +82,6 @@ class DetectorConfig:
     dead_events: float = 0.03  # chats and reactions a head and minute that are still nearly none
     dead_growth: float = 1.2  # a room that fills faster than this in a minute has not begun
 
-    # Holding rows that cannot be true.
-    hold_glitches: int = 1
-    hold_stalls: int = 60
-    still_rows: int = 3  # rows in which nobody moves and no rate rises, before events count as lost
-    least_same: float = 3.0  # chats and reactions a minute of a room that cannot stand still to the last digit
-    glitch_share: float = 0.4  # the active share does not fall below this part of itself in one row
-
     # One-sided evidence over 15, 30, 60 and 120 s.
     windows: tuple[int, ...] = (3, 6, 12, 24)  # slots
     dispersion: float = 2.5  # chat and reactions come in bursts: variance over mean
@@ -70,11 +108,6 @@ class DetectorConfig:
     few_people: int = 20  # in rooms of less, the active share is a mean of 20 s and not of 10
     full_audience: float = 40.0  # evidence from fewer people counts for less, by the square root
     turned_away_people: float = 3.0  # fewer people than these count for less
-
-    # Rates that come in whole tens are rounded.
-    coarse_rows: int = 12  # so many in a row
-    coarse_events: float = 60.0  # a minute, from which a rounded signal has its full weight
-    coarse_spread: float = 4.1  # a count's error: ten over the root of six
 
     # A sharp fall: the newest active share against the room's own last minute.
     sharp_slots: tuple[int, int] = (2, 12)  # that minute, so many slots ago

@@ -1,27 +1,20 @@
 """Take rows in: rolling rates become counts per slot of 5 s, and rows that cannot be true are held. Pure."""
 
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
-from anomalies.detector.arrays import Floats, Integers, Mask, or_zero
-from anomalies.detector.config import DetectorConfig
+import numpy as np
+
+from anomalies.detector.arrays import NEWEST, Floats, Integers, Mask, or_zero
+from anomalies.detector.config import DetectorConfig, Holding, Rounding
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import (
-    ACTIVITY,
-    CHAT_RATE,
-    CHATS,
-    LEAVERS,
-    PEOPLE,
-    REACTION_RATE,
-    REACTIONS,
-    SCORE,
-    States,
-)
+from anomalies.detector.state import AUDIENCE, COUNTED, EVENTS, LAST_MINUTE, Figure, Signal, States, Usual
 
-COARSE = 10.0  # a minute, what less careful integrators round to
-MOST_GONE = 0.5  # a leave rate from which a room may be empty
-GLITCH_LEAST = 5  # a minute, or active people: what is less may fall to anything in one row
+FLOAT32_ERROR = 1e-6  # what a rate may lose in a state, as a part of itself
+
+_SLOTS_AGO = np.arange(HISTORY_SLOTS)[::-1]
+_IS_NEWEST = _SLOTS_AGO == 0
+_IS_LAST_MINUTE = _SLOTS_AGO < SLOTS_PER_MINUTE
 
 
 def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
@@ -32,7 +25,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     held left alone,
 
     * when a count would be negative or the active share collapses in one row: a glitch, unless it comes twice;
-    * when a lively room's events stop while no number of people moves: lost events, for up to `hold_stalls` rows;
+    * when a lively room's events stop while no number of people moves: lost events, for up to `stall_rows`;
     * when nobody is there any more and nobody has left, for as long.
 
     A gap of several slots is the sum of their counts, spread evenly. After a minute or more, or a confirmed
@@ -41,74 +34,233 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     After a stall, the slots in which events were lost had no audience: nothing was expected in them. Numbers that
     only stood still and then go on as before are a gap.
     """
+    new = _read(states, rows, config.holding)
+    _count_still(states, new)
+    doubt = _find_doubt(states, rows, new, config)
+    was_frozen = _count_same(states, new, config.holding)
+    fate = _decide(states, new, doubt, was_frozen, config.holding)
+    _count_held(states, doubt, fate)
+    _count_coarse(states, new, fate, config.rounding)
+    _note_exact(states, new, fate)
+    _shift(states, new, fate)
+    for signal in list(Signal)[COUNTED]:
+        _fill_counts(states, signal, new, fate)
+    _fill_shrinkage(states, rows, new, fate)
+    _fill_audience(states, rows, new, fate)
+    _move_on(states, rows, new, fate)
+    return fate.is_taken
+
+
+def is_rounded(states: States, rounding: Rounding) -> Mask:
+    """Tell where rates have come in whole steps for so long that they must be rounded."""
+    return np.asarray(states.coarse >= rounding.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrivals:
+    """One row of each session, as what came since the row before."""
+
+    is_first: Mask
+    is_early: Mask  # the slot of the row before is not over
+    gap: Integers  # slots since the row before, 1 to HISTORY_SLOTS
+    is_new: Mask  # (sessions, slots), which these are
+    people: Floats  # who are present, at least one
+    share: Floats  # of them, who are active
+    figures: Floats  # (sessions, figures), as `previous` will hold them
+    counts: Floats  # (sessions, counted signals), below 0 where that cannot be, NaN where unknown
+
+    @property
+    def rates(self) -> Floats:
+        """What comes as a rate over the last minute: (sessions, counted signals)."""
+        return self.figures[:, COUNTED]
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Why one row of each session may not be true."""
+
+    is_stall: Mask
+    is_glitch: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What becomes of one row of each session."""
+
+    is_held: Mask
+    is_taken: Mask
+    is_back: Mask  # events are heard again after some were lost
+    is_anew: Mask  # (sessions, counted signals), where counting starts anew
+
+
+def _read(states: States, rows: Rows, holding: Holding) -> _Arrivals:
     is_first = states.slots == 0
-    gap = np.where(is_first, 1.0, np.rint((rows.t - states.t) / SLOT_SECONDS))
-    is_early = gap < 1
-    gap = np.clip(gap, 1, HISTORY_SLOTS).astype(np.int64)
+    elapsed = np.where(is_first, 1.0, np.rint((rows.t - states.t) / SLOT_SECONDS))
+    gap = np.clip(elapsed, 1, HISTORY_SLOTS).astype(np.int64)
     people = np.where(np.isnan(rows.present), 1.0, np.maximum(1.0, rows.present))
-    share = np.minimum(1.0, rows.active / np.where(np.isnan(rows.present), np.nan, people))
-    left = _leavers(states, rows.leave_rate, people)
-    values = np.stack([rows.chats, rows.reactions, left, rows.active, rows.present], axis=1)
-    rates = values[:, :3]
-    counts = rates - states.previous[:, :3] + _gone(states, gap)
-
-    is_same = ~is_early & _is_same(states, values, config)
-    states.same += is_same & (states.same < FULL_BYTE)
-    _count_still(states, values, ~is_early)
-    is_stall = ~is_first & _is_stall(states, rates, counts, rows, config)
-    is_glitch = ~is_first & ~is_stall & _is_glitch(states, rates, counts, share, config)
-    is_held = (is_glitch & (states.glitches < config.hold_glitches)) | (is_stall & (states.held < config.hold_stalls))
-    taken = ~is_early & ~is_held
-    was_frozen = states.same >= states.held
-    is_back = taken & ~is_stall & (states.held > config.hold_glitches) & ~was_frozen
-    states.glitches = np.where(taken, 0, states.glitches + (is_glitch & is_held & ~is_early))
-    states.held = np.where(taken, 0, states.held + (is_held & ~is_early))
-    states.same = np.where(is_early | is_same, states.same, 0)
-
-    is_new_signal = np.isnan(counts) & ~np.isnan(rates)
-    anew = (is_first | is_glitch | ((gap >= SLOTS_PER_MINUTE) & ~is_back))[:, None] | is_new_signal
-    is_exact = np.where(anew, rates == 0, states.is_exact & ((gap == 1) | is_back)[:, None])
-    states.is_exact = np.where(taken[:, None], is_exact, states.is_exact)
-    states.coarse = np.where(taken, _count_coarse(states, rates), states.coarse)
-    _shift(states, taken, gap)
-    slot = np.arange(HISTORY_SLOTS)
-    is_new = slot >= HISTORY_SLOTS - gap[:, None]
-    is_minute = slot >= HISTORY_SLOTS - SLOTS_PER_MINUTE
-    for signal in (CHATS, REACTIONS, LEAVERS):
-        count = np.maximum(0.0, counts[:, signal])
-        _fill(states, signal, taken, is_new, count / gap)
-        since_back = np.where(gap < SLOTS_PER_MINUTE, count, rates[:, signal])
-        _fill(states, signal, is_back, is_new, np.where(slot == HISTORY_SLOTS - 1, since_back[:, None], 0.0))
-        _fill(states, signal, taken & anew[:, signal], is_new | is_minute, rates[:, signal] / SLOTS_PER_MINUTE)
-        is_sum = is_exact[:, signal] & ~(counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
-        _scale(states, signal, taken & ~is_sum, rates[:, signal])
-    # Where nobody counts who left, an audience that shrinks says so.
-    fewer = np.where(np.isnan(rates[:, LEAVERS]), _fewer(states, rows), np.nan)
-    _fill(states, LEAVERS, taken & ~np.isnan(fewer), is_new, fewer / gap)
-    for signal, value in ((PEOPLE, people), (ACTIVITY, _shortened(share)), (SCORE, _shortened(rows.score))):
-        _fill(states, signal, taken, is_new, value)
-    _fill(states, PEOPLE, taken & is_first, is_minute[None, :], people)  # whose rates the first row's are
-    _fill(states, PEOPLE, is_back, is_new & (slot < HISTORY_SLOTS - 1), np.zeros(len(states)))  # nobody was heard
-
-    # Rows keep to the grid of slots unless the source has shifted it.
-    on_grid = states.t + SLOT_SECONDS * np.rint((rows.t - states.t) / SLOT_SECONDS)
-    states.t = np.where(taken, np.where(is_first, rows.t, on_grid), states.t)
-    states.slots += np.where(taken, gap, 0).astype(np.int32)
-    states.previous = np.where(taken[:, None], values, states.previous)
-    return np.asarray(taken)
+    left = _leavers(states, rows.leave_rate, people, holding)
+    figures = np.stack([rows.chats, rows.reactions, left, rows.active, rows.present], axis=1)
+    return _Arrivals(
+        is_first=is_first,
+        is_early=elapsed < 1,
+        gap=gap,
+        is_new=gap[:, None] > _SLOTS_AGO,
+        people=people,
+        share=np.minimum(1.0, rows.active / np.where(np.isnan(rows.present), np.nan, people)),
+        figures=figures,
+        counts=figures[:, COUNTED] - states.previous[:, COUNTED] + _gone(states, gap),
+    )
 
 
-def _leavers(states: States, leave_rate: Floats, people: Floats) -> Floats:
+def _leavers(states: States, leave_rate: Floats, people: Floats, holding: Holding) -> Floats:
     """Return how many people left within the last minute: no more than were seen in it, where it was seen."""
-    share = np.minimum(0.99, leave_rate)
-    seen = states.history[:, PEOPLE, HISTORY_SLOTS - SLOTS_PER_MINUTE :].max(axis=1).astype(np.float64)
+    share = np.minimum(holding.most_leave_rate, leave_rate)
+    seen = states.last_minute(Signal.PEOPLE).max(axis=1)
     most = np.where(states.slots == 0, np.inf, np.maximum(seen, people))
     return np.asarray(np.minimum(share * people / (1 - share), most))
 
 
-def _fewer(states: States, rows: Rows) -> Floats:
-    """Return by how many people the audience shrank since the previous row; NaN where nobody counts it."""
-    return np.asarray(np.maximum(0.0, states.previous[:, 4] - rows.present))
+def _gone(states: States, gap: Integers) -> Floats:
+    """Return how many of each kind have left the last minute since the previous row."""
+    minute = states.history[:, COUNTED, LAST_MINUTE].astype(np.float64)
+    within = np.cumsum(or_zero(minute), axis=2)
+    last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
+    return np.take_along_axis(within, last[:, None, None], axis=2).squeeze(axis=2)
+
+
+def _count_still(states: States, new: _Arrivals) -> None:
+    """Count, in place, for how many rows nobody has moved and no rate has risen."""
+    before = states.previous.astype(np.float64)
+    nobody_moves = (new.figures[:, AUDIENCE] == before[:, AUDIENCE]).all(axis=1)
+    is_still = nobody_moves & ~(new.figures[:, EVENTS] > before[:, EVENTS]).any(axis=1)
+    still = np.where(is_still, np.minimum(FULL_BYTE, states.still.astype(np.int16) + 1), 0)
+    states.still = np.where(new.is_early, states.still, still)
+
+
+def _find_doubt(states: States, rows: Rows, new: _Arrivals, config: DetectorConfig) -> _Doubt:
+    lost = _has_lost_events(states, rows, new, config.holding)
+    is_stall = ~new.is_first & (lost | _is_deserted(states, rows, config.holding))
+    return _Doubt(is_stall, ~new.is_first & ~is_stall & _is_glitch(states, new, config))
+
+
+def _has_lost_events(states: States, rows: Rows, new: _Arrivals, holding: Holding) -> Mask:
+    """Tell where a lively room's events have stopped while no number of people moves."""
+    per_head = or_zero(states.usual_of(Usual.CHAT_RATE)) + or_zero(states.usual_of(Usual.REACTION_RATE))
+    rates, counts, before = new.rates[:, EVENTS], new.counts[:, EVENTS], states.previous
+    goes_on = (rates == 0) | (states.held > 0)[:, None]
+    falls = (rates < before[:, EVENTS]) | ((rates == before[:, EVENTS]) & goes_on)
+    is_silent = np.where(states.is_exact[:, EVENTS], counts <= 0, falls) | np.isnan(rates)
+    is_quiet = is_silent.all(axis=1) | (states.still >= holding.still_rows)
+    nobody_moves = (rows.active == before[:, Figure.ACTIVE]) & (rows.present == before[:, Figure.PRESENT])
+    is_expected = per_head * rows.present > holding.least_expected
+    return np.asarray(is_quiet & nobody_moves & (rows.active != rows.present) & is_expected)
+
+
+def _is_deserted(states: States, rows: Rows, holding: Holding) -> Mask:
+    """Tell where nobody is there any more and nobody has left."""
+    were_there = states.previous[:, Figure.PRESENT] >= holding.least_glitch
+    return np.asarray((rows.present == 0) & were_there & (rows.leave_rate < holding.empty_rate))
+
+
+def _is_glitch(states: States, new: _Arrivals, config: DetectorConfig) -> Mask:
+    """Tell where a count would be negative, or a rate or the active share collapses in one row."""
+    holding, rounding = config.holding, config.rounding
+    rates, counts, before = new.rates[:, EVENTS], new.counts[:, EVENTS], states.previous
+    rates_before = before[:, EVENTS].astype(np.float64)
+    least = np.where(is_rounded(states, rounding), rounding.glitch_steps * rounding.step, holding.least_glitch)
+    collapses = (rates < holding.glitch_part * rates_before) & (rates_before >= least[:, None])
+    is_impossible = np.where(states.is_exact[:, EVENTS], counts < -holding.least_negative, collapses)
+    share_before = before[:, Figure.ACTIVE] / np.maximum(1.0, before[:, Figure.PRESENT])
+    were_active = before[:, Figure.ACTIVE] >= holding.least_glitch
+    turns_away = (new.share < holding.glitch_part * share_before) & were_active
+    return np.asarray(is_impossible.any(axis=1) | turns_away)
+
+
+def _count_same(states: States, new: _Arrivals, holding: Holding) -> Mask:
+    """Count, in place, rows that repeat the one before; return where all that are held do, so that nothing was lost.
+
+    Only rows of a room in which enough happens that they cannot be the same by chance.
+    """
+    before = states.previous.astype(np.float64)
+    is_unchanged = np.isclose(new.figures, before, rtol=FLOAT32_ERROR, atol=0, equal_nan=True).all(axis=1)
+    is_lively = np.nansum(new.figures[:, EVENTS], axis=1) >= holding.least_same
+    is_same = ~new.is_early & is_unchanged & is_lively
+    same = np.minimum(FULL_BYTE, states.same.astype(np.int16) + is_same)
+    states.same = np.where(new.is_early | is_same, same, 0)
+    return np.asarray(same >= states.held)
+
+
+def _decide(states: States, new: _Arrivals, doubt: _Doubt, was_frozen: Mask, holding: Holding) -> _Fate:
+    is_held_glitch = doubt.is_glitch & (states.glitches < holding.glitch_rows)
+    is_held_stall = doubt.is_stall & (states.held < holding.stall_rows)
+    is_held = ~new.is_early & (is_held_glitch | is_held_stall)
+    is_taken = ~new.is_early & ~is_held
+    is_back = is_taken & ~doubt.is_stall & (states.held > holding.glitch_rows) & ~was_frozen
+    is_new_start = new.is_first | doubt.is_glitch | ((new.gap >= SLOTS_PER_MINUTE) & ~is_back)
+    is_new_signal = np.isnan(new.counts) & ~np.isnan(new.rates)
+    return _Fate(is_held, is_taken, is_back, is_new_start[:, None] | is_new_signal)
+
+
+def _count_held(states: States, doubt: _Doubt, fate: _Fate) -> None:
+    states.glitches = np.where(fate.is_taken, 0, states.glitches + (doubt.is_glitch & fate.is_held))
+    states.held = np.where(fate.is_taken, 0, states.held + fate.is_held)
+
+
+def _count_coarse(states: States, new: _Arrivals, fate: _Fate, rounding: Rounding) -> None:
+    """Count, in place, rows in a row whose rates are whole steps; a row of zeros tells nothing."""
+    known = or_zero(new.rates[:, EVENTS])
+    counted = np.minimum(FULL_BYTE, states.coarse.astype(np.int16) + known.any(axis=1))
+    coarse = np.where((known % rounding.step == 0).all(axis=1), counted, 0)
+    states.coarse = np.where(fate.is_taken, coarse, states.coarse)
+
+
+def _note_exact(states: States, new: _Arrivals, fate: _Fate) -> None:
+    """Note, in place, which signals' slots are counts from here on: where counting starts anew, only nothing is."""
+    goes_on = states.is_exact & ((new.gap == 1) | fate.is_back)[:, None]
+    is_exact = np.where(fate.is_anew, new.rates == 0, goes_on)
+    states.is_exact = np.where(fate.is_taken[:, None], is_exact, states.is_exact)
+
+
+def _shift(states: States, new: _Arrivals, fate: _Fate) -> None:
+    """Make room for the new slots; they hold what was the newest until they are filled."""
+    history = states.history
+    if (new.gap == 1).all():
+        shifted = np.concatenate([history[:, :, 1:], history[:, :, NEWEST:]], axis=2)
+    else:
+        source = HISTORY_SLOTS - 1 - np.maximum(0, _SLOTS_AGO - new.gap[:, None])
+        shifted = np.take_along_axis(history, source[:, None, :], axis=2)
+    is_taken = fate.is_taken
+    states.history = shifted if is_taken.all() else np.where(is_taken[:, None, None], shifted, history)
+
+
+def _fill_counts(states: States, signal: Signal, new: _Arrivals, fate: _Fate) -> None:
+    """Fill the new slots of a signal that comes as a rate, and its last minute where the slots are guesses."""
+    rate, count = new.rates[:, signal], np.maximum(0.0, new.counts[:, signal])
+    _fill(states, signal, fate.is_taken, new.is_new, count / new.gap)
+    since_back = np.where(new.gap < SLOTS_PER_MINUTE, count, rate)
+    _fill(states, signal, fate.is_back, new.is_new, np.where(_IS_NEWEST, since_back[:, None], 0.0))
+    is_anew = fate.is_taken & fate.is_anew[:, signal]
+    _fill(states, signal, is_anew, new.is_new | _IS_LAST_MINUTE, rate / SLOTS_PER_MINUTE)
+    is_sum = states.is_exact[:, signal] & ~(new.counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
+    _scale(states, signal, fate.is_taken & ~is_sum, rate)
+
+
+def _fill_shrinkage(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+    """Fill the new slots of leavers where nobody counts them: an audience that shrinks says so."""
+    fewer = np.maximum(0.0, states.previous[:, Figure.PRESENT] - rows.present)  # NaN where nobody counts it
+    is_told = np.isnan(new.rates[:, Signal.LEAVERS]) & ~np.isnan(fewer)
+    _fill(states, Signal.LEAVERS, fate.is_taken & is_told, new.is_new, fewer / new.gap)
+
+
+def _fill_audience(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+    """Fill the new slots of what is no rate."""
+    _fill(states, Signal.PEOPLE, fate.is_taken, new.is_new, new.people)
+    _fill(states, Signal.ACTIVITY, fate.is_taken, new.is_new, _shortened(new.share))
+    _fill(states, Signal.SCORE, fate.is_taken, new.is_new, _shortened(rows.score))
+    is_first = fate.is_taken & new.is_first
+    _fill(states, Signal.PEOPLE, is_first, _IS_LAST_MINUTE[None, :], new.people)  # whose rates the first row's are
+    nobody = np.zeros(len(states))  # was heard while events were lost, so that nothing was expected
+    _fill(states, Signal.PEOPLE, fate.is_back, new.is_new & ~_IS_NEWEST, nobody)
 
 
 def _shortened(shares: Floats) -> Floats:
@@ -116,89 +268,28 @@ def _shortened(shares: Floats) -> Floats:
     return shares.astype(np.float16).astype(np.float64)
 
 
-def _gone(states: States, gap: Integers) -> Floats:
-    """Return how many of each kind have left the last minute since the previous row."""
-    minute = states.history[:, : LEAVERS + 1, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
-    within = np.cumsum(or_zero(minute), axis=2)
-    last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
-    return np.take_along_axis(within, np.broadcast_to(last[:, None, None], (len(states), 3, 1)), axis=2)[:, :, 0]
-
-
-def _is_glitch(states: States, rates: Floats, counts: Floats, share: Floats, config: DetectorConfig) -> Mask:
-    rates_before = states.previous[:, :2].astype(np.float64)
-    least = np.where(is_rounded(states, config), 1.5 * COARSE, GLITCH_LEAST)[:, None]
-    collapses = (rates[:, :2] < config.glitch_share * rates_before) & (rates_before >= least)
-    is_impossible = np.where(states.is_exact[:, :2], counts[:, :2] < -0.5, collapses)
-    share_before = states.previous[:, 3] / np.maximum(1.0, states.previous[:, 4])
-    turns_away = (share < config.glitch_share * share_before) & (states.previous[:, 3] >= GLITCH_LEAST)
-    return np.asarray(is_impossible.any(axis=1) | turns_away)
-
-
-def _count_still(states: States, values: Floats, which: Mask) -> None:
-    """Count, in place, for how many rows nobody has moved and no rate has risen."""
-    previous = states.previous.astype(np.float64)
-    is_still = (values[:, 3:] == previous[:, 3:]).all(axis=1) & ~(values[:, :2] > previous[:, :2]).any(axis=1)
-    still = np.where(is_still, np.minimum(FULL_BYTE, states.still.astype(np.int16) + 1), 0)
-    states.still = np.where(which, still, states.still)
-
-
-def _is_same(states: States, values: Floats, config: DetectorConfig) -> Mask:
-    """Tell where a row repeats the one before, of a room in which enough happens that it cannot."""
-    previous = states.previous.astype(np.float64)
-    unchanged = np.isclose(values, previous, rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
-    return np.asarray(unchanged & (np.nansum(values[:, :2], axis=1) >= config.least_same))
-
-
-def is_rounded(states: States, config: DetectorConfig) -> Mask:
-    """Tell where rates have come in whole tens for so long that they must be rounded."""
-    return np.asarray(states.coarse >= config.coarse_rows)
-
-
-def _count_coarse(states: States, rates: Floats) -> NDArray[np.int16]:
-    """Return for how many rows in a row all that was counted came in whole tens; a row of zeros tells nothing."""
-    known = or_zero(rates[:, :2])
-    counted = np.minimum(FULL_BYTE, states.coarse.astype(np.int16) + known.any(axis=1))
-    return np.where((known % COARSE == 0).all(axis=1), counted, 0)
-
-
-def _is_stall(states: States, rates: Floats, counts: Floats, rows: Rows, config: DetectorConfig) -> Mask:
-    usual = or_zero(states.usual[:, [CHAT_RATE, REACTION_RATE]].astype(np.float64))
-    expected = (usual[:, 0] + usual[:, 1]) * rows.present
-    before = states.previous[:, :2]
-    goes_on = (rates[:, :2] == 0) | (states.held > 0)[:, None]
-    falls = (rates[:, :2] < before) | ((rates[:, :2] == before) & goes_on)
-    is_silent = np.where(states.is_exact[:, :2], counts[:, :2] <= 0, falls) | np.isnan(rates[:, :2])
-    nobody_moves = (rows.active == states.previous[:, 3]) & (rows.present == states.previous[:, 4])
-    is_silent = is_silent.all(axis=1) | (states.still >= config.still_rows)
-    is_lost = is_silent & nobody_moves & (rows.active != rows.present) & (expected > 1.0)
-    is_gone = (rows.present == 0) & (states.previous[:, 4] >= GLITCH_LEAST) & (rows.leave_rate < MOST_GONE)
-    return np.asarray(is_lost | is_gone)
-
-
-def _shift(states: States, taken: Mask, gap: Integers) -> None:
-    """Make room for the new slots; they hold what was the newest until they are filled."""
-    history = states.history
-    if (gap == 1).all():
-        shifted = np.concatenate([history[:, :, 1:], history[:, :, -1:]], axis=2)
-    else:
-        source = np.minimum(np.arange(HISTORY_SLOTS) + gap[:, None], HISTORY_SLOTS - 1)
-        shifted = np.take_along_axis(history, source[:, None, :], axis=2)
-    states.history = shifted if taken.all() else np.where(taken[:, None, None], shifted, history)
-
-
-def _scale(states: States, signal: int, which: Mask, rate: Floats) -> None:
-    """Let the last minute's slots sum to the rate."""
-    if not which.any():
-        return
-    minute = states.history[:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :].astype(np.float64)
-    total = np.cumsum(or_zero(minute), axis=1)[:, -1:]
-    even = np.repeat(rate[:, None] / SLOTS_PER_MINUTE, SLOTS_PER_MINUTE, axis=1)
-    scaled = np.where(total > 0, minute * rate[:, None] / np.where(total > 0, total, 1.0), even)
-    states.history[:, signal, HISTORY_SLOTS - SLOTS_PER_MINUTE :] = np.where(which[:, None], scaled, minute)
-
-
-def _fill(states: States, signal: int, which: Mask, slots: Mask, value: Floats) -> None:
+def _fill(states: States, signal: Signal, which: Mask, slots: Mask, value: Floats) -> None:
+    """Write a value, or one for each slot, into these slots of these sessions."""
     if not which.any():
         return
     column = states.history[:, signal]
     states.history[:, signal] = np.where(which[:, None] & slots, value.reshape(len(states), -1), column)
+
+
+def _scale(states: States, signal: Signal, which: Mask, rate: Floats) -> None:
+    """Let the last minute's slots sum to the rate."""
+    if not which.any():
+        return
+    minute = states.last_minute(signal)
+    total = np.cumsum(or_zero(minute), axis=1)[:, NEWEST:]
+    even = np.repeat(rate[:, None] / SLOTS_PER_MINUTE, SLOTS_PER_MINUTE, axis=1)
+    scaled = np.where(total > 0, minute * rate[:, None] / np.where(total > 0, total, 1.0), even)
+    states.history[:, signal, LAST_MINUTE] = np.where(which[:, None], scaled, minute)
+
+
+def _move_on(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+    """Keep to the grid of slots unless the source has shifted it, and remember the row's figures."""
+    on_grid = states.t + SLOT_SECONDS * np.rint((rows.t - states.t) / SLOT_SECONDS)
+    states.t = np.where(fate.is_taken, np.where(new.is_first, rows.t, on_grid), states.t)
+    states.slots += np.where(fate.is_taken, new.gap, 0).astype(np.int32)
+    states.previous = np.where(fate.is_taken[:, None], new.figures, states.previous)

@@ -1,19 +1,56 @@
 """What a session's detector remembers: one record of fixed size, the same for every session. Pure."""
 
 import zlib
+from enum import IntEnum
 
 import numpy as np
 
+from anomalies.detector.arrays import NEWEST, Floats
 from anomalies.detector.records import Field, Records
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW
 
 REVISION = 1  # to be raised when the same fields come to mean something else
 
 
-# Rows of `history`: what happened in each slot of 5 s, newest last.
-CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = range(6)
-# Rows of `blocks`, `usual` and `reference`: per head and slot, then shares.
-CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = range(5)
+class Signal(IntEnum):
+    """What is remembered of each slot: the rows of `history` and `block`."""
+
+    CHATS = 0
+    REACTIONS = 1
+    LEAVERS = 2
+    PEOPLE = 3
+    ACTIVITY = 4
+    SCORE = 5
+
+
+class Figure(IntEnum):
+    """What a row said, rates a minute and people: the columns of `previous`, which begin as the signals do."""
+
+    CHATS = Signal.CHATS
+    REACTIONS = Signal.REACTIONS
+    LEAVERS = Signal.LEAVERS
+    ACTIVE = 3
+    PRESENT = 4
+
+
+class Usual(IntEnum):
+    """What is usual in a room, rates a head and slot and shares: the rows of `blocks`, `usual` and `reference`."""
+
+    CHAT_RATE = 0
+    REACTION_RATE = 1
+    LEAVE_RATE = 2
+    ACTIVE_SHARE = 3
+    MEAN_SCORE = 4
+
+
+EVENTS = slice(Signal.CHATS, Signal.REACTIONS + 1)
+COUNTED = slice(Signal.CHATS, Signal.LEAVERS + 1)  # what comes as a rate over the last minute
+AUDIENCE = slice(Figure.ACTIVE, Figure.PRESENT + 1)
+LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
+
+
+CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = Signal
+CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = Usual
 # Evidence that is scaled by its own noise: chat and reactions over four windows, activity, the slow three, the sharp.
 NOISES = 13
 
@@ -31,17 +68,17 @@ class States(Records):
     still = Field(np.uint8)  # rows in a row in which nobody moved and no rate rose
     same = Field(np.uint8)  # rows in a row in which nothing changed at all, in a room where something is counted
     coarse = Field(np.uint8)  # rows in a row whose rates are whole tens
-    previous = Field(np.float32, 5)  # chats, reactions and leavers a minute, active and present people of that row
-    is_exact = Field(np.bool_, 3)  # whether the slots of chats, reactions and leavers are counts and no guesses
-    history = Field(np.float32, 6, HISTORY_SLOTS)  # what happened in each slot, newest last
+    previous = Field(np.float32, len(Figure))
+    is_exact = Field(np.bool_, COUNTED.stop)  # whether the slots of what is counted are counts and no guesses
+    history = Field(np.float32, len(Signal), HISTORY_SLOTS)  # what happened in each slot, newest last
     # what is usual
-    block = Field(np.float32, 6)
+    block = Field(np.float32, len(Signal))
     block_slots = Field(np.int16)
-    block_known = Field(np.int16, 6)
-    blocks = Field(np.float16, 5, BLOCKS)
+    block_known = Field(np.int16, len(Signal))
+    blocks = Field(np.float16, len(Usual), BLOCKS)
     n_blocks = Field(np.int16)
-    usual = Field(np.float16, 5)
-    reference = Field(np.float16, 5)
+    usual = Field(np.float16, len(Usual))
+    reference = Field(np.float16, len(Usual))
     noise = Field(np.float16, NOISES)
     score_noise = Field(np.float32)
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
@@ -66,6 +103,17 @@ class States(Records):
     told_leavers = Field(np.float32)  # how many had left within a minute when the incident was last told of
     is_critical = Field(np.bool_)
 
+    def newest(self, signal: Signal) -> Floats:
+        """Return what happened in the newest slot."""
+        return self.history[..., signal, NEWEST].astype(np.float64)
+
+    def last_minute(self, signal: Signal) -> Floats:
+        """Return what happened in each slot of the last minute: (sessions, slots)."""
+        return self.history[..., signal, LAST_MINUTE].astype(np.float64)
+
+    def usual_of(self, what: Usual) -> Floats:
+        return self.usual[..., what].astype(np.float64)
+
 
 FIELDS = [(name, States.dtype[name].base.itemsize) for name in States.dtype.names or ()]
 RAW = -zlib.MAX_WBITS  # deflate without a header
@@ -77,7 +125,7 @@ VERSION = zlib.crc32(repr((REVISION, States.dtype.descr)).encode()) & 0x7FFF
 def new_states(n: int = 1) -> States:
     """Return the states of n sessions that nothing is known of."""
     states = States.zeros(n)
-    states.history[:, [ACTIVITY, SCORE]] = np.nan
+    states.history[:, [Signal.ACTIVITY, Signal.SCORE]] = np.nan
     states.blocks = states.usual = states.reference = states.previous = np.nan
     states.noise = 1.0
     states.score_noise = 0.03**2

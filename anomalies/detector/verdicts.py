@@ -165,7 +165,7 @@ def _standard_scores(states: States, sums: Floats, usual: Floats, config: Detect
     the newest active share against the last minute's.
     """
     reference = states.reference.astype(np.float64)
-    rounding = np.where(is_rounded(states, config), config.coarse_spread, 0.0)
+    rounding = np.where(is_rounded(states, config.rounding), config.rounding.spread, 0.0)
     columns = [
         _count_z(sums, signal, usual[:, rate], window, rounding, config)
         for signal, rate in ((CHATS, CHAT_RATE), (REACTIONS, REACTION_RATE))
@@ -225,7 +225,7 @@ def _fuse(
     activity = np.clip(z[:, [2 * n_windows] * n_windows + [-2, -1]], -1.5, [8.0] * (n_windows + 1) + [12.0])
     usual = or_zero(states.usual.astype(np.float64))
     people = sums[:, PEOPLE, SLOTS_PER_MINUTE - 1]
-    people = people / np.where(is_rounded(states, config), config.coarse_events, config.full_events)
+    people = people / np.where(is_rounded(states, config.rounding), config.rounding.full_events, config.full_events)
     weight = np.stack(
         [
             config.weight_chat * np.minimum(1.0, usual[:, CHAT_RATE] * people),
