@@ -16,6 +16,7 @@ from anomalies.detector.replay import judge_rows
 from anomalies.detector.sizes import BLOCK_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import (
     ACTIVE_SHARE,
+    BAND_UNITS,
     CHAT_RATE,
     LEAVE_RATE,
     MEAN_SCORE,
@@ -115,7 +116,7 @@ def _band(state: States) -> tuple[tuple[datetime, float, float], ...]:
     newest = datetime.fromtimestamp(float(state.band_at), UTC) if n else None
     step = timedelta(seconds=BLOCK_SLOTS * SLOT_SECONDS)
     return tuple(
-        (newest - (n - 1 - place) * step, low / 255, high / 255)
+        (newest - (n - 1 - place) * step, low / BAND_UNITS, high / BAND_UNITS)
         for place, (low, high) in enumerate(state.band[len(state.band) - n :].tolist())
         if newest is not None and high > 0
     )

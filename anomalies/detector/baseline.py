@@ -2,127 +2,40 @@
 
 import numpy as np
 
-from anomalies.detector.arrays import Floats, Mask, interquartile_mean, or_zero
-from anomalies.detector.config import DetectorConfig
+from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Mask, interquartile_mean, or_zero
+from anomalies.detector.config import Baseline
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import (
-    ACTIVE_SHARE,
-    ACTIVITY,
-    CHATS,
-    LEAVERS,
-    MEAN_SCORE,
-    PEOPLE,
-    REACTION_RATE,
-    REACTIONS,
-    SCORE,
-    States,
-)
-
-RECENT = 10  # blocks of the baseline; the newest is left out, as it may be part of what is to be judged
-SLOW_LEAST = 17  # blocks from which there is a slow reference
-BAND_WIDTH = 2.0  # standard deviations of the score around what is usual ...
-LEAST_BAND = 0.02  # ... of at least this
+from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Signal, States, Usual
 
 
-def learn(states: States, which: Mask) -> None:
+def learn(states: States, which: Mask, baseline: Baseline) -> None:
     """Add the newest slot of these sessions to their blocks, in place; a full block moves the baseline."""
-    newest = states.history[:, :, -1]
-    known = ~np.isnan(newest)
+    newest = states.history[:, :, NEWEST]
     add = which[:, None]
     states.block = np.where(add, states.block + or_zero(newest), states.block)
-    states.block_known += (add & known).astype(np.int16)
+    states.block_known += (add & ~np.isnan(newest)).astype(np.int16)
     states.block_slots += which.astype(np.int16)
-    full = which & (states.block_slots >= BLOCK_SLOTS)
-    if full.any():
-        finished = states[full]
+    is_full = which & (states.block_slots >= BLOCK_SLOTS)
+    if is_full.any():
+        finished = states[is_full]
         _finish_block(finished)
-        states[full] = finished
+        _find_usual(finished, baseline)
+        _widen_band(finished, baseline)
+        states[is_full] = finished
 
 
-def _finish_block(states: States) -> None:
-    total = states.block.astype(np.float64)
-    known = states.block_known.astype(np.float64)
-    mean = np.where(known > 0, total / np.maximum(1.0, known), np.nan)
-    people = np.maximum(1e-9, mean[:, PEOPLE])
-    block = np.stack(
-        [
-            mean[:, CHATS] / people,
-            mean[:, REACTIONS] / people,
-            mean[:, LEAVERS] / people,
-            mean[:, ACTIVITY],
-            mean[:, SCORE],
-        ],
-        axis=1,
-    )
-    states.blocks = np.concatenate([states.blocks[:, :, 1:], block[:, :, None]], axis=2)
-    states.n_blocks = np.minimum(BLOCKS, states.n_blocks + 1)
-    states.block, states.block_known, states.block_slots = 0, 0, 0
-    blocks, n = states.blocks.astype(np.float64), states.n_blocks
-    newest_counts = (n <= 2)[:, None, None] & (np.arange(RECENT + 1) == RECENT)
-    recent = blocks[:, :, -RECENT - 1 :]
-    recent = np.where((np.arange(RECENT + 1) < RECENT) | newest_counts, recent, np.nan)
-    states.usual = interquartile_mean(recent)
-    slow = interquartile_mean(blocks[:, :, : -RECENT - 1])
-    states.reference = np.where((n >= SLOW_LEAST)[:, None], slow, np.nan)
-    _widen_band(states)
-
-
-def _widen_band(states: States) -> None:
-    usual = states.usual[:, MEAN_SCORE].astype(np.float64)
-    spread = BAND_WIDTH * np.maximum(LEAST_BAND, np.sqrt(states.score_noise.astype(np.float64)))
-    ends = np.stack([usual - spread, usual + spread], axis=1)
-    newest = np.rint(255 * np.clip(or_zero(ends), 0, 1)).astype(np.uint8)
-    known = ~np.isnan(usual)
-    elapsed = np.rint((states.t - states.band_at) / (BLOCK_SLOTS * SLOT_SECONDS))
-    steps = np.clip(np.where(states.n_band > 0, elapsed, 1), 1, BAND_BLOCKS).astype(np.int64)
-    source = np.arange(BAND_BLOCKS) + steps[:, None]  # what was not learnt meanwhile stays empty
-    kept = np.take_along_axis(states.band, np.minimum(source, BAND_BLOCKS - 1)[:, :, None], axis=1)
-    moved = np.where((source < BAND_BLOCKS)[:, :, None], kept, 0)
-    moved[:, -1] = newest
-    states.band = np.where(known[:, None, None], moved, states.band)
-    states.band_at = np.where(known, states.t, states.band_at)
-    grown = states.n_band.astype(np.int64) + np.where(known, steps, 0)
-    states.n_band = np.minimum(BAND_BLOCKS, grown)
-
-
-def has_activity(states: States, config: DetectorConfig) -> Mask:
-    """Tell where the active share says something of its own.
-
-    It is known, not always full, and more people are active than chats and reactions can account for: a platform
-    that only knows who did something counts its chats twice.
-    """
-    says_something = np.nan_to_num(states.usual[:, ACTIVE_SHARE], nan=1.0) < config.full_activity
-    return np.asarray(says_something & (states.proofs >= config.least_proofs))
-
-
-def usual_before(states: States, which: Mask, config: DetectorConfig) -> Floats:
-    """Return what is usual, and of these sessions what was usual before their newest `settled_blocks`.
-
-    Chat and reactions alone show a fall only after minutes, when it has begun to look usual.
-    """
-    usual = states.usual.astype(np.float64)
-    if which.any():
-        until = BLOCKS - config.settled_blocks
-        blocks = states.blocks[which, : REACTION_RATE + 1, until - RECENT : until].astype(np.float64)
-        settled = interquartile_mean(blocks)
-        now = usual[which, : REACTION_RATE + 1]
-        usual[which, : REACTION_RATE + 1] = np.where(np.isnan(settled), now, settled)
-    return usual
-
-
-def learn_meaning(states: States, rows: Rows, config: DetectorConfig) -> None:
+def learn_meaning(states: States, rows: Rows, baseline: Baseline) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
     Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing.
     """
     events = or_zero(rows.chats) + or_zero(rows.reactions)
     active = or_zero(rows.active)
-    is_poll = ~np.isnan(rows.poll)
     since_poll = np.minimum(states.since_poll + 1, 2 * SLOTS_PER_MINUTE)
-    states.since_poll = np.where(is_poll, 0, since_poll)
+    states.since_poll = np.where(np.isnan(rows.poll), since_poll, 0)
     tells = ~np.isnan(rows.active) & (states.since_poll > SLOTS_PER_MINUTE)
-    is_proof = tells & (active > events + 1)
+    is_proof = tells & (active > events + baseline.spare_people)
     states.proofs = np.minimum(FULL_BYTE, states.proofs.astype(np.int16) + is_proof)
     states.has_spoken |= (events > 0) | (active > 0) | (or_zero(rows.poll) > 0)
 
@@ -133,3 +46,73 @@ def forget(states: States, which: Mask) -> None:
         learnt[which] = np.nan
     for counted in (states.n_blocks, states.block_slots, states.block_known, states.block):
         counted[which] = 0
+
+
+def has_activity(states: States, baseline: Baseline) -> Mask:
+    """Tell where the active share says something of its own.
+
+    It is known, not always full, and more people are active than chats and reactions can account for: a platform
+    that only knows who did something counts its chats twice.
+    """
+    says_something = np.nan_to_num(states.usual[:, Usual.ACTIVE_SHARE], nan=1.0) < baseline.full_activity
+    return np.asarray(says_something & (states.proofs >= baseline.least_proofs))
+
+
+def usual_before(states: States, which: Mask, baseline: Baseline) -> Floats:
+    """Return what is usual, and of these sessions what was usual before their newest `settled_blocks`.
+
+    Chat and reactions alone show a fall only after minutes, when it has begun to look usual.
+    """
+    usual = states.usual.astype(np.float64)
+    if which.any():
+        until = BLOCKS - baseline.settled_blocks
+        blocks = states.blocks[which, OF_EVENTS, until - baseline.recent_blocks : until].astype(np.float64)
+        settled = interquartile_mean(blocks)
+        usual[which, OF_EVENTS] = np.where(np.isnan(settled), usual[which, OF_EVENTS], settled)
+    return usual
+
+
+def _finish_block(states: States) -> None:
+    """Move the full block to the blocks, per head, and begin another."""
+    total, known = states.block.astype(np.float64), states.block_known.astype(np.float64)
+    mean = np.where(known > 0, total / np.maximum(1.0, known), np.nan)
+    people = np.maximum(ALMOST_NONE, mean[:, Signal.PEOPLE])
+    block = np.full((len(states), len(Usual)), np.nan)
+    block[:, Usual.CHAT_RATE] = mean[:, Signal.CHATS] / people
+    block[:, Usual.REACTION_RATE] = mean[:, Signal.REACTIONS] / people
+    block[:, Usual.LEAVE_RATE] = mean[:, Signal.LEAVERS] / people
+    block[:, Usual.ACTIVE_SHARE] = mean[:, Signal.ACTIVITY]
+    block[:, Usual.MEAN_SCORE] = mean[:, Signal.SCORE]
+    states.blocks = np.concatenate([states.blocks[:, :, 1:], block[:, :, None]], axis=2)
+    states.n_blocks = np.minimum(BLOCKS, states.n_blocks + 1)
+    states.block = states.block_known = states.block_slots = 0
+
+
+def _find_usual(states: States, baseline: Baseline) -> None:
+    """Take the baseline from the recent blocks but the newest, and the slow reference from those before."""
+    blocks, n = states.blocks.astype(np.float64), states.n_blocks
+    since = BLOCKS - 1 - baseline.recent_blocks
+    recent = blocks[:, :, since:]
+    newest_counts = (n <= baseline.first_blocks)[:, None]
+    recent[:, :, NEWEST] = np.where(newest_counts, recent[:, :, NEWEST], np.nan)
+    states.usual = interquartile_mean(recent)
+    is_long = (n >= baseline.slow_from_blocks)[:, None]
+    states.reference = np.where(is_long, interquartile_mean(blocks[:, :, :since]), np.nan)
+
+
+def _widen_band(states: States, baseline: Baseline) -> None:
+    """Add the score that is expected now to the band; what was not learnt since its newest block stays empty."""
+    usual = states.usual_of(Usual.MEAN_SCORE)
+    spread = baseline.band_width * np.maximum(baseline.least_band, np.sqrt(states.score_noise.astype(np.float64)))
+    ends = np.stack([usual - spread, usual + spread], axis=1)
+    is_known = ~np.isnan(usual)
+    elapsed = np.rint((states.t - states.band_at) / (BLOCK_SLOTS * SLOT_SECONDS))
+    steps = np.clip(np.where(states.n_band > 0, elapsed, 1), 1, BAND_BLOCKS).astype(np.int64)
+    source = np.arange(BAND_BLOCKS) + steps[:, None]
+    kept = np.take_along_axis(states.band, np.minimum(source, BAND_BLOCKS - 1)[:, :, None], axis=1)
+    moved = np.where((source < BAND_BLOCKS)[:, :, None], kept, 0)
+    moved[:, NEWEST] = np.rint(BAND_UNITS * np.clip(or_zero(ends), 0, 1)).astype(np.uint8)
+    states.band = np.where(is_known[:, None, None], moved, states.band)
+    states.band_at = np.where(is_known, states.t, states.band_at)
+    grown = states.n_band.astype(np.int64) + np.where(is_known, steps, 0)
+    states.n_band = np.minimum(BAND_BLOCKS, grown)

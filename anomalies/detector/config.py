@@ -46,6 +46,30 @@ class Rounding:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """What is usual in a room, from blocks of 30 s."""
+
+    # This many blocks make the baseline, without the newest, which may be part of what is to be judged.
+    recent_blocks: int = 10
+    # The newest counts as well in a room of no more than this many blocks, as there is hardly anything else.
+    first_blocks: int = 2
+    # The slow reference exists in a room of this many blocks or more.
+    slow_from_blocks: int = 17
+    # This many of the newest blocks are left out where nobody says who listens, as a fall is seen late there.
+    settled_blocks: int = 6
+    # An active share that is usually as high as this says nothing.
+    full_activity: float = 0.97
+    # A row proves that others listen when more than this many people are active beyond its chats and reactions.
+    spare_people: float = 1.0
+    # This many rows must prove it, before which "active" may only be who did something.
+    least_proofs: int = 3
+    # The band of expected scores reaches this many standard deviations to either side of what is usual.
+    band_width: float = 2.0
+    # A standard deviation of the score is drawn at least as wide as this.
+    least_band: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """Defaults are the published ones where there are such; the others were measured on labelled sessions.
 
@@ -54,6 +78,7 @@ class DetectorConfig:
 
     holding: Holding = Holding()
     rounding: Rounding = Rounding()
+    baseline: Baseline = Baseline()
 
     # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
     tree_weight: float = 0.7
@@ -94,10 +119,6 @@ class DetectorConfig:
     weight_chat: float = 1.0
     weight_reactions: float = 0.8
     weight_activity: float = 1.6
-    full_activity: float = 0.97  # an active share that is always full says nothing
-    least_proofs: int = (
-        3  # rows with more active people than events; before them "active" may only be who did something
-    )
     z_feature_full: float = 8.0  # evidence that is 1 for the trees
     z_full: float = 8.0  # evidence at which the z-score alone is certain: the trade of recall against silence
     slow_part: float = 0.85  # evidence against the slow reference is worth a little less
@@ -121,7 +142,6 @@ class DetectorConfig:
     sharp_pair: float = 2.5  # ... if two rows together lie so low, in deviations
 
     # Where nobody says who listens, only who does something.
-    settled_blocks: int = 6  # the newest blocks are left out of what is usual: such a fall is seen late
     window_parts: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0, 1.0, 1.0)  # what evidence over short windows counts for
 
     # Exits have a test of their own: leaves over 10, 15, 30 and 60 s against the session's own churn.

@@ -68,7 +68,7 @@ def step(
     part, part_rows, part_timetables = (
         (states, rows, timetables) if is_whole else (states[taken], rows[taken], timetables[taken])
     )
-    baseline.learn_meaning(part, part_rows, config)
+    baseline.learn_meaning(part, part_rows, config.baseline)
     verdicts = judge(part, prior, config)
     changes, may_learn = _move(part, part_rows, part_timetables, verdicts, part.slots - slots[taken], config)
     learn(part, verdicts, may_learn, config)

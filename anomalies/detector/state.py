@@ -9,6 +9,7 @@ from anomalies.detector.arrays import NEWEST, Floats
 from anomalies.detector.records import Field, Records
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW
 
+BAND_UNITS = 255  # in a score of 1
 REVISION = 1  # to be raised when the same fields come to mean something else
 
 
@@ -45,6 +46,7 @@ class Usual(IntEnum):
 
 EVENTS = slice(Signal.CHATS, Signal.REACTIONS + 1)
 COUNTED = slice(Signal.CHATS, Signal.LEAVERS + 1)  # what comes as a rate over the last minute
+OF_EVENTS = slice(Usual.CHAT_RATE, Usual.REACTION_RATE + 1)
 AUDIENCE = slice(Figure.ACTIVE, Figure.PRESENT + 1)
 LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
 
@@ -84,7 +86,7 @@ class States(Records):
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
     since_poll = Field(np.int16)  # slots since a poll was open
     has_spoken = Field(np.bool_)  # whether anything but people was ever seen
-    band = Field(np.uint8, BAND_BLOCKS, 2)  # expected score, low and high, in 255ths, newest last
+    band = Field(np.uint8, BAND_BLOCKS, 2)  # expected score, low and high, in units, newest last
     band_at = Field(np.float64)  # the moment of the newest
     n_band = Field(np.uint8)
     # the session's own half-space trees: the complete window, and the one that is filling

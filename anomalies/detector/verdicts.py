@@ -67,9 +67,9 @@ class Verdicts:
 def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Verdicts:
     """Return the verdicts on the newest row that each session has taken. Changes nothing."""
     sums = _window_sums(states)
-    has_activity = baseline.has_activity(states, config)
+    has_activity = baseline.has_activity(states, config.baseline)
     knows_audience = ~np.isnan(states.previous[:, 4])
-    usual = baseline.usual_before(states, ~has_activity, config)
+    usual = baseline.usual_before(states, ~has_activity, config.baseline)
     raw = _standard_scores(states, sums, usual, config)
     # A chat that is all we know is too uneven for its own noise: a fall of minutes would excuse itself.
     noise = np.where(knows_audience[:, None], np.maximum(config.least_noise**2, states.noise.astype(np.float64)), 1)
@@ -130,7 +130,7 @@ def learn(states: States, verdicts: Verdicts, may_learn: Mask, config: DetectorC
     score_noise = states.score_noise.astype(np.float64)
     taught = score_noise + SCORE_NOISE_RATE * (np.minimum(SCORE_NOISE_CLIP, off**2) - score_noise)
     states.score_noise = np.where(quiet & ~np.isnan(off), taught, score_noise)
-    baseline.learn(states, may_learn)
+    baseline.learn(states, may_learn, config.baseline)
     _learn_trees(states, verdicts.tree_leaves, quiet)
 
 
@@ -212,7 +212,7 @@ def _share_z(share: Floats, usual: Floats, people: Floats, least_spread: float, 
     expected, seen = usual * people, share * people
     z = np.log((expected + 0.5) / (seen + 0.5)) / spread
     z = np.where(z > 0, z * np.clip((expected - seen) / config.turned_away_people, 0, 1), z)
-    return or_zero(np.where(usual < config.full_activity, z, 0.0))
+    return or_zero(np.where(usual < config.baseline.full_activity, z, 0.0))
 
 
 def _fuse(

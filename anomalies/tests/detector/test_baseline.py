@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalies.detector import baseline
+from anomalies.detector.arrays import NEWEST
+from anomalies.detector.config import DEFAULT
+from anomalies.detector.rows import as_rows
+from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS
+from anomalies.detector.state import BAND_UNITS, Signal, Usual, new_states
+from anomalies.tests.rooms import SLOT, START
+from engagement.readings import Reading
+
+BASELINE = DEFAULT.baseline
+HERE = np.array([True])
+
+
+def learn_blocks(states, blocks, people=100):
+    """Let rooms of so many people learn a block of each number of chats a slot; nothing else is known of them."""
+    for chats in blocks:
+        for _ in range(BLOCK_SLOTS):
+            states.t += SLOT_SECONDS
+            states.history[:, :, NEWEST] = np.nan
+            states.history[:, Signal.CHATS, NEWEST] = chats
+            states.history[:, Signal.PEOPLE, NEWEST] = people
+            states.history[:, Signal.SCORE, NEWEST] = 0.5
+            baseline.learn(states, np.full(len(states), True), BASELINE)
+    return states
+
+
+def chat_rate(states):
+    return float(states.usual_of(Usual.CHAT_RATE)[0])
+
+
+def test_rates_are_per_head_and_what_is_unknown_stays_so():
+    states = learn_blocks(new_states(1), [25])
+    assert chat_rate(states) == 0.25
+    assert states.usual_of(Usual.MEAN_SCORE).tolist() == [0.5]
+    assert np.isnan(states.usual[0, [Usual.REACTION_RATE, Usual.LEAVE_RATE, Usual.ACTIVE_SHARE]]).all()
+
+
+def test_nothing_is_usual_before_a_block_is_full():
+    states = new_states(1)
+    states.history[:, Signal.PEOPLE, NEWEST] = 100
+    for _ in range(BLOCK_SLOTS - 1):
+        baseline.learn(states, HERE, BASELINE)
+    assert states.n_blocks[0] == 0
+    assert np.isnan(states.usual).all()
+
+
+def test_newest_block_counts_only_while_there_are_but_two():
+    assert chat_rate(learn_blocks(new_states(1), [25, 75])) == 0.5
+    assert chat_rate(learn_blocks(new_states(1), [25, 25, 75])) == 0.25
+
+
+def test_single_odd_blocks_do_not_move_what_is_usual():
+    assert chat_rate(learn_blocks(new_states(1), [25, 25, 100, 25, 0, 25, 25, 25, 25])) == 0.25
+
+
+@given(st.lists(st.integers(0, 200), min_size=12, max_size=12))
+def test_usual_is_among_its_ten_blocks_whatever_their_order(blocks):
+    states = learn_blocks(new_states(2), blocks)
+    recent = np.array(blocks[1:-1], np.float64) / 100
+    assert np.float16(recent.min()) <= chat_rate(states) <= np.float16(recent.max())
+    turned = learn_blocks(new_states(1), [blocks[0], *blocks[-2:0:-1], blocks[-1]])
+    assert chat_rate(turned) == chat_rate(states)
+
+
+def test_slow_reference_is_what_was_usual_before_the_ten_minutes():
+    long = BASELINE.slow_from_blocks
+    states = learn_blocks(new_states(1), [50] * (long - 1))
+    assert np.isnan(states.reference).all()
+    learn_blocks(states, [25] * (BASELINE.recent_blocks + 1))
+    assert chat_rate(states) == 0.25
+    assert states.reference[0, Usual.CHAT_RATE] == 0.5
+
+
+def test_usual_before_leaves_out_the_newest_blocks_where_it_is_asked_to():
+    states = learn_blocks(new_states(2), [50] * 19 + [25] * BASELINE.settled_blocks)
+    usual = baseline.usual_before(states, np.array([True, False]), BASELINE)
+    assert usual[:, Usual.CHAT_RATE].tolist() == [0.5, chat_rate(states)]
+    assert chat_rate(states) < 0.5
+
+
+def test_flagged_rows_teach_nothing():
+    states = learn_blocks(new_states(1), [25, 25])
+    before = states.array.tobytes()
+    baseline.learn(states, ~HERE, BASELINE)
+    assert states.array.tobytes() == before
+
+
+def test_forget_lets_the_room_begin_anew():
+    states = learn_blocks(new_states(2), [25] * BLOCKS)
+    baseline.forget(states, np.array([True, False]))
+    assert np.isnan(states.usual[0]).all()
+    assert np.isnan(states.reference[0]).all()
+    assert states.n_blocks.tolist() == [0, BLOCKS]
+    learn_blocks(states, [75])
+    assert states.usual_of(Usual.CHAT_RATE).tolist() == [0.75, 0.25]
+
+
+def test_band_is_two_deviations_around_the_usual_score():
+    states = learn_blocks(new_states(1), [25])
+    spread = 2 * 0.03
+    assert states.band[0, NEWEST].tolist() == [round(BAND_UNITS * (0.5 - spread)), round(BAND_UNITS * (0.5 + spread))]
+    assert (states.n_band[0], states.band_at[0]) == (1, states.t[0])
+
+
+def test_band_is_empty_where_nothing_was_learnt_for_a_while():
+    states = learn_blocks(new_states(1), [25, 25])
+    states.t += 2 * BLOCK_SLOTS * SLOT_SECONDS
+    learn_blocks(states, [25])
+    assert [bool(block.any()) for block in states.band[0, -6:]] == [False, True, True, False, False, True]
+    assert states.n_band[0] == 5
+    states.t += 2 * BAND_BLOCKS * BLOCK_SLOTS * SLOT_SECONDS
+    learn_blocks(states, [25])
+    assert states.n_band[0] == BAND_BLOCKS
+    assert states.band[0].any(axis=1).sum() == 1
+
+
+def listen(readings):
+    states = new_states(1)
+    for row in as_rows(readings):
+        baseline.learn_meaning(states, row[None], BASELINE)
+    return states
+
+
+def readings_of(active, n=20, **signals):
+    return [Reading(START + k * SLOT, 2.0, active_users=active, total_users=100, **signals) for k in range(n)]
+
+
+@pytest.mark.parametrize(("active", "proofs"), [(2, 0), (3, 0), (4, 20)])
+def test_more_active_people_than_events_prove_that_others_listen(active, proofs):
+    assert listen(readings_of(active)).proofs[0] == proofs
+
+
+def test_rows_within_a_minute_of_a_poll_prove_nothing():
+    polled = readings_of(50, n=1, poll_participation=0.0)
+    assert listen([*polled, *readings_of(50, n=12)]).proofs[0] == 0
+    assert listen([*polled, *readings_of(50, n=13)]).proofs[0] == 1
+
+
+def test_room_of_which_only_connections_are_known_has_not_spoken():
+    silent = [Reading(START + k * SLOT, 0.0, None, 0, 100, 0.0, 0.0) for k in range(20)]
+    assert not listen(silent).has_spoken[0]
+    assert listen([*silent, Reading(START, poll_participation=0.1)]).has_spoken[0]
+
+
+@pytest.mark.parametrize(
+    ("share", "proofs", "tells"), [(0.7, 3, True), (0.7, 2, False), (1.0, 3, False), (np.nan, 3, False)]
+)
+def test_active_share_tells_something_where_it_is_proven_and_not_full(share, proofs, tells):
+    states = new_states(1)
+    states.usual[:, Usual.ACTIVE_SHARE], states.proofs = share, proofs
+    assert baseline.has_activity(states, BASELINE).tolist() == [tells]
