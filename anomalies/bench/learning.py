@@ -33,7 +33,8 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
     session's newest rows, which is what the tail is a tail of. The evidence of short windows counts in full: if the
     prior knew of the discount for rooms that only tell who does something, it would take it back.
     """
-    config = replace(config, window_parts=(1.0,) * len(config.window_parts))
+    weighing = replace(config.weighing, unheard_parts=(1.0,) * len(config.weighing.unheard_parts))
+    config = replace(config, weighing=weighing)
     leaves = np.concatenate(
         [verdicts.tree_leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)]
     )
@@ -46,7 +47,7 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
 
 def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> Iterator[tuple[Verdicts, Mask]]:
     """Go through all lessons row by row, learning where the labels say quiet; yield the verdicts and that mask."""
-    states = new_states(len(lessons))
+    states = new_states(len(lessons), config.noise)
     rows = as_rows(reading for lesson in lessons for reading in lesson.readings)
     quiet = np.array([is_quiet for lesson in lessons for is_quiet in _quiet_rows(lesson)], bool)
     lengths = np.array([len(lesson.readings) for lesson in lessons])

@@ -82,7 +82,7 @@ def classify(
     config: DetectorConfig,
 ) -> Integers:
     """Return the `AnomalyType` that each session's newest row would be, in the published order."""
-    is_large = (rows.leave_rate >= config.mass_exit_rate) & (count_leavers(states) >= config.exit_leavers)
+    is_large = (rows.leave_rate >= config.exits.mass_rate) & (count_leavers(states) >= config.exits.least_leavers)
     is_exit = verdicts.is_exit | is_large
     anomaly_types = np.where(
         mean_score <= config.low_engagement, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE
@@ -113,10 +113,10 @@ def is_step(state: States, has_activity: bool, config: DetectorConfig) -> bool:
         expected = or_zero(usual[rate] * people)
         seen = or_zero(history[signal])
         falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
-        weights.append(expected / (config.dispersion + config.rate_spread**2 * expected))
+        weights.append(expected / (config.counts.dispersion + config.counts.rate_spread**2 * expected))
     if has_activity:
         falls.append(or_zero(1 - history[ACTIVITY] / share))
-        variance = (1 - share) / (np.maximum(1.0, people) * share) + config.activity_spread**2
+        variance = (1 - share) / (np.maximum(1.0, people) * share) + config.shares.spread**2
         weights.append(np.where(people > 0, 1 / variance, 0.0))
     ramps, steps = (_explained(shapes, np.array(weights), np.array(falls)) for shapes in (_RAMPS, _STEPS))
     began = int(_AGES[ramps.argmax()])
@@ -168,7 +168,7 @@ def explain(state: States, row: Rows, verdicts: Verdicts, place: int) -> Finding
         current=None if np.isnan(current) else round(current, 4),
         expected=None if np.isnan(expected) else round(expected, 4),
         tree_score=round(float(verdicts.trees[place]), 4),
-        z_score=round(float(max(verdicts.z[place], verdicts.exit_z[place])), 3),
+        z_score=round(float(max(verdicts.evidence.worst[place], verdicts.exit_z[place])), 3),
         audience=audience,
         signals=signals,
         description=describe(anomaly_type, signals, audience, state),
@@ -180,18 +180,16 @@ def _signals(state: States, row: Rows, verdicts: Verdicts, place: int) -> dict[s
     usual, history = state.usual.astype(np.float64), state.history.astype(np.float64)
     people = history[PEOPLE, -1]
     found: dict[str, SignalEvidence] = {}
-    for name, signal, rate, which in (
-        ("chat_msgs_per_min", CHATS, CHAT_RATE, 0),
-        ("reactions_per_min", REACTIONS, REACTION_RATE, 1),
+    for name, signal, rate, z in (
+        ("chat_msgs_per_min", CHATS, CHAT_RATE, verdicts.evidence.chat),
+        ("reactions_per_min", REACTIONS, REACTION_RATE, verdicts.evidence.reactions),
     ):
         if not np.isnan(history[signal, -1]) and not np.isnan(usual[rate]):
             half_minute = 2 * float(np.cumsum(or_zero(history[signal, -6:]))[-1])
-            found[name] = _evidence(
-                half_minute, usual[rate] * people * SLOTS_PER_MINUTE, verdicts.by_signal[place, which]
-            )
+            found[name] = _evidence(half_minute, usual[rate] * people * SLOTS_PER_MINUTE, z[place])
     if not np.isnan(history[ACTIVITY, -1]) and not np.isnan(usual[ACTIVE_SHARE]):
         found["active_share"] = _evidence(
-            float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.by_signal[place, 2]
+            float(history[ACTIVITY, -1]), usual[ACTIVE_SHARE], verdicts.evidence.activity[place]
         )
     left = float(count_leavers(state))
     share = left / max(1.0, left + people) if np.isnan(row.leave_rate) else float(row.leave_rate)

@@ -70,6 +70,180 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """How much each test of a room varies while nothing happens."""
+
+    # A test of a new session starts with this variance, in squared deviations.
+    at_first: float = 1.0
+    # A test's own noise never counts as less than this, in standard deviations.
+    least: float = 0.7
+    # A row moves a variance by this part of what it is off.
+    rate: float = 0.004
+    # A squared deviation above this teaches no more than this.
+    clip: float = 6.0
+    # The score of a new session starts with this standard deviation, which only shows as the width of the band.
+    score_at_first: float = 0.03
+    # A row moves the score's variance by this part of what it is off.
+    score_rate: float = 0.03
+    # A score that is off by more than this teaches no more than this.
+    score_clip: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How far a count of chats or reactions lies below what is usual."""
+
+    # They are counted over these four windows, in slots: 15, 30, 60 and 120 s.
+    windows: tuple[int, int, int, int] = (3, 6, 12, 24)
+    # The variance of a count is this many times its mean, as chat and reactions come in bursts.
+    dispersion: float = 2.5
+    # A healthy log rate has this standard deviation that no count explains.
+    rate_spread: float = 0.30
+    # Half an event is added to what was seen and to what was expected, so that none has a logarithm.
+    offset: float = 0.5
+    # One event is added to what was expected where a variance is divided by it.
+    variance_offset: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How far the active share lies below what is usual."""
+
+    # A healthy log share has this standard deviation that no number of people explains.
+    spread: float = 0.14
+    # A usual share below this has the spread of this.
+    least: float = 0.02
+    # A usual share above this has the spread of this.
+    most: float = 0.98
+    # Half a person is added throughout, as of seven people none active is no catastrophe.
+    offset: float = 0.5
+    # A fall by fewer people than this counts for less, in proportion.
+    turned_away_people: float = 3.0
+    # The share of now is the mean of this many of the newest slots.
+    slots: int = 2
+    # A room of fewer people than this has few.
+    few_people: int = 20
+    # The share of a few people is the mean of this many of the newest slots.
+    few_slots: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SharpFalls:
+    """A sharp fall: the newest active share against the room's own last minute."""
+
+    # That minute ends before this many of the newest slots.
+    skipped_slots: int = 2
+    # It begins this many slots before the newest.
+    since_slots: int = 12
+    # The share must be known in this many of its rows.
+    least_rows: int = 6
+    # A healthy log share has this standard deviation within a minute, less than from minute to minute.
+    spread: float = 0.05
+    # Chat and reactions of the shortest window have this part of their weight beside it.
+    event_part: float = 0.5
+    # Its evidence is worth this part, as a test more finds more by chance.
+    part: float = 0.85
+    # Its evidence is this, in standard deviations, where the active share says nothing.
+    without_activity: float = -1.0
+    # This part of its deviations counts as turned away.
+    turned_away_part: float = 0.8
+    # A fall is sharp from this evidence on, in standard deviations.
+    sharp_from: float = 3.0
+    # It needs no second row from this evidence on, in standard deviations, if it goes on.
+    at_once_from: float = 3.5
+    # Whether it goes on is judged by the mean of this many of the newest rows.
+    pair_rows: int = 2
+    # It goes on where they together lie this low, in standard deviations.
+    pair_from: float = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How the evidence of the signals is fused, in standard deviations, positive where worse than usual."""
+
+    # Chat weighs this.
+    weight_chat: float = 1.0
+    # Reactions weigh this.
+    weight_reactions: float = 0.8
+    # The active share weighs this where it says something of its own.
+    weight_activity: float = 1.6
+    # Chat and reactions have their full weight from this many events a minute on.
+    full_events: float = 3.0
+    # The weights of all signals, as the length of a vector, count as no less than this.
+    least_weight: float = 0.5
+    # No signal speaks for the room by more than this.
+    best: float = -1.5
+    # Chat and reactions speak against it by no more than this.
+    worst_events: float = 6.0
+    # The active share speaks against it by no more than this.
+    worst_activity: float = 8.0
+    # A sharp fall of the active share speaks against it by no more than this.
+    worst_sharp: float = 12.0
+    # Evidence against the slow reference is worth this part.
+    slow_part: float = 0.85
+    # Evidence from fewer people than these counts for less, by the square root.
+    full_audience: float = 40.0
+    # Evidence counts for these parts, by horizon, where nobody says who listens.
+    unheard_parts: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """Leavers over four windows against the session's own churn."""
+
+    # In a MASS_EXIT this share of the audience leaves within a minute, as published.
+    mass_rate: float = 0.15
+    # Leavers are counted over these windows, in slots: 10, 15, 30 and 60 s.
+    windows: tuple[int, ...] = (2, 3, 6, 12)
+    # These parts of that share must have left within each window.
+    parts: tuple[float, ...] = (0.22, 0.35, 0.6, 1.0)
+    # Leavers are an exit from this root deviance on, in standard deviations.
+    exit_from: float = 3.6
+    # Fewer leavers than this are no exit.
+    least_leavers: float = 3.0
+    # Any room has this many leavers a head and slot.
+    least_churn: float = 0.0004
+    # This many leavers are expected in any window, beside the churn.
+    least_expected: float = 0.15
+    # An exit is as certain as a WARNING, and by this more for each standard deviation beyond.
+    certainty: float = 0.1
+    # An exit that has grown by this factor since it was last told of is told again.
+    growth: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """When the half-space trees are asked, and what their answer is worth."""
+
+    # They are asked of rows with at least this evidence, in standard deviations.
+    least_evidence: float = 2.0
+    # They are asked as well where at least this share of the audience left within a minute.
+    least_exit: float = 0.02
+    # This evidence, in standard deviations, is 1 to them.
+    full_evidence: float = 8.0
+    # They are certain of a score that 1 in 10 to the power of this of quiet rows exceeds.
+    full_rarity: float = 3.7
+    # A row of the session weighs as much as this many rows of the shared prior.
+    own_row_weight: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How trees and evidence make one score, 0..1."""
+
+    # The half-space trees weigh this, as published.
+    tree_weight: float = 0.7
+    # The z-score weighs this, as published.
+    z_weight: float = 0.3
+    # The z-score is certain at this evidence, in standard deviations: the trade of recall against silence.
+    full_evidence: float = 8.0
+    # A usual engagement score of no more than this cannot fall.
+    least_usual_score: float = 0.02
+    # Half an event is added to what was seen and expected in a minute, where their loss is the fall.
+    offset: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """Defaults are the published ones where there are such; the others were measured on labelled sessions.
 
@@ -79,14 +253,19 @@ class DetectorConfig:
     holding: Holding = Holding()
     rounding: Rounding = Rounding()
     baseline: Baseline = Baseline()
+    noise: Noise = Noise()
+    counts: Counts = Counts()
+    shares: Shares = Shares()
+    sharp_falls: SharpFalls = SharpFalls()
+    weighing: Weighing = Weighing()
+    exits: Exits = Exits()
+    trees: Trees = Trees()
+    fusion: Fusion = Fusion()
 
     # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
-    tree_weight: float = 0.7
-    z_weight: float = 0.3
     warning_from: float = 0.6
     critical_from: float = 0.8
     low_engagement: float = 0.2  # a mean score at or below it is LOW_ENGAGEMENT
-    mass_exit_rate: float = 0.15  # share of the audience that leaves within a minute
 
     # The life of an incident.
     confirm_rows: int = 2  # rows of 5 s in a row before it opens ...
@@ -108,55 +287,10 @@ class DetectorConfig:
     dead_growth: float = 1.2  # a room that fills faster than this in a minute has not begun
 
     # One-sided evidence over 15, 30, 60 and 120 s.
-    windows: tuple[int, ...] = (3, 6, 12, 24)  # slots
-    dispersion: float = 2.5  # chat and reactions come in bursts: variance over mean
-    rate_spread: float = 0.30  # the spread of a healthy log rate that no count explains
-    activity_spread: float = 0.14
-    full_events: float = 3.0  # a minute, from which a signal has its full weight
-    least_noise: float = 0.7  # a signal's own noise never counts as less than this
-    noise_rate: float = 0.004  # how fast its noise is learnt, a row
-    noise_clip: float = 6.0  # a squared z above this teaches no more than this
-    weight_chat: float = 1.0
-    weight_reactions: float = 0.8
-    weight_activity: float = 1.6
-    z_feature_full: float = 8.0  # evidence that is 1 for the trees
-    z_full: float = 8.0  # evidence at which the z-score alone is certain: the trade of recall against silence
-    slow_part: float = 0.85  # evidence against the slow reference is worth a little less
     least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave, ...
     least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
     clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score, ...
     large_fall: float = 0.5  # ... and from this part on nobody need have turned away
-    few_people: int = 20  # in rooms of less, the active share is a mean of 20 s and not of 10
-    full_audience: float = 40.0  # evidence from fewer people counts for less, by the square root
-    turned_away_people: float = 3.0  # fewer people than these count for less
-
-    # A sharp fall: the newest active share against the room's own last minute.
-    sharp_slots: tuple[int, int] = (2, 12)  # that minute, so many slots ago
-    sharp_least_rows: int = 6  # in which it must be known
-    sharp_spread: float = 0.05  # less than from minute to minute
-    sharp_events: float = 0.5  # what chat and reactions of 15 s weigh beside it, of their weight
-    sharp_part: float = 0.85  # a test more finds more by chance
-    sharp_turned_away: float = 0.8  # of its z counts as turned away
-    sharp_from: float = 3.0  # evidence from which a fall is sharp
-    sharp_at_once: float = 3.5  # evidence that needs no second row ...
-    sharp_pair: float = 2.5  # ... if two rows together lie so low, in deviations
-
-    # Where nobody says who listens, only who does something.
-    window_parts: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0, 1.0, 1.0)  # what evidence over short windows counts for
-
-    # Exits have a test of their own: leaves over 10, 15, 30 and 60 s against the session's own churn.
-    exit_windows: tuple[int, ...] = (2, 3, 6, 12)  # slots
-    exit_shares: tuple[float, ...] = (0.22, 0.35, 0.6, 1.0)  # of mass_exit_rate, within each window
-    exit_z: float = 3.6
-    exit_leavers: float = 3.0
-    growth: float = 1.5  # an exit that grew by this factor since it was last told of is told again
-    least_churn: float = 0.0004  # leaves a head and slot that any room has
-
-    # Trees.
-    least_evidence: float = 2.0  # the trees are asked only of rows that are so much worse than usual ...
-    least_exit: float = 0.02  # ... or from which such a share of the audience left
-    tail_full: float = 3.7  # −log10 of the share of quiet rows that score higher, at which trees are certain
-    own_row_weight: int = 60  # one row of the session against rows of the shared prior
 
     sudden_part: float = 0.07  # of the fall of the active share in its steepest 30 s ...
     sudden_age: float = 0.225  # ... plus this for each e-fold of slots since it began, is a SUDDEN_DROP

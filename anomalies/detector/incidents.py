@@ -163,7 +163,7 @@ def _opens(
     states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: NDArray[np.int32], config: DetectorConfig
 ) -> Mask:
     """Tell where an incident opens, and count in place for how long rows have been bad."""
-    turned_away = verdicts.by_signal[:, 2]
+    turned_away = verdicts.evidence.activity
     is_bad = (now.score >= config.warning_from) & (
         verdicts.is_exit
         | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
@@ -184,8 +184,8 @@ def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -
     """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
     more = leavers - states.told_leavers
     stayed = states.history[:, PEOPLE, -1].astype(np.float64)
-    is_halved = (more >= stayed) & (more >= config.exit_leavers)
-    return np.asarray((leavers >= config.growth * states.told_leavers) | is_halved)
+    is_halved = (more >= stayed) & (more >= config.exits.least_leavers)
+    return np.asarray((leavers >= config.exits.growth * states.told_leavers) | is_halved)
 
 
 def _reason(now: _Moment, place: int, anomaly_type: AnomalyType, config: DetectorConfig) -> Reason:
@@ -205,10 +205,12 @@ def _slots_needed(score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, 
     in a room of some size. A handful leaves together and comes back, and a class is over when it is over.
     """
     needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
-    is_sharp = verdicts.sharp >= config.sharp_from
-    needed = np.where((score >= config.at_once_from) & (verdicts.is_falling | ~is_sharp), 1, needed)
+    is_sharp = verdicts.evidence.sharp >= config.sharp_falls.sharp_from
+    needed = np.where((score >= config.at_once_from) & (verdicts.evidence.is_falling | ~is_sharp), 1, needed)
     needed = needed + np.where(is_sharp | verdicts.is_exit | is_dead, 0, config.patience)
-    is_certain = verdicts.is_exit | ((verdicts.sharp >= config.sharp_at_once) & verdicts.is_falling)
+    is_certain = verdicts.is_exit | (
+        (verdicts.evidence.sharp >= config.sharp_falls.at_once_from) & verdicts.evidence.is_falling
+    )
     return np.where(is_certain & (rows.present >= config.at_once_people), 1, needed)
 
 

@@ -62,7 +62,7 @@ def judge_sessions(
     config: DetectorConfig = DEFAULT,
 ) -> dict[str, list[Incident]]:
     """Judge whole sessions from their first row and return the incidents of each."""
-    states = new_states(len(sessions))
+    states = new_states(len(sessions), config.noise)
     readings, timetables = zip(*sessions.values(), strict=True) if sessions else ((), ())
     judged = judge_rows(states, readings, timetables, prior, config)
     return {name: gather(changes) for name, changes in zip(sessions, judged, strict=True)}

@@ -6,6 +6,7 @@ HISTORY_SLOTS = 24  # two minutes
 BLOCK_SLOTS = 6  # baselines are made of blocks of 30 s
 BLOCKS = 25  # the newest, ten for the baseline, fourteen for the slow reference
 BAND_BLOCKS = 64  # half an hour of what was expected, for the chart
+WINDOWS = 4  # over which events are counted
 TREE_WINDOW = 30  # rows of a session's own half-space trees
 N_TREES = 10
 FULL_BYTE, FULL_SHORT = 255, 30_000  # counters of one and of two bytes go no further

@@ -6,8 +6,9 @@ from enum import IntEnum
 import numpy as np
 
 from anomalies.detector.arrays import NEWEST, Floats
+from anomalies.detector.config import DEFAULT, Noise
 from anomalies.detector.records import Field, Records
-from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW
+from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW, WINDOWS
 
 BAND_UNITS = 255  # in a score of 1
 REVISION = 1  # to be raised when the same fields come to mean something else
@@ -44,6 +45,13 @@ class Usual(IntEnum):
     MEAN_SCORE = 4
 
 
+class TreeWindow(IntEnum):
+    """The two windows of a session's own half-space trees: rows are judged by the complete one."""
+
+    COMPLETE = 0
+    FILLING = 1
+
+
 EVENTS = slice(Signal.CHATS, Signal.REACTIONS + 1)
 COUNTED = slice(Signal.CHATS, Signal.LEAVERS + 1)  # what comes as a rate over the last minute
 OF_EVENTS = slice(Usual.CHAT_RATE, Usual.REACTION_RATE + 1)
@@ -53,8 +61,32 @@ LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
 
 CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = Signal
 CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = Usual
-# Evidence that is scaled by its own noise: chat and reactions over four windows, activity, the slow three, the sharp.
-NOISES = 13
+
+
+class StandardScores(Records):
+    """How far one row of each session lies below what is usual, by test: one-sided, in standard deviations."""
+
+    __slots__ = ()
+
+    chat = Field(np.float64, WINDOWS)
+    reactions = Field(np.float64, WINDOWS)
+    activity = Field(np.float64)
+    slow_chat = Field(np.float64)  # over the longest window, against the slow reference
+    slow_reactions = Field(np.float64)
+    slow_activity = Field(np.float64)
+    sharp = Field(np.float64)  # activity, against the room's own last minute
+
+    @classmethod
+    def from_matrix(cls, matrix: Floats) -> "StandardScores":
+        return cls(np.ascontiguousarray(matrix).view(cls.dtype)[:, 0])
+
+    @property
+    def matrix(self) -> Floats:
+        """All tests alike: (sessions, tests)."""
+        return self.array.view(np.float64).reshape(len(self), -1)
+
+
+N_TESTS = StandardScores.dtype.itemsize // np.dtype(np.float64).itemsize
 
 
 class States(Records):
@@ -81,7 +113,7 @@ class States(Records):
     n_blocks = Field(np.int16)
     usual = Field(np.float16, len(Usual))
     reference = Field(np.float16, len(Usual))
-    noise = Field(np.float16, NOISES)
+    noise = Field(np.float16, N_TESTS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
     since_poll = Field(np.int16)  # slots since a poll was open
@@ -89,9 +121,9 @@ class States(Records):
     band = Field(np.uint8, BAND_BLOCKS, 2)  # expected score, low and high, in units, newest last
     band_at = Field(np.float64)  # the moment of the newest
     n_band = Field(np.uint8)
-    # the session's own half-space trees: the complete window, and the one that is filling
-    tree_leaves = Field(np.uint8, 2, TREE_WINDOW, N_TREES)
-    n_tree_leaves = Field(np.uint8, 2)
+    # the session's own half-space trees
+    tree_leaves = Field(np.uint8, len(TreeWindow), TREE_WINDOW, N_TREES)
+    n_tree_leaves = Field(np.uint8, len(TreeWindow))
     # the incident
     is_open = Field(np.bool_)
     opened_at = Field(np.float64)
@@ -124,13 +156,13 @@ RAW = -zlib.MAX_WBITS  # deflate without a header
 VERSION = zlib.crc32(repr((REVISION, States.dtype.descr)).encode()) & 0x7FFF
 
 
-def new_states(n: int = 1) -> States:
+def new_states(n: int = 1, noise: Noise = DEFAULT.noise) -> States:
     """Return the states of n sessions that nothing is known of."""
     states = States.zeros(n)
     states.history[:, [Signal.ACTIVITY, Signal.SCORE]] = np.nan
     states.blocks = states.usual = states.reference = states.previous = np.nan
-    states.noise = 1.0
-    states.score_noise = 0.03**2
+    states.noise = noise.at_first
+    states.score_noise = noise.score_at_first**2
     states.since_poll = SLOTS_PER_MINUTE + 1
     states.closed_at = states.unsettled_until = -np.inf
     return states

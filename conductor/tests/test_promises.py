@@ -14,9 +14,10 @@ from django.contrib.staticfiles import finders
 
 from anomalies.detector import counts
 from anomalies.detector.config import DEFAULT
+from anomalies.detector.evidence import Horizon
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.rows import as_rows
-from anomalies.detector.state import new_states
+from anomalies.detector.state import LAST_MINUTE, Signal, Usual, new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
@@ -89,17 +90,14 @@ def test_half_space_trees_detects():
 
 def test_the_z_score_is_right():
     """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.3²): here 2 messages in a minute where 24 are usual."""
-    state = new_states(1)
-    state.history[0, :, -12:] = 0
-    state.history[0, 0, -2:] = 1  # two chats
-    state.history[0, 3, -12:] = 100  # people
-    state.usual[0] = [0.02, np.nan, np.nan, np.nan, 0.7]  # chats a head and slot, to three digits
-    state.blocks = np.nan
-    state.noise = 1.0
-    z = judge(state, shipped()).noises[0, 2]
+    states = new_states(1)
+    states.history[:, Signal.CHATS, -2:] = 1  # two chats
+    states.history[:, Signal.PEOPLE, LAST_MINUTE] = 100
+    states.usual[:, Usual.CHAT_RATE] = 0.02  # a head and slot, to three digits
+    z = judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG]
     assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
-    state.history[0, 0, -12:] = 10  # a burst is not below anything
-    assert judge(state, shipped()).noises[0, 2] < 0
+    states.history[:, Signal.CHATS, LAST_MINUTE] = 10  # a burst is not below anything
+    assert judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG] < 0
 
 
 def test_each_type_is_classified_rightly(judged):

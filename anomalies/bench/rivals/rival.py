@@ -112,7 +112,7 @@ def _type(row: Reading, value: float, before: Sequence[float]) -> str:
     Many leave, or the mean of three scores is low; else it is sudden where most of the fall from the usual level
     came within the last 30 s.
     """
-    if (row.user_leave_rate or 0.0) >= DEFAULT.mass_exit_rate:
+    if (row.user_leave_rate or 0.0) >= DEFAULT.exits.mass_rate:
         return "MASS_EXIT"
     latest = [*before, value][-3:]
     if fmean(latest) <= DEFAULT.low_engagement:

@@ -102,7 +102,7 @@ def test_forget_lets_the_room_begin_anew():
 
 def test_band_is_two_deviations_around_the_usual_score():
     states = learn_blocks(new_states(1), [25])
-    spread = 2 * 0.03
+    spread = 2 * DEFAULT.noise.score_at_first
     assert states.band[0, NEWEST].tolist() == [round(BAND_UNITS * (0.5 - spread)), round(BAND_UNITS * (0.5 + spread))]
     assert (states.n_band[0], states.band_at[0]) == (1, states.t[0])
 
