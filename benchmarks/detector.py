@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from river.anomaly import HalfSpaceTrees
@@ -10,9 +11,9 @@ from anomalies.bench.simulation import simulate
 from anomalies.detector.incidents import step
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.replay import judge_rows
-from anomalies.detector.rows import as_rows
-from anomalies.detector.state import new_states, pack
-from anomalies.detector.timetables import Timetable, as_timetables
+from anomalies.detector.rows import Rows, as_rows
+from anomalies.detector.state import States, new_states, pack
+from anomalies.detector.timetables import Timetable, Timetables, as_timetables
 from anomalies.detector.trees import as_features
 from benchmarks.measure import Measurement, best_seconds
 
@@ -28,22 +29,22 @@ def measure() -> Iterator[Measurement]:
 
     def river_rows() -> None:
         for _ in range(ROWS):
-            river.score_one(features)
-            river.learn_one(features)
+            river.score_one(features)  # type: ignore[no-untyped-call]
+            river.learn_one(features)  # type: ignore[no-untyped-call]
 
     river_row = best_seconds(river_rows) / ROWS * 1e6
-    rows = as_rows(readings)
+    rows, prior = as_rows(readings), shipped()
     for sessions in (1, 100, 1000):
-        states, timetables, prior = new_states(sessions), as_timetables([Timetable()] * sessions), shipped()
+        states, timetables = new_states(sessions), as_timetables([Timetable()] * sessions)
         # No two neighbours are at the same place of their session.
         batches = [rows[place + np.arange(sessions) % (ROWS - PLACES)] for place in range(PLACES)]
 
-        def judge(batches=batches, states=states, timetables=timetables, prior=prior) -> None:
+        def judge(states: States, timetables: Timetables, batches: list[Rows]) -> None:
             fresh = states.copy()
             for batch in batches:
                 step(fresh, batch, timetables, prior)
 
-        cost = best_seconds(judge) / (PLACES * sessions) * 1e6
+        cost = best_seconds(partial(judge, states, timetables, batches)) / (PLACES * sessions) * 1e6
         yield Measurement(
             f"judge a row, {sessions} sessions at once", "µs", cost, "River's trees alone, one row", river_row
         )

@@ -19,8 +19,8 @@ PURE = (
     "anomalies/bench", "anomalies/detector", "anomalies/tests/bench", "anomalies/tests/detector",
     "engagement/limits", "engagement/moments", "engagement/readings", "engagement/recordings", "engagement/room",
     "engagement/scoring", "engagement/windows", "engagement/wording",
-    "engagement/tests/recordings", "engagement/tests/test_moments", "engagement/tests/test_readings", "engagement/tests/test_scoring",
-    "engagement/tests/test_windows",
+    "engagement/tests/recordings", "engagement/tests/test_moments", "engagement/tests/test_readings",
+    "engagement/tests/test_scoring", "engagement/tests/test_windows",
 )  # fmt: skip
 NOT_ASKED_FOR = "This test reaches for PostgreSQL or Redis and does not say so: mark it `servers`."
 
