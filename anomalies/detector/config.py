@@ -244,6 +244,46 @@ class Fusion:
 
 
 @dataclass(frozen=True, slots=True)
+class SuddenDrops:
+    """What tells a SUDDEN_DROP from a GRADUAL_DECLINE."""
+
+    # A fall of the active share is sudden if at least this part of it came in its steepest 30 s.
+    part: float = 0.07
+    # That part grows by this for each e-fold of slots since the fall began.
+    part_by_age: float = 0.225
+    # The two ends of a stretch lie this many slots, 30 s, apart.
+    stretch_slots: int = 6
+    # Its upper end is the mean of this many slots.
+    upper_slots: int = 3
+    # Its lower end is the mean of this many slots.
+    lower_slots: int = 2
+    # All of a fall counts as steep where the active share is known in fewer slots than this.
+    least_rows: int = 10
+    # A fall within the latest slots is sudden by itself if the log of the active share fell by this.
+    latest_fall: float = 0.18
+    # It must fall by this many standard deviations of a room's chance more.
+    latest_noise: float = 1.5
+    # This many slots, 15 s, are the latest.
+    latest_slots: int = 3
+    # The mean of this many slots before them is what it fell from.
+    latest_before_slots: int = 2
+    # Where nobody says who listens, a fall that began within this many slots is sudden.
+    slots: int = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What an incident's sentence tells."""
+
+    # A signal has moved from this evidence on, in standard deviations.
+    moved_from: float = 1.5
+    # The chats and reactions of this many slots, as a rate a minute, are what was observed.
+    observed_slots: int = 6
+    # This many of the signals that moved are told of.
+    told_signals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class DetectorConfig:
     """Defaults are the published ones where there are such; the others were measured on labelled sessions.
 
@@ -261,6 +301,8 @@ class DetectorConfig:
     exits: Exits = Exits()
     trees: Trees = Trees()
     fusion: Fusion = Fusion()
+    sudden_drops: SuddenDrops = SuddenDrops()
+    findings: Findings = Findings()
 
     # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
     warning_from: float = 0.6
@@ -291,12 +333,6 @@ class DetectorConfig:
     least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
     clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score, ...
     large_fall: float = 0.5  # ... and from this part on nobody need have turned away
-
-    sudden_part: float = 0.07  # of the fall of the active share in its steepest 30 s ...
-    sudden_age: float = 0.225  # ... plus this for each e-fold of slots since it began, is a SUDDEN_DROP
-    sudden_fall: float = 0.18  # the log of a fall of the active share within 15 s that is sudden by itself, ...
-    sudden_noise: float = 1.5  # ... beyond so many standard deviations of a room's chance
-    sudden_slots: int = 9  # a fall that began within so many slots is a SUDDEN_DROP
 
 
 DEFAULT = DetectorConfig()

@@ -115,7 +115,7 @@ def _move(
     worsens, retypes = worsens & ~resolves, retypes & ~resolves
 
     for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
-        if classifier.is_step(states[place], bool(verdicts.has_activity[place]), config):
+        if classifier.is_sudden(states[place], bool(verdicts.has_activity[place]), config):
             anomaly_types[place] = AnomalyType.SUDDEN_DROP
     states.anomaly_type = np.where(opens | retypes, anomaly_types, states.anomaly_type)
     states.is_critical = np.where(opens, is_critical, states.is_critical | (worsens & is_critical))
@@ -131,7 +131,7 @@ def _move(
     changes: list[tuple[int, Change]] = []
     for which, name in steps:
         for place in np.flatnonzero(which):
-            finding = classifier.explain(states[place], rows[place], verdicts, int(place))
+            finding = classifier.explain(states[place], rows[place], verdicts, int(place), config.findings)
             changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
     for place in np.flatnonzero(resolves):
         reason = _reason(now, int(place), AnomalyType(int(states.anomaly_type[place])), config)
