@@ -5,7 +5,7 @@ import os
 from celery import Celery
 from celery.signals import worker_process_init
 
-from conductor.local.processes import die_with_parent
+from conductor.local.children import die_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conductor.settings")
 app = Celery("conductor")

@@ -13,7 +13,8 @@ from engagement import cursors
 from engagement.aggregate import aggregate, forget_people
 from engagement.events import close_all, close_by_clock
 from engagement.models import Session
-from engagement.silence import ENDS_AFTER, find_silent
+from engagement.sessions import find_long_silent
+from engagement.silence import find_silent
 
 SESSIONS_A_SWEEP = 200
 ROWS_A_SESSION = 200  # so that nobody waits long for a session's lock
@@ -52,8 +53,7 @@ def tick(now: datetime) -> None:
     for partition in cursors.find_partitions_behind():
         advance(partition, now)
     _notice_silence(now)
-    long_silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - ENDS_AFTER)
-    for session_id in long_silent.values_list("id", flat=True):
+    for session_id in find_long_silent(now):
         end_session(session_id, now)
 
 

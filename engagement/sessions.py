@@ -1,14 +1,17 @@
-"""Create and revise sessions; a session's plan (its times and breaks) is checked here, whoever asks."""
+"""Create and revise sessions, and say when one is over; its plan (times and breaks) is checked here, whoever asks."""
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 
 from engagement.models import Session
 from engagement.moments import write_moment
+from engagement.room import MAX_SILENCE_SECONDS
+
+ENDS_AFTER = timedelta(seconds=MAX_SILENCE_SECONDS)  # of silence by the clock, as by the time of the events
 
 
 class RefusedTimetable(Exception):
@@ -72,3 +75,9 @@ def check_timetable(session: Session) -> None:
 def write_breaks(breaks: Sequence[tuple[datetime, datetime]]) -> list[dict[str, str]]:
     """Return planned breaks in the form in which `Session.breaks` keeps them, in UTC."""
     return [{"starts_at": write_moment(begin), "ends_at": write_moment(end)} for begin, end in breaks]
+
+
+def find_long_silent(now: datetime) -> list[uuid.UUID]:
+    """Return the live sessions that have been silent for so long that they are over."""
+    long_silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - ENDS_AFTER)
+    return list(long_silent.values_list("id", flat=True))

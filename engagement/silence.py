@@ -3,11 +3,9 @@
 from datetime import datetime, timedelta
 
 from engagement.models import Session, SessionQuerySet
-from engagement.room import MAX_SILENCE_SECONDS
 from engagement.windows import FRESH_FOR
 
 SILENT_AFTER = timedelta(seconds=60)
-ENDS_AFTER = timedelta(seconds=MAX_SILENCE_SECONDS)  # by the clock, as by the time of the events
 LOST_AFTER = timedelta(seconds=30)  # a lively room's own patience may end sooner
 
 

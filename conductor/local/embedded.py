@@ -22,7 +22,7 @@ from urllib.parse import quote
 import psycopg
 import redis
 
-from conductor.local.processes import Child, Children
+from conductor.local.children import Child, Children
 
 WAY_OUT = "Or set DATABASE_URL and REDIS_URL to use servers of your own."
 PORT = 5432  # only part of the socket's name; said everywhere, as PGPORT would change it

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from conductor.consumers import ACCESS_ENDED
-from conductor.screens.session import NOTICE
+from conductor.screens.banners import NOTICE
 from engagement.readings import SIGNALS
 
 STATIC = Path(settings.BASE_DIR) / "static"

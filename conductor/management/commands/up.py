@@ -19,10 +19,10 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
 
+from conductor.local.children import Children, die_with_parent
 from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
 from conductor.local.embedded import CannotStart, Servers
 from conductor.local.private_files import write_private
-from conductor.local.processes import Children, die_with_parent
 from conductor.local.rest_client import CannotReach, Refused
 
 HOST = "127.0.0.1"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conductor.local.processes import Children
+from conductor.local.children import Children
 from conductor.tests.waiting import is_running, wait_until
 
 SLEEP = [sys.executable, "-c", "import signal; signal.pause()"]
@@ -20,7 +20,7 @@ STUBBORN = [
 PARENT = """
 import sys
 from pathlib import Path
-from conductor.local.processes import Children
+from conductor.local.children import Children
 child = Children(Path(sys.argv[1])).start("child", [sys.executable, "-c", "import signal; signal.pause()"])
 print(child.process.pid, flush=True)
 child.process.wait()
