@@ -69,8 +69,10 @@ def judge_new_rows(
     configs = _configs(sessions)
     states = _load_states(sessions, configs)
     changes: list[list[Change]] = [[] for _ in sessions]
-    for config in dict.fromkeys(configs):
+    for config in BY_SENSITIVITY.values():
         places = [place for place, other in enumerate(configs) if other is config]
+        if not places:
+            continue
         part = states[places]
         readings = [[row.stored_reading for row in rows[sessions[place].id]] for place in places]
         judged = judge_rows(part, readings, [timetable_of(sessions[place]) for place in places], config=config)
@@ -104,9 +106,9 @@ def outlook(session_id: uuid.UUID) -> Outlook:
     """Return what the session's detector expects now; nothing where it has no state that we can read."""
     stored = DetectorMemory.objects.filter(session_id=session_id, version=VERSION).first()
     if stored is None:
-        return Outlook(learning_seconds_left=DEFAULT.warm_slots * SLOT_SECONDS)
+        return Outlook(learning_seconds_left=DEFAULT.opening.warm_slots * SLOT_SECONDS)
     state = unpack(bytes(stored.state))
-    left = max(0, DEFAULT.warm_slots - int(state.slots)) * SLOT_SECONDS
+    left = max(0, DEFAULT.opening.warm_slots - int(state.slots)) * SLOT_SECONDS
     return Outlook(left, _number(state.usual[MEAN_SCORE]), _band(state), _usual(state))
 
 
@@ -179,7 +181,7 @@ def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequ
 def _detector_state(state: States) -> str:
     if state.held >= UNTRUSTED_ROWS or state.same >= SLOTS_PER_MINUTE:
         return Session.DetectorState.UNKNOWN
-    if state.slots < DEFAULT.warm_slots:
+    if state.slots < DEFAULT.opening.warm_slots:
         return Session.DetectorState.INSUFFICIENT_DATA
     return Session.DetectorState.WATCHING
 

@@ -44,17 +44,17 @@ class Curve:
 
 def with_warning_from(warning_from: float, config: DetectorConfig = DEFAULT) -> DetectorConfig:
     """Return the config with another threshold, and the others in order around it."""
+    opening, closing = config.opening, config.closing
     return replace(
         config,
-        warning_from=warning_from,
-        critical_from=max(config.critical_from, warning_from),
-        close_below=min(config.close_below, warning_from - HYSTERESIS),
+        opening=replace(opening, warning_from=warning_from, critical_from=max(opening.critical_from, warning_from)),
+        closing=replace(closing, calm_below=min(closing.calm_below, warning_from - HYSTERESIS)),
     )
 
 
 def our_curve(sessions: Sequence[LabelledSession], progress: Callable[[int], object] = lambda count: None) -> Curve:
     """Return the curve of our detector, through the sensitivities that an event can choose."""
-    named = {config.warning_from: name for name, config in BY_SENSITIVITY.items()}
+    named = {config.opening.warning_from: name for name, config in BY_SENSITIVITY.items()}
     thresholds = sorted({*WARNINGS, *named}, reverse=True)
 
     def judge_at(threshold: float) -> Judge:

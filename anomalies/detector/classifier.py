@@ -71,7 +71,7 @@ def classify(
     """
     exits = config.exits
     is_large = (rows.leave_rate >= exits.mass_rate) & (count_leavers(states) >= exits.least_leavers)
-    is_low = is_dead | (mean_score <= config.low_engagement)
+    is_low = is_dead | (mean_score <= config.low_engagement.score)
     types = np.where(is_low, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE)
     return np.where(verdicts.is_exit | is_large, AnomalyType.MASS_EXIT, types)
 

@@ -244,6 +244,76 @@ class Fusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """When an incident opens."""
+
+    # Nothing is judged before a session has lasted this many slots.
+    warm_slots: int = 12
+    # Nothing is judged before its baseline has this many blocks.
+    warm_blocks: int = 1
+    # A row is bad from this score on, as published.
+    warning_from: float = 0.6
+    # An incident is CRITICAL from this score on, as published.
+    critical_from: float = 0.8
+    # Unless people leave, this part of the usual engagement score must be gone.
+    least_fall: float = 0.05
+    # The active share, where it says something, must then have fallen by this many standard deviations, too.
+    least_turned_away: float = 1.5
+    # From this many standard deviations on it needs no fall of the score.
+    clearly_turned_away: float = 3.0
+    # Once this part of the usual score is gone, nobody need have turned away.
+    large_fall: float = 0.5
+    # A row is surely bad from this score on.
+    sure_from: float = 0.68
+    # Sure rows must go on for this many slots.
+    sure_slots: int = 2
+    # Other rows must go on for this many slots.
+    unsure_slots: int = 3
+    # Where nobody left and no fall is sharp, they must go on for this many more, as most such dips pass.
+    patience_slots: int = 4
+    # One row is enough from this score on, unless it is of a sharp fall that does not go on.
+    at_once_from: float = 0.8
+    # One row of an exit, or of a sharp fall that goes on, is enough in rooms of this many people.
+    at_once_people: int = 60
+    # Nothing opens for this many seconds after a planned break, while the windows still hold it.
+    settle_seconds: float = 90.0
+    # Nothing but an exit opens for this many seconds after an incident.
+    cooldown_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """When an incident ends."""
+
+    # A row is calm below this score.
+    calm_below: float = 0.35
+    # This many calm rows in a row end an incident.
+    calm_rows: int = 6
+    # After this many seconds an incident is the new normal, and the room is learnt anew.
+    thaw_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class LowEngagement:
+    """Rooms whose score is low, and rooms that are dead from the start."""
+
+    # A mean engagement score at or below this is LOW_ENGAGEMENT, as published.
+    score: float = 0.2
+    # It is the mean of this many of the newest scores, as published.
+    mean_slots: int = 3
+    # A session that is dead from the start needs no baseline, only to last this many slots.
+    dead_slots: int = 12
+    # Fewer people than this can be silent for a minute without meaning it.
+    dead_audience: int = 15
+    # This many chats and reactions a head and minute are still nearly none.
+    dead_events: float = 0.03
+    # This many chats and reactions a minute are nearly none in a room of any size.
+    dead_least_events: float = 1.0
+    # A room that grows by more than this factor in a minute has not begun.
+    dead_growth: float = 1.2
+
+
+@dataclass(frozen=True, slots=True)
 class SuddenDrops:
     """What tells a SUDDEN_DROP from a GRADUAL_DECLINE."""
 
@@ -285,9 +355,9 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """Defaults are the published ones where there are such; the others were measured on labelled sessions.
+    """Defaults are the published ones where it says so; the others were measured on labelled sessions.
 
-    Evidence is in standard deviations, one-sided: positive is worse than usual.
+    Evidence is one-sided: positive is worse than usual. A slot is 5 s, a block of a baseline 30 s.
     """
 
     holding: Holding = Holding()
@@ -301,44 +371,17 @@ class DetectorConfig:
     exits: Exits = Exits()
     trees: Trees = Trees()
     fusion: Fusion = Fusion()
+    opening: Opening = Opening()
+    closing: Closing = Closing()
+    low_engagement: LowEngagement = LowEngagement()
     sudden_drops: SuddenDrops = SuddenDrops()
     findings: Findings = Findings()
-
-    # Published: 0.7 × half-space trees + 0.3 × z-score, WARNING from 0.6, CRITICAL from 0.8.
-    warning_from: float = 0.6
-    critical_from: float = 0.8
-    low_engagement: float = 0.2  # a mean score at or below it is LOW_ENGAGEMENT
-
-    # The life of an incident.
-    confirm_rows: int = 2  # rows of 5 s in a row before it opens ...
-    at_once_from: float = 0.8  # ... but one is enough from this score, and one more is wanted ...
-    sure_from: float = 0.68  # ... below this, ...
-    patience: int = 4  # ... and so many more where nobody left and no fall is sharp: most such dips pass
-    at_once_people: int = 60  # in rooms of so many, one row of an exit or of a sharp fall is enough
-    close_below: float = 0.35
-    close_rows: int = 6
-    cooldown_seconds: float = 60.0
-    thaw_seconds: float = 600.0  # then an incident is the new normal, and the room is learnt anew
-    settle_seconds: float = 90.0  # after a planned break, when the windows still hold it
-
-    # When a verdict may be given.
-    warm_slots: int = 12
-    dead_slots: int = 12  # a session that is dead from the start needs no baseline, only this long
-    dead_audience: int = 15  # fewer people can be silent for a minute without meaning it
-    dead_events: float = 0.03  # chats and reactions a head and minute that are still nearly none
-    dead_growth: float = 1.2  # a room that fills faster than this in a minute has not begun
-
-    # One-sided evidence over 15, 30, 60 and 120 s.
-    least_fall: float = 0.05  # the score itself must have fallen by this part, unless people leave, ...
-    least_turned_away: float = 1.5  # ... and the active share by these deviations, where it says something; ...
-    clearly_turned_away: float = 3.0  # ... from these on it needs no fall of the score, ...
-    large_fall: float = 0.5  # ... and from this part on nobody need have turned away
 
 
 DEFAULT = DetectorConfig()
 # By the sensitivity of an event: three points of the curve of recall against false alarms.
 BY_SENSITIVITY = {
-    "calm": replace(DEFAULT, warning_from=0.7),
+    "calm": replace(DEFAULT, opening=Opening(warning_from=0.7)),
     "normal": DEFAULT,
-    "sensitive": replace(DEFAULT, warning_from=0.55, patience=2),
+    "sensitive": replace(DEFAULT, opening=Opening(warning_from=0.55, patience_slots=2)),
 }

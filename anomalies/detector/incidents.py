@@ -1,24 +1,25 @@
 """When an incident opens, worsens, changes its type and ends: one step of a row for each of many sessions. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from anomalies.detector import baseline, classifier, counts
-from anomalies.detector.arrays import Floats, Integers, Mask, known_mean, or_zero
+from anomalies.detector import baseline, classifier, counts, dead_rooms
+from anomalies.detector.arrays import Floats, Integers, Mask
 from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
-from anomalies.detector.config import DEFAULT, DetectorConfig
+from anomalies.detector.config import DEFAULT, Closing, DetectorConfig, Exits, Opening
 from anomalies.detector.prior import Prior
 from anomalies.detector.rows import Rows
-from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import PEOPLE, SCORE, States
+from anomalies.detector.sizes import FULL_SHORT
+from anomalies.detector.state import Signal, States
 from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdicts, judge, learn
 
-LATEST = 3  # scores whose mean is held against LOW_ENGAGEMENT
+AT_ONCE = 1  # slots: the row itself
+SCORE_DIGITS = 6
 
 
 class Step(StrEnum):
@@ -70,7 +71,11 @@ def step(
     )
     baseline.learn_meaning(part, part_rows, config.baseline)
     verdicts = judge(part, prior, config)
-    changes, may_learn = _move(part, part_rows, part_timetables, verdicts, part.slots - slots[taken], config)
+    now = _take_stock(part, part_rows, part_timetables, verdicts, config)
+    moves = _decide(part, part_rows, verdicts, now, part.slots - slots[taken], config)
+    _apply(part, now, moves)
+    changes = list(_tell(part, part_rows, verdicts, now, moves, config))
+    may_learn = now.may_open & ~part.is_open & (part.run == 0)  # neither an incident nor what may become one
     learn(part, verdicts, may_learn, config)
     if not is_whole:
         states[taken] = part
@@ -87,173 +92,196 @@ class _Moment:
     mean_score: Floats
     is_dead: Mask
     score: Floats
+    leavers: Floats
 
 
-def _move(
-    states: States,
-    rows: Rows,
-    timetables: Timetables,
-    verdicts: Verdicts,
-    slots: NDArray[np.int32],
-    config: DetectorConfig,
-) -> tuple[list[tuple[int, Change]], Mask]:
-    """Open, change and end incidents, in place; return what changed, and which rows may be learnt as usual."""
-    now = _take_stock(states, rows, timetables, verdicts, config)
-    was_open = states.is_open.copy()
-    opens = _opens(states, rows, verdicts, now, slots, config)
-    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
-    is_critical = now.score >= config.critical_from
-    is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
-    retypes = was_open & (now.score >= config.warning_from) & is_more_urgent
-    leavers = count_leavers(states)
-    grows = (states.anomaly_type == AnomalyType.MASS_EXIT) & _is_worth_telling(states, leavers, config)
-    worsens = was_open & ((is_critical & ~states.is_critical) | (grows & verdicts.is_exit))
-    stays_low = (states.anomaly_type == AnomalyType.LOW_ENGAGEMENT) & (states.low > 0)
-    states.calm = np.where(was_open & (now.score < config.close_below) & ~stays_low, states.calm + 1, 0)
-    is_settled = (now.t - states.opened_at >= config.thaw_seconds) & ~now.is_dead
-    resolves = was_open & ((states.calm >= config.close_rows) | is_settled | ~now.may_open)
-    worsens, retypes = worsens & ~resolves, retypes & ~resolves
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Where an incident opens, changes its type, gets worse or ends, and what it would be from here on."""
 
-    for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
-        if classifier.is_sudden(states[place], bool(verdicts.has_activity[place]), config):
-            anomaly_types[place] = AnomalyType.SUDDEN_DROP
-    states.anomaly_type = np.where(opens | retypes, anomaly_types, states.anomaly_type)
-    states.is_critical = np.where(opens, is_critical, states.is_critical | (worsens & is_critical))
-    states.told_leavers = np.where(opens | worsens | retypes, leavers, states.told_leavers)
-    states.is_open = (was_open | opens) & ~resolves
-    baseline.forget(states, resolves & is_settled)
-    states.opened_at = np.where(opens, now.t, states.opened_at)
-    states.closed_at = np.where(resolves, now.t, states.closed_at)
-    states.run = np.where(opens | resolves, 0, states.run)
-    states.calm = np.where(opens | resolves, 0, states.calm)
-
-    steps = [(opens, Step.OPENED), (retypes, Step.RETYPED), (worsens & ~retypes, Step.WORSENED)]
-    changes: list[tuple[int, Change]] = []
-    for which, name in steps:
-        for place in np.flatnonzero(which):
-            finding = classifier.explain(states[place], rows[place], verdicts, int(place), config.findings)
-            changes.append((int(place), _change(states[place], now.t[place], name, now.score[place], finding, None)))
-    for place in np.flatnonzero(resolves):
-        reason = _reason(now, int(place), AnomalyType(int(states.anomaly_type[place])), config)
-        changes.append(
-            (int(place), _change(states[place], now.t[place], Step.RESOLVED, now.score[place], None, reason))
-        )
-    return changes, now.may_open & ~states.is_open & (states.run == 0)
+    opens: Mask
+    retypes: Mask
+    worsens: Mask
+    resolves: Mask
+    settles: Mask  # it ends as the room has changed for good
+    anomaly_types: Integers
+    is_critical: Mask
 
 
 def _take_stock(
     states: States, rows: Rows, timetables: Timetables, verdicts: Verdicts, config: DetectorConfig
 ) -> _Moment:
     """Look at the timetable and at how long each room has been low, in place."""
-    t = rows.t
-    is_over = t >= timetables.ends_at
-    is_break = ((t[:, None] >= timetables.breaks_from) & (t[:, None] < timetables.breaks_until)).any(axis=1)
-    states.unsettled_until = np.where(is_break, t + config.settle_seconds, states.unsettled_until)
-    may_open = ~is_over & (t >= states.unsettled_until)
-    mean_score = mean_latest_score(states)
-    is_low = mean_score <= config.low_engagement
-    states.low = np.where(is_low, np.minimum(FULL_SHORT, states.low + 1), 0)
-    states.lively = np.where(is_low, states.lively, np.minimum(FULL_SHORT, states.lively + 1))
-    is_dead = _is_dead(states, rows, timetables, config)
-    score = np.where(is_dead, np.maximum(verdicts.score, dead_score(mean_score, config)), verdicts.score)
-    return _Moment(t, is_over, may_open, mean_score, is_dead, score)
+    _mind_breaks(states, rows, timetables, config.opening)
+    mean_score = dead_rooms.mean_latest_score(states, config.low_engagement)
+    dead_rooms.count_low(states, mean_score, config.low_engagement)
+    is_dead = dead_rooms.is_dead(states, rows, timetables, config.low_engagement)
+    dead_score = dead_rooms.dead_score(mean_score, config)
+    is_over = rows.t >= timetables.ends_at
+    return _Moment(
+        t=rows.t,
+        is_over=is_over,
+        may_open=~is_over & (rows.t >= states.unsettled_until),
+        mean_score=mean_score,
+        is_dead=is_dead,
+        score=np.where(is_dead, np.maximum(verdicts.score, dead_score), verdicts.score),
+        leavers=count_leavers(states),
+    )
+
+
+def _mind_breaks(states: States, rows: Rows, timetables: Timetables, opening: Opening) -> None:
+    t = rows.t[:, None]
+    is_break = ((t >= timetables.breaks_from) & (t < timetables.breaks_until)).any(axis=1)
+    states.unsettled_until = np.where(is_break, rows.t + opening.settle_seconds, states.unsettled_until)
+
+
+def _decide(
+    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: Integers, config: DetectorConfig
+) -> _Moves:
+    """Return what happens to each incident, and count in place for how long rows have been bad or calm."""
+    opens = _opens(states, rows, verdicts, now, slots, config)
+    _count_calm(states, now, config.closing)
+    settles = states.is_open & _has_settled(states, now, config.closing)
+    resolves = settles | (states.is_open & ((states.calm >= config.closing.calm_rows) | ~now.may_open))
+    goes_on = states.is_open & ~resolves
+    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
+    _find_sudden(anomaly_types, states, verdicts, opens, config)
+    is_critical = now.score >= config.opening.critical_from
+    is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
+    is_larger_exit = verdicts.is_exit & _is_worth_telling(states, now, config.exits)
+    return _Moves(
+        opens=opens,
+        retypes=goes_on & is_more_urgent & (now.score >= config.opening.warning_from),
+        worsens=goes_on & ((is_critical & ~states.is_critical) | is_larger_exit),
+        resolves=resolves,
+        settles=settles,
+        anomaly_types=anomaly_types,
+        is_critical=is_critical,
+    )
 
 
 def _opens(
-    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: NDArray[np.int32], config: DetectorConfig
+    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: Integers, config: DetectorConfig
 ) -> Mask:
-    """Tell where an incident opens, and count in place for how long rows have been bad."""
-    turned_away = verdicts.evidence.activity
-    is_bad = (now.score >= config.warning_from) & (
-        verdicts.is_exit
-        | ((verdicts.fall >= config.least_fall) & (~verdicts.has_activity | (turned_away >= config.least_turned_away)))
-        | (turned_away >= config.clearly_turned_away)
-        | (verdicts.fall >= config.large_fall)
-    )
+    """Tell where an incident opens, and count in place for how many slots rows have been bad."""
+    opening = config.opening
     may_open = now.may_open & ~states.is_open
-    run = np.where(states.run > 0, states.run + slots, 1)
-    states.run = np.where(is_bad & may_open, np.minimum(FULL_SHORT, run), 0)
-    is_bad_enough = states.run >= _slots_needed(now.score, rows, verdicts, now.is_dead, config)
+    is_bad = may_open & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
+    run = np.where(states.run > 0, states.run + slots, AT_ONCE)
+    states.run = np.where(is_bad, np.minimum(FULL_SHORT, run), 0)
+    is_bad_enough = states.run >= _slots_needed(rows, verdicts, now, config)
     is_news = verdicts.is_exit & (states.anomaly_type != AnomalyType.MASS_EXIT)  # those who turned away now leave
-    is_rested = (now.t - states.closed_at >= config.cooldown_seconds) | is_news
+    is_rested = (now.t - states.closed_at >= opening.cooldown_seconds) | is_news
     is_first = np.isneginf(states.closed_at)
     return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
 
 
-def _is_worth_telling(states: States, leavers: Floats, config: DetectorConfig) -> Mask:
-    """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
-    more = leavers - states.told_leavers
-    stayed = states.history[:, PEOPLE, -1].astype(np.float64)
-    is_halved = (more >= stayed) & (more >= config.exits.least_leavers)
-    return np.asarray((leavers >= config.exits.growth * states.told_leavers) | is_halved)
+def _is_felt(verdicts: Verdicts, opening: Opening) -> Mask:
+    """Tell where people leave or turn away, or the engagement score itself falls."""
+    turned_away = verdicts.evidence.activity
+    is_seen = ~verdicts.has_activity | (turned_away >= opening.least_turned_away)
+    return np.asarray(
+        verdicts.is_exit
+        | ((verdicts.fall >= opening.least_fall) & is_seen)
+        | (turned_away >= opening.clearly_turned_away)
+        | (verdicts.fall >= opening.large_fall)
+    )
 
 
-def _reason(now: _Moment, place: int, anomaly_type: AnomalyType, config: DetectorConfig) -> Reason:
-    if now.is_over[place]:
-        return Reason.ENDED
-    if not now.may_open[place]:
-        return Reason.BREAK
-    if now.score[place] >= config.close_below:
-        return Reason.SETTLED
-    return Reason.STAYING if anomaly_type == AnomalyType.MASS_EXIT else Reason.RECOVERED
-
-
-def _slots_needed(score: Floats, rows: Rows, verdicts: Verdicts, is_dead: Mask, config: DetectorConfig) -> Integers:
+def _slots_needed(rows: Rows, verdicts: Verdicts, now: _Moment, config: DetectorConfig) -> Integers:
     """Return for how many slots rows must be bad to open an incident: the surer, the fewer.
 
     Leavers are counted and not guessed, so one row of them is enough, as is one of a fall that is sharp and goes on:
     in a room of some size. A handful leaves together and comes back, and a class is over when it is over.
     """
-    needed = np.where(score >= config.sure_from, config.confirm_rows, config.confirm_rows + 1)
-    is_sharp = verdicts.evidence.sharp >= config.sharp_falls.sharp_from
-    needed = np.where((score >= config.at_once_from) & (verdicts.evidence.is_falling | ~is_sharp), 1, needed)
-    needed = needed + np.where(is_sharp | verdicts.is_exit | is_dead, 0, config.patience)
-    is_certain = verdicts.is_exit | (
-        (verdicts.evidence.sharp >= config.sharp_falls.at_once_from) & verdicts.evidence.is_falling
-    )
-    return np.where(is_certain & (rows.present >= config.at_once_people), 1, needed)
+    opening, sharp, evidence = config.opening, config.sharp_falls, verdicts.evidence
+    needed = np.where(now.score >= opening.sure_from, opening.sure_slots, opening.unsure_slots)
+    is_sharp = evidence.sharp >= sharp.sharp_from
+    needed = np.where((now.score >= opening.at_once_from) & (evidence.is_falling | ~is_sharp), AT_ONCE, needed)
+    needed = needed + np.where(is_sharp | verdicts.is_exit | now.is_dead, 0, opening.patience_slots)
+    is_certain = verdicts.is_exit | ((evidence.sharp >= sharp.at_once_from) & evidence.is_falling)
+    return np.where(is_certain & (rows.present >= opening.at_once_people), AT_ONCE, needed)
 
 
-def mean_latest_score(states: States) -> Floats:
-    """Return the mean of each session's latest known scores, 1 where none is known."""
-    scores = states.history[:, SCORE, -LATEST:].astype(np.float64)
-    mean = known_mean(scores)
-    return np.where(np.isnan(mean), 1.0, mean)
+def _count_calm(states: States, now: _Moment, closing: Closing) -> None:
+    stays_low = (states.anomaly_type == AnomalyType.LOW_ENGAGEMENT) & (states.low > 0)
+    is_calm = states.is_open & (now.score < closing.calm_below) & ~stays_low
+    states.calm = np.where(is_calm, states.calm + 1, 0)
 
 
-def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
-    """Return how sure we are of a dead room: WARNING at the threshold, certain where nothing happens at all."""
-    depth = 1 - np.clip(mean_score / config.low_engagement, 0, 1)
-    return config.warning_from + (1 - config.warning_from) * depth
+def _has_settled(states: States, now: _Moment, closing: Closing) -> Mask:
+    return np.asarray((now.t - states.opened_at >= closing.thaw_seconds) & ~now.is_dead)
 
 
-def _is_dead(states: States, rows: Rows, timetables: Timetables, config: DetectorConfig) -> Mask:
-    """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
-    events = or_zero(rows.chats) + or_zero(rows.reactions)
-    is_silent = events <= np.maximum(1.0, config.dead_events * rows.present)
-    people = states.history[:, PEOPLE, [-SLOTS_PER_MINUTE, -1]].astype(np.float64)
-    is_filling = people[:, 1] > config.dead_growth * people[:, 0]
-    since_start = rows.t - np.maximum(timetables.starts_at, rows.t - config.dead_slots * SLOT_SECONDS)
-    return np.asarray(
-        (states.low >= config.dead_slots)
-        & (states.lively <= config.dead_slots)
-        & (since_start >= config.dead_slots * SLOT_SECONDS)
-        & ~(rows.present < config.dead_audience)
-        & states.has_spoken
-        & (np.isnan(rows.present) | is_silent)
-        & ~is_filling
-    )
+def _find_sudden(
+    anomaly_types: Integers, states: States, verdicts: Verdicts, opens: Mask, config: DetectorConfig
+) -> None:
+    """Rename, in place, those declines that begin suddenly."""
+    for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
+        if classifier.is_sudden(states[place], bool(verdicts.has_activity[place]), config):
+            anomaly_types[place] = AnomalyType.SUDDEN_DROP
+
+
+def _is_worth_telling(states: States, now: _Moment, exits: Exits) -> Mask:
+    """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
+    more = now.leavers - states.told_leavers
+    is_halved = (more >= states.newest(Signal.PEOPLE)) & (more >= exits.least_leavers)
+    has_grown = now.leavers >= exits.growth * states.told_leavers
+    return np.asarray((states.anomaly_type == AnomalyType.MASS_EXIT) & (has_grown | is_halved))
+
+
+def _apply(states: States, now: _Moment, moves: _Moves) -> None:
+    """Move the incidents, in place."""
+    starts, tells = moves.opens | moves.retypes, moves.opens | moves.retypes | moves.worsens
+    gets_critical = states.is_critical | (moves.worsens & moves.is_critical)
+    states.anomaly_type = np.where(starts, moves.anomaly_types, states.anomaly_type)
+    states.is_critical = np.where(moves.opens, moves.is_critical, gets_critical)
+    states.told_leavers = np.where(tells, now.leavers, states.told_leavers)
+    states.is_open = (states.is_open | moves.opens) & ~moves.resolves
+    states.opened_at = np.where(moves.opens, now.t, states.opened_at)
+    states.closed_at = np.where(moves.resolves, now.t, states.closed_at)
+    states.run = np.where(moves.opens | moves.resolves, 0, states.run)
+    states.calm = np.where(moves.opens | moves.resolves, 0, states.calm)
+    baseline.forget(states, moves.settles)
+
+
+def _tell(
+    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, moves: _Moves, config: DetectorConfig
+) -> Iterator[tuple[int, Change]]:
+    """Yield what changed, with the place of its session."""
+    worsens = moves.worsens & ~moves.retypes
+    for which, name in ((moves.opens, Step.OPENED), (moves.retypes, Step.RETYPED), (worsens, Step.WORSENED)):
+        for place in np.flatnonzero(which).tolist():
+            finding = classifier.explain(states[place], rows[place], verdicts, place, config.findings)
+            yield place, _change(states, now, place, name, finding=finding)
+    for place in np.flatnonzero(moves.resolves).tolist():
+        yield place, _change(states, now, place, Step.RESOLVED, reason=_reason(states, now, place, config.closing))
+
+
+def _reason(states: States, now: _Moment, place: int, closing: Closing) -> Reason:
+    if now.is_over[place]:
+        return Reason.ENDED
+    if not now.may_open[place]:
+        return Reason.BREAK
+    if now.score[place] >= closing.calm_below:
+        return Reason.SETTLED
+    return Reason.STAYING if states.anomaly_type[place] == AnomalyType.MASS_EXIT else Reason.RECOVERED
 
 
 def _change(
-    state: States, t: float, name: Step, score: float, finding: Finding | None, reason: Reason | None
+    states: States,
+    now: _Moment,
+    place: int,
+    name: Step,
+    finding: Finding | None = None,
+    reason: Reason | None = None,
 ) -> Change:
     return Change(
-        at=datetime.fromtimestamp(t, UTC),
+        at=datetime.fromtimestamp(now.t[place], UTC),
         step=name,
-        anomaly_type=AnomalyType(int(state.anomaly_type)).name,
-        severity="CRITICAL" if state.is_critical else "WARNING",
-        anomaly_score=round(float(score), 6),
+        anomaly_type=AnomalyType(int(states.anomaly_type[place])).name,
+        severity="CRITICAL" if states.is_critical[place] else "WARNING",
+        anomaly_score=round(float(now.score[place]), SCORE_DIGITS),
         finding=finding,
         reason=None if reason is None else str(reason),
     )

@@ -42,7 +42,7 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     evidence = gather_evidence(states, room, config)
     exits = _find_exits(room, config.exits)
     trees = _ask_trees(states, evidence, exits, prior, config.trees)
-    is_judged = (states.slots >= config.warm_slots) & (states.n_blocks >= 1)
+    is_judged = (states.slots >= config.opening.warm_slots) & (states.n_blocks >= config.opening.warm_blocks)
     return Verdicts(
         is_judged=is_judged,
         score=np.where(is_judged, _score(evidence, exits, trees, config), 0.0),
@@ -146,7 +146,7 @@ def _score(evidence: Evidence, exits: _Exits, trees: _TreeScores, config: Detect
     exit_evidence = np.where(exits.is_exit, exits.z / exit_from * fusion.full_evidence, 0)
     z = np.clip(np.maximum(evidence.worst, exit_evidence) / fusion.full_evidence, 0, 1)
     fused = fusion.tree_weight * trees.rarity + fusion.z_weight * z
-    certain = np.minimum(1.0, config.warning_from + config.exits.certainty * (exits.z - exit_from))
+    certain = np.minimum(1.0, config.opening.warning_from + config.exits.certainty * (exits.z - exit_from))
     return np.where(exits.is_exit, np.maximum(fused, certain), fused)
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies import watch
-from anomalies.detector.config import DEFAULT
+from anomalies.detector.config import DEFAULT, Opening
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import live, pipeline
@@ -286,7 +286,7 @@ def test_sensitivity_is_chosen_by_post_alone_and_by_who_is_logged_in(client, ses
 
 
 def test_sensitivity_counts_from_the_next_row_on(client, organizer, event, monkeypatch):
-    deaf = replace(DEFAULT, warning_from=2.0, critical_from=2.0)
+    deaf = replace(DEFAULT, opening=Opening(warning_from=2.0, critical_from=2.0))
     monkeypatch.setattr(watch, "BY_SENSITIVITY", {**watch.BY_SENSITIVITY, "calm": deaf})
     session = Session.objects.create(event=event, title="Room")
     rows = collapse(healthy_room(minutes=14), at_minute(12))

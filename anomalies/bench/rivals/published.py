@@ -52,7 +52,7 @@ def _features(row: ScoredRow) -> dict[str, float]:
 PUBLISHED = Rival(
     "published design",
     watch,
-    DEFAULT.warning_from,
+    DEFAULT.opening.warning_from,
     (0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.4, 0.3),
     again_after_cooldown,
 )

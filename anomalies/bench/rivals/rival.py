@@ -115,7 +115,7 @@ def _type(row: Reading, value: float, before: Sequence[float]) -> str:
     if (row.user_leave_rate or 0.0) >= DEFAULT.exits.mass_rate:
         return "MASS_EXIT"
     latest = [*before, value][-3:]
-    if fmean(latest) <= DEFAULT.low_engagement:
+    if fmean(latest) <= DEFAULT.low_engagement.score:
         return "LOW_ENGAGEMENT"
     if len(before) < HALF_MINUTE:
         return "SUDDEN_DROP"

@@ -13,12 +13,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.mark.parametrize("warning_from", [0.2, 0.4, 0.6, 0.9])
 def test_thresholds_stay_in_order_around_the_one_that_is_moved(warning_from):
     config = with_warning_from(warning_from)
-    assert config.close_below < config.warning_from == warning_from <= config.critical_from
+    opening = config.opening
+    assert config.closing.calm_below < opening.warning_from == warning_from <= opening.critical_from
 
 
 @pytest.mark.slow
 def test_our_curve_goes_through_the_detector_as_it_is_and_every_sensitivity():
-    assert with_warning_from(DEFAULT.warning_from) == DEFAULT
+    assert with_warning_from(DEFAULT.opening.warning_from) == DEFAULT
     rows = silence(healthy_room(minutes=20), at_minute(12))
     label = Label("SUDDEN_DROP", at_minute(12), at_minute(16))
     heard = []

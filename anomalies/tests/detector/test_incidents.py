@@ -207,7 +207,7 @@ def test_room_that_stays_changed_settles_into_a_new_normal():
     mixed = [a if a.timestamp < at_minute(10) else b for a, b in zip(rows, calmer, strict=True)]
     found = incidents_of(mixed)
     assert found[0].changes[-1].reason == "the room has settled at this level"
-    assert np.isclose((found[0].resolved_at - found[0].timestamp).total_seconds(), DEFAULT.thaw_seconds, atol=5)
+    assert np.isclose((found[0].resolved_at - found[0].timestamp).total_seconds(), DEFAULT.closing.thaw_seconds, atol=5)
 
 
 @pytest.mark.slow
@@ -299,7 +299,7 @@ def test_exit_after_another_incident_does_not_wait_for_the_cool_down():
     rows = silence(healthy_room(minutes=20, audience=200), at_minute(10), at_minute(12))
     (first,) = incidents_of(rows)
     exodus = first.resolved_at + timedelta(seconds=20)
-    assert timedelta(seconds=20) < timedelta(seconds=DEFAULT.cooldown_seconds)
+    assert timedelta(seconds=20) < timedelta(seconds=DEFAULT.opening.cooldown_seconds)
     second = incidents_of(collapse(rows, exodus))[1]
     assert second.anomaly_type == "MASS_EXIT"
     assert second.timestamp - exodus <= timedelta(seconds=10)

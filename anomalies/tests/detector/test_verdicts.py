@@ -12,13 +12,14 @@ from anomalies.detector.state import LAST_MINUTE, Signal, TreeWindow, Usual, new
 from anomalies.detector.verdicts import judge, learn
 from anomalies.tests.detector.test_evidence import room
 
+OPENING = DEFAULT.opening
 HERE = np.array([True])
 
 
 def known_room(**signals):
     """Return the state of a session of which enough is known to judge it."""
     states = room(**signals)
-    states.slots, states.n_blocks = DEFAULT.warm_slots, 1
+    states.slots, states.n_blocks = OPENING.warm_slots, OPENING.warm_blocks
     states.usual[:, Usual.MEAN_SCORE] = states.history[:, Signal.SCORE] = 0.75
     states.usual[:, Usual.LEAVE_RATE] = states.history[:, Signal.LEAVERS] = 0.0
     return states
@@ -46,7 +47,7 @@ def test_usual_row_scores_nothing():
 def test_too_early_is_its_own_answer(field):
     states = known_room(people=1000, chats=50)
     states.history[:, Signal.CHATS] = 0
-    assert verdicts_on(states).score[0] > DEFAULT.warning_from
+    assert verdicts_on(states).score[0] > OPENING.warning_from
     states.array[field] -= 1
     verdicts = verdicts_on(states)
     assert (verdicts.is_judged[0], verdicts.score[0]) == (False, 0)
@@ -86,7 +87,7 @@ def test_exit_takes_more_than_three_people_and_a_share_that_is_on_the_way_to_a_m
 
 def test_exit_is_at_least_a_warning():
     verdicts = verdicts_on(leave(14), nothing_known())
-    certain = DEFAULT.warning_from + 0.1 * (verdicts.exit_z[0] - DEFAULT.exits.exit_from)
+    certain = OPENING.warning_from + 0.1 * (verdicts.exit_z[0] - DEFAULT.exits.exit_from)
     assert verdicts.score[0] == pytest.approx(min(1, certain))
 
 

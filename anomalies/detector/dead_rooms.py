@@ -1,0 +1,48 @@
+"""Rooms whose engagement score is low, and rooms that are dead from the start. Pure."""
+
+import numpy as np
+
+from anomalies.detector.arrays import NEWEST, OLDEST, Floats, Mask, known_mean, or_zero
+from anomalies.detector.config import DetectorConfig, LowEngagement
+from anomalies.detector.rows import Rows
+from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS
+from anomalies.detector.state import Signal, States
+from anomalies.detector.timetables import Timetables
+
+
+def mean_latest_score(states: States, low: LowEngagement) -> Floats:
+    """Return the mean of each session's latest known scores, 1 where none is known."""
+    mean = known_mean(states.history[:, Signal.SCORE, -low.mean_slots :].astype(np.float64))
+    return np.where(np.isnan(mean), 1.0, mean)
+
+
+def count_low(states: States, mean_score: Floats, low: LowEngagement) -> None:
+    """Count, in place, for how long each room has been low, and how often it was not."""
+    is_low = mean_score <= low.score
+    states.low = np.where(is_low, np.minimum(FULL_SHORT, states.low + 1), 0)
+    states.lively = np.where(is_low, states.lively, np.minimum(FULL_SHORT, states.lively + 1))
+
+
+def is_dead(states: States, rows: Rows, timetables: Timetables, low: LowEngagement) -> Mask:
+    """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
+    events = or_zero(rows.chats) + or_zero(rows.reactions)
+    is_silent = events <= np.maximum(low.dead_least_events, low.dead_events * rows.present)
+    people = states.last_minute(Signal.PEOPLE)
+    is_filling = people[:, NEWEST] > low.dead_growth * people[:, OLDEST]
+    dead_seconds = low.dead_slots * SLOT_SECONDS
+    since_start = rows.t - np.maximum(timetables.starts_at, rows.t - dead_seconds)
+    return np.asarray(
+        (states.low >= low.dead_slots)
+        & (states.lively <= low.dead_slots)
+        & (since_start >= dead_seconds)
+        & ~(rows.present < low.dead_audience)
+        & states.has_spoken
+        & (np.isnan(rows.present) | is_silent)
+        & ~is_filling
+    )
+
+
+def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
+    """Return how sure we are of a dead room: WARNING at the threshold, certain where nothing happens at all."""
+    depth = 1 - np.clip(mean_score / config.low_engagement.score, 0, 1)
+    return config.opening.warning_from + (1 - config.opening.warning_from) * depth
