@@ -4,30 +4,15 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import numpy as np
 from django.db import connection
 
-from anomalies.detector.config import BY_SENSITIVITY, DEFAULT, DetectorConfig
+from anomalies.detector.config import BY_SENSITIVITY, DetectorConfig
 from anomalies.detector.incidents import Change, Step
-from anomalies.detector.outlook import Outlook
+from anomalies.detector.outlook import Outlook, is_trusted, learning_seconds_left, outlook_of
 from anomalies.detector.replay import judge_rows
-from anomalies.detector.sizes import BLOCK_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import (
-    ACTIVE_SHARE,
-    BAND_UNITS,
-    CHAT_RATE,
-    LEAVE_RATE,
-    MEAN_SCORE,
-    PEOPLE,
-    REACTION_RATE,
-    VERSION,
-    States,
-    new_states,
-    pack,
-    unpack,
-)
+from anomalies.detector.state import VERSION, States, new_states, pack, unpack
 from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import cursors
@@ -37,7 +22,6 @@ from engagement.readings import MEASURED
 
 log = logging.getLogger(__name__)
 
-UNTRUSTED_ROWS = 3  # so many rows held in a row, and the session's data cannot be trusted
 ENDED = "the session ended"
 
 SAVE_STATES = """
@@ -105,38 +89,7 @@ def timetable_of(session: Session) -> Timetable:
 def outlook(session_id: uuid.UUID) -> Outlook:
     """Return what the session's detector expects now; nothing where it has no state that we can read."""
     stored = DetectorMemory.objects.filter(session_id=session_id, version=VERSION).first()
-    if stored is None:
-        return Outlook(learning_seconds_left=DEFAULT.opening.warm_slots * SLOT_SECONDS)
-    state = unpack(bytes(stored.state))
-    left = max(0, DEFAULT.opening.warm_slots - int(state.slots)) * SLOT_SECONDS
-    return Outlook(left, _number(state.usual[MEAN_SCORE]), _band(state), _usual(state))
-
-
-def _band(state: States) -> tuple[tuple[datetime, float, float], ...]:
-    """Return the stored band; a block that was not learnt (an incident) leaves the time between open to the next."""
-    n = int(state.n_band)
-    newest = datetime.fromtimestamp(float(state.band_at), UTC) if n else None
-    step = timedelta(seconds=BLOCK_SLOTS * SLOT_SECONDS)
-    return tuple(
-        (newest - (n - 1 - place) * step, low / BAND_UNITS, high / BAND_UNITS)
-        for place, (low, high) in enumerate(state.band[len(state.band) - n :].tolist())
-        if newest is not None and high > 0
-    )
-
-
-def _usual(state: States) -> dict[str, float]:
-    people, usual = float(state.history[PEOPLE, -1]), state.usual
-    values = {
-        "chat_msgs_per_min": float(usual[CHAT_RATE]) * people * SLOTS_PER_MINUTE,
-        "reactions_per_min": float(usual[REACTION_RATE]) * people * SLOTS_PER_MINUTE,
-        "active_share": float(usual[ACTIVE_SHARE]),
-        "user_leave_rate": float(usual[LEAVE_RATE]) * SLOTS_PER_MINUTE,
-    }
-    return {name: value for name, value in values.items() if not np.isnan(value)}
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return outlook_of(new_states()[0] if stored is None else unpack(bytes(stored.state)))
 
 
 def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
@@ -179,9 +132,9 @@ def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequ
 
 
 def _detector_state(state: States) -> str:
-    if state.held >= UNTRUSTED_ROWS or state.same >= SLOTS_PER_MINUTE:
+    if not is_trusted(state):
         return Session.DetectorState.UNKNOWN
-    if state.slots < DEFAULT.opening.warm_slots:
+    if learning_seconds_left(state):
         return Session.DetectorState.INSUFFICIENT_DATA
     return Session.DetectorState.WATCHING
 

@@ -11,6 +11,10 @@ class Holding:
     glitch_rows: int = 1
     # This many rows in a row, five minutes of them, are held while events seem to be lost.
     stall_rows: int = 60
+    # A session's data cannot be trusted once this many rows in a row are held.
+    untrusted_rows: int = 3
+    # Nor can it once this many rows in a row, a minute of them, repeat the one before.
+    untrusted_same_rows: int = 12
     # Events count as lost when nobody has moved and no rate has risen for this many rows.
     still_rows: int = 3
     # A room with this many chats and reactions a minute cannot stand still to the last digit.

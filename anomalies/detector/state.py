@@ -59,10 +59,6 @@ AUDIENCE = slice(Figure.ACTIVE, Figure.PRESENT + 1)
 LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
 
 
-CHATS, REACTIONS, LEAVERS, PEOPLE, ACTIVITY, SCORE = Signal
-CHAT_RATE, REACTION_RATE, LEAVE_RATE, ACTIVE_SHARE, MEAN_SCORE = Usual
-
-
 class StandardScores(Records):
     """How far one row of each session lies below what is usual, by test: one-sided, in standard deviations."""
 
