@@ -34,7 +34,7 @@ def write_known(value: float | None, write: Callable[[float], str], unknown: str
 
 
 @dataclass(frozen=True, slots=True)
-class SignalEvidence:
+class EvidenceLine:
     """What one signal did, in words."""
 
     label: str
@@ -68,7 +68,7 @@ class Evidence:
     anomaly_score: str
     hst_score: str
     z_score: str
-    signals: Sequence[SignalEvidence]  # those that moved come first
+    signals: Sequence[EvidenceLine]  # those that moved come first
     history: Sequence[LifeChange]
     raw: str  # JSON
 
@@ -93,9 +93,9 @@ def show_evidence(anomaly: Anomaly) -> Evidence:
     )
 
 
-def _show_signal(signal: Signal, evidence: Mapping[str, Any]) -> SignalEvidence:
+def _show_signal(signal: Signal, evidence: Mapping[str, Any]) -> EvidenceLine:
     write = partial(write_evidence, signal=signal)
-    return SignalEvidence(
+    return EvidenceLine(
         label=signal.long_label,
         observed=write_known(evidence.get("observed"), write, "not measured"),
         expected=write_known(evidence.get("expected"), write, "not measured"),

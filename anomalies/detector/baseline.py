@@ -6,7 +6,7 @@ from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Mask, interqu
 from anomalies.detector.config import Baseline
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Signal, States, Usual
+from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Series, States, Usual
 
 
 def learn(states: States, which: Mask, baseline: Baseline) -> None:
@@ -76,13 +76,13 @@ def _finish_block(states: States) -> None:
     """Move the full block to the blocks, per head, and begin another."""
     total, known = states.block.astype(np.float64), states.block_known.astype(np.float64)
     mean = np.where(known > 0, total / np.maximum(1.0, known), np.nan)
-    people = np.maximum(ALMOST_NONE, mean[:, Signal.PEOPLE])
+    people = np.maximum(ALMOST_NONE, mean[:, Series.PEOPLE])
     block = np.full((len(states), len(Usual)), np.nan)
-    block[:, Usual.CHAT_RATE] = mean[:, Signal.CHATS] / people
-    block[:, Usual.REACTION_RATE] = mean[:, Signal.REACTIONS] / people
-    block[:, Usual.LEAVE_RATE] = mean[:, Signal.LEAVERS] / people
-    block[:, Usual.ACTIVE_SHARE] = mean[:, Signal.ACTIVITY]
-    block[:, Usual.MEAN_SCORE] = mean[:, Signal.SCORE]
+    block[:, Usual.CHAT_RATE] = mean[:, Series.CHATS] / people
+    block[:, Usual.REACTION_RATE] = mean[:, Series.REACTIONS] / people
+    block[:, Usual.LEAVE_RATE] = mean[:, Series.LEAVERS] / people
+    block[:, Usual.ACTIVE_SHARE] = mean[:, Series.ACTIVITY]
+    block[:, Usual.MEAN_SCORE] = mean[:, Series.SCORE]
     states.blocks = np.concatenate([states.blocks[:, :, 1:], block[:, :, None]], axis=2)
     states.n_blocks = np.minimum(BLOCKS, states.n_blocks + 1)
     states.block = states.block_known = states.block_slots = 0

@@ -8,7 +8,7 @@ from anomalies.detector.arrays import NEWEST, Floats, Integers, Mask, or_zero
 from anomalies.detector.config import DetectorConfig, Holding, Rounding
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import AUDIENCE, COUNTED, EVENTS, LAST_MINUTE, Figure, Signal, States, Usual
+from anomalies.detector.state import AUDIENCE, COUNTED, EVENTS, LAST_MINUTE, Figure, Series, States, Usual
 
 FLOAT32_ERROR = 1e-6  # what a rate may lose in a state, as a part of itself
 
@@ -43,7 +43,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     _count_coarse(states, new, fate, config.rounding)
     _note_exact(states, new, fate)
     _shift(states, new, fate)
-    for signal in list(Signal)[COUNTED]:
+    for signal in list(Series)[COUNTED]:
         _fill_counts(states, signal, new, fate)
     _fill_shrinkage(states, rows, new, fate)
     _fill_audience(states, rows, new, fate)
@@ -115,7 +115,7 @@ def _read(states: States, rows: Rows, holding: Holding) -> _Arrivals:
 def _leavers(states: States, leave_rate: Floats, people: Floats, holding: Holding) -> Floats:
     """Return how many people left within the last minute: no more than were seen in it, where it was seen."""
     share = np.minimum(holding.most_leave_rate, leave_rate)
-    seen = states.last_minute(Signal.PEOPLE).max(axis=1)
+    seen = states.last_minute(Series.PEOPLE).max(axis=1)
     most = np.where(states.slots == 0, np.inf, np.maximum(seen, people))
     return np.asarray(np.minimum(share * people / (1 - share), most))
 
@@ -233,7 +233,7 @@ def _shift(states: States, new: _Arrivals, fate: _Fate) -> None:
     states.history = shifted if is_taken.all() else np.where(is_taken[:, None, None], shifted, history)
 
 
-def _fill_counts(states: States, signal: Signal, new: _Arrivals, fate: _Fate) -> None:
+def _fill_counts(states: States, signal: Series, new: _Arrivals, fate: _Fate) -> None:
     """Fill the new slots of a signal that comes as a rate, and its last minute where the slots are guesses."""
     rate, count = new.rates[:, signal], np.maximum(0.0, new.counts[:, signal])
     _fill(states, signal, fate.is_taken, new.is_new, count / new.gap)
@@ -248,19 +248,19 @@ def _fill_counts(states: States, signal: Signal, new: _Arrivals, fate: _Fate) ->
 def _fill_shrinkage(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
     """Fill the new slots of leavers where nobody counts them: an audience that shrinks says so."""
     fewer = np.maximum(0.0, states.previous[:, Figure.PRESENT] - rows.present)  # NaN where nobody counts it
-    is_told = np.isnan(new.rates[:, Signal.LEAVERS]) & ~np.isnan(fewer)
-    _fill(states, Signal.LEAVERS, fate.is_taken & is_told, new.is_new, fewer / new.gap)
+    is_told = np.isnan(new.rates[:, Series.LEAVERS]) & ~np.isnan(fewer)
+    _fill(states, Series.LEAVERS, fate.is_taken & is_told, new.is_new, fewer / new.gap)
 
 
 def _fill_audience(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
     """Fill the new slots of what is no rate."""
-    _fill(states, Signal.PEOPLE, fate.is_taken, new.is_new, new.people)
-    _fill(states, Signal.ACTIVITY, fate.is_taken, new.is_new, _shortened(new.share))
-    _fill(states, Signal.SCORE, fate.is_taken, new.is_new, _shortened(rows.score))
+    _fill(states, Series.PEOPLE, fate.is_taken, new.is_new, new.people)
+    _fill(states, Series.ACTIVITY, fate.is_taken, new.is_new, _shortened(new.share))
+    _fill(states, Series.SCORE, fate.is_taken, new.is_new, _shortened(rows.score))
     is_first = fate.is_taken & new.is_first
-    _fill(states, Signal.PEOPLE, is_first, _IS_LAST_MINUTE[None, :], new.people)  # whose rates the first row's are
+    _fill(states, Series.PEOPLE, is_first, _IS_LAST_MINUTE[None, :], new.people)  # whose rates the first row's are
     nobody = np.zeros(len(states))  # was heard while events were lost, so that nothing was expected
-    _fill(states, Signal.PEOPLE, fate.is_back, new.is_new & ~_IS_NEWEST, nobody)
+    _fill(states, Series.PEOPLE, fate.is_back, new.is_new & ~_IS_NEWEST, nobody)
 
 
 def _shortened(shares: Floats) -> Floats:
@@ -268,7 +268,7 @@ def _shortened(shares: Floats) -> Floats:
     return shares.astype(np.float16).astype(np.float64)
 
 
-def _fill(states: States, signal: Signal, which: Mask, slots: Mask, value: Floats) -> None:
+def _fill(states: States, signal: Series, which: Mask, slots: Mask, value: Floats) -> None:
     """Write a value, or one for each slot, into these slots of these sessions."""
     if not which.any():
         return
@@ -276,7 +276,7 @@ def _fill(states: States, signal: Signal, which: Mask, slots: Mask, value: Float
     states.history[:, signal] = np.where(which[:, None] & slots, value.reshape(len(states), -1), column)
 
 
-def _scale(states: States, signal: Signal, which: Mask, rate: Floats) -> None:
+def _scale(states: States, signal: Series, which: Mask, rate: Floats) -> None:
     """Let the last minute's slots sum to the rate."""
     if not which.any():
         return

@@ -6,13 +6,13 @@ from anomalies.detector.arrays import NEWEST, OLDEST, Floats, Mask, known_mean, 
 from anomalies.detector.config import DetectorConfig, LowEngagement
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS
-from anomalies.detector.state import Signal, States
+from anomalies.detector.state import Series, States
 from anomalies.detector.timetables import Timetables
 
 
 def mean_latest_score(states: States, low: LowEngagement) -> Floats:
     """Return the mean of each session's latest known scores, 1 where none is known."""
-    mean = known_mean(states.history[:, Signal.SCORE, -low.mean_slots :].astype(np.float64))
+    mean = known_mean(states.history[:, Series.SCORE, -low.mean_slots :].astype(np.float64))
     return np.where(np.isnan(mean), 1.0, mean)
 
 
@@ -27,7 +27,7 @@ def is_dead(states: States, rows: Rows, timetables: Timetables, low: LowEngageme
     """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
     events = or_zero(rows.chats) + or_zero(rows.reactions)
     is_silent = events <= np.maximum(low.dead_least_events, low.dead_events * rows.present)
-    people = states.last_minute(Signal.PEOPLE)
+    people = states.last_minute(Series.PEOPLE)
     is_filling = people[:, NEWEST] > low.dead_growth * people[:, OLDEST]
     dead_seconds = low.dead_slots * SLOT_SECONDS
     since_start = rows.t - np.maximum(timetables.starts_at, rows.t - dead_seconds)

@@ -10,7 +10,7 @@ from anomalies.detector.arrays import Floats, Mask, known_mean, or_zero
 from anomalies.detector.config import DetectorConfig, Noise, SharpFalls, Weighing
 from anomalies.detector.counts import is_rounded
 from anomalies.detector.sizes import SLOTS_PER_MINUTE, WINDOWS
-from anomalies.detector.state import Figure, Signal, StandardScores, States, Usual
+from anomalies.detector.state import Figure, Series, StandardScores, States, Usual
 
 
 class Horizon(IntEnum):
@@ -38,13 +38,13 @@ class Room:
     knows_audience: Mask
     is_rounded: Mask
 
-    def sum_of(self, signal: Signal, slots: int) -> Floats:
+    def sum_of(self, signal: Series, slots: int) -> Floats:
         """Return the sum over so many of the newest slots; unknown counts as nothing."""
         return self.sums[:, signal, slots - 1]
 
     @property
     def people(self) -> Floats:
-        return self.sum_of(Signal.PEOPLE, 1)
+        return self.sum_of(Series.PEOPLE, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,11 @@ class Evidence:
 
 def look_around(states: States, config: DetectorConfig) -> Room:
     """Return what the newest row of each session is judged by."""
-    newest_first = states.history[:, : Signal.PEOPLE + 1, ::-1].astype(np.float64)
+    newest_first = states.history[:, : Series.PEOPLE + 1, ::-1].astype(np.float64)
     has_activity = baseline.has_activity(states, config.baseline)
     return Room(
         sums=np.cumsum(or_zero(newest_first), axis=2),
-        activity=states.history[:, Signal.ACTIVITY].astype(np.float64),
+        activity=states.history[:, Series.ACTIVITY].astype(np.float64),
         usual=baseline.usual_before(states, ~has_activity, config.baseline),
         has_activity=has_activity,
         knows_audience=~np.isnan(states.previous[:, Figure.PRESENT]),
@@ -113,21 +113,21 @@ def _standard_scores(states: States, room: Room, config: DetectorConfig) -> Stan
     activity = _latest_activity(room, config)
     z = StandardScores.zeros(len(states))
     for place, window in enumerate(windows):
-        z.chat[:, place] = _count_z(room, Signal.CHATS, room.usual[:, Usual.CHAT_RATE], window, config)
-        z.reactions[:, place] = _count_z(room, Signal.REACTIONS, room.usual[:, Usual.REACTION_RATE], window, config)
+        z.chat[:, place] = _count_z(room, Series.CHATS, room.usual[:, Usual.CHAT_RATE], window, config)
+        z.reactions[:, place] = _count_z(room, Series.REACTIONS, room.usual[:, Usual.REACTION_RATE], window, config)
     z.activity = _share_z(room, activity, room.usual[:, Usual.ACTIVE_SHARE], config.shares.spread, config)
-    z.slow_chat = _count_z(room, Signal.CHATS, reference[:, Usual.CHAT_RATE], max(windows), config)
-    z.slow_reactions = _count_z(room, Signal.REACTIONS, reference[:, Usual.REACTION_RATE], max(windows), config)
+    z.slow_chat = _count_z(room, Series.CHATS, reference[:, Usual.CHAT_RATE], max(windows), config)
+    z.slow_reactions = _count_z(room, Series.REACTIONS, reference[:, Usual.REACTION_RATE], max(windows), config)
     z.slow_activity = _share_z(room, activity, reference[:, Usual.ACTIVE_SHARE], config.shares.spread, config)
     z.sharp = _sharp_z(room, 1, config)
     return z
 
 
-def _count_z(room: Room, signal: Signal, rate: Floats, window: int, config: DetectorConfig) -> Floats:
+def _count_z(room: Room, signal: Series, rate: Floats, window: int, config: DetectorConfig) -> Floats:
     """Return how far a count lies below what the room's usual rate gives, in standard deviations of its logarithm."""
     counts = config.counts
     seen = room.sum_of(signal, window)
-    expected = rate * room.sum_of(Signal.PEOPLE, window)
+    expected = rate * room.sum_of(Series.PEOPLE, window)
     rounding = np.where(room.is_rounded, config.rounding.spread, 0.0)
     at_least = expected + counts.variance_offset
     variance = counts.dispersion / at_least + counts.rate_spread**2 + (rounding / at_least) ** 2
@@ -195,7 +195,7 @@ def _weigh(states: States, room: Room, config: DetectorConfig) -> _Signals:
     """Return what each signal weighs: as much as it carries events in a minute, the active share where it tells."""
     weighing = config.weighing
     full_events = np.where(room.is_rounded, config.rounding.full_events, weighing.full_events)
-    people = room.sum_of(Signal.PEOPLE, SLOTS_PER_MINUTE) / full_events
+    people = room.sum_of(Series.PEOPLE, SLOTS_PER_MINUTE) / full_events
     chat, reactions = or_zero(states.usual_of(Usual.CHAT_RATE)), or_zero(states.usual_of(Usual.REACTION_RATE))
     return _Signals(
         weighing.weight_chat * np.minimum(1.0, chat * people),

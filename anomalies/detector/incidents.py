@@ -9,12 +9,13 @@ import numpy as np
 
 from anomalies.detector import baseline, classifier, counts, dead_rooms
 from anomalies.detector.arrays import Floats, Integers, Mask
-from anomalies.detector.classifier import AnomalyType, Finding, count_leavers
+from anomalies.detector.classifier import AnomalyType, count_leavers
 from anomalies.detector.config import DEFAULT, Closing, DetectorConfig, Exits, Opening
+from anomalies.detector.explanation import Finding, explain
 from anomalies.detector.prior import Prior
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import FULL_SHORT
-from anomalies.detector.state import Signal, States
+from anomalies.detector.state import Series, States
 from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdicts, judge, learn
 
@@ -225,7 +226,7 @@ def _find_sudden(
 def _is_worth_telling(states: States, now: _Moment, exits: Exits) -> Mask:
     """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
     more = now.leavers - states.told_leavers
-    is_halved = (more >= states.newest(Signal.PEOPLE)) & (more >= exits.least_leavers)
+    is_halved = (more >= states.newest(Series.PEOPLE)) & (more >= exits.least_leavers)
     has_grown = now.leavers >= exits.growth * states.told_leavers
     return np.asarray((states.anomaly_type == AnomalyType.MASS_EXIT) & (has_grown | is_halved))
 
@@ -252,7 +253,7 @@ def _tell(
     worsens = moves.worsens & ~moves.retypes
     for which, name in ((moves.opens, Step.OPENED), (moves.retypes, Step.RETYPED), (worsens, Step.WORSENED)):
         for place in np.flatnonzero(which).tolist():
-            finding = classifier.explain(states[place], rows[place], verdicts, place, config.findings)
+            finding = explain(states[place], rows[place], verdicts, place, config.findings)
             yield place, _change(states, now, place, name, finding=finding)
     for place in np.flatnonzero(moves.resolves).tolist():
         yield place, _change(states, now, place, Step.RESOLVED, reason=_reason(states, now, place, config.closing))

@@ -7,7 +7,7 @@ import numpy as np
 
 from anomalies.detector.config import DEFAULT, DetectorConfig, Holding
 from anomalies.detector.sizes import BLOCK_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, Signal, States, Usual
+from anomalies.detector.state import BAND_UNITS, Series, States, Usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _band(state: States) -> tuple[tuple[datetime, float, float], ...]:
 
 
 def _usual(state: States) -> dict[str, float]:
-    people = float(state.newest(Signal.PEOPLE))
+    people = float(state.newest(Series.PEOPLE))
     values = {
         "chat_msgs_per_min": float(state.usual_of(Usual.CHAT_RATE)) * people * SLOTS_PER_MINUTE,
         "reactions_per_min": float(state.usual_of(Usual.REACTION_RATE)) * people * SLOTS_PER_MINUTE,

@@ -14,7 +14,7 @@ BAND_UNITS = 255  # in a score of 1
 REVISION = 1  # to be raised when the same fields come to mean something else
 
 
-class Signal(IntEnum):
+class Series(IntEnum):
     """What is remembered of each slot: the rows of `history` and `block`."""
 
     CHATS = 0
@@ -28,9 +28,9 @@ class Signal(IntEnum):
 class Figure(IntEnum):
     """What a row said, rates a minute and people: the columns of `previous`, which begin as the signals do."""
 
-    CHATS = Signal.CHATS
-    REACTIONS = Signal.REACTIONS
-    LEAVERS = Signal.LEAVERS
+    CHATS = Series.CHATS
+    REACTIONS = Series.REACTIONS
+    LEAVERS = Series.LEAVERS
     ACTIVE = 3
     PRESENT = 4
 
@@ -52,8 +52,8 @@ class TreeWindow(IntEnum):
     FILLING = 1
 
 
-EVENTS = slice(Signal.CHATS, Signal.REACTIONS + 1)
-COUNTED = slice(Signal.CHATS, Signal.LEAVERS + 1)  # what comes as a rate over the last minute
+EVENTS = slice(Series.CHATS, Series.REACTIONS + 1)
+COUNTED = slice(Series.CHATS, Series.LEAVERS + 1)  # what comes as a rate over the last minute
 OF_EVENTS = slice(Usual.CHAT_RATE, Usual.REACTION_RATE + 1)
 AUDIENCE = slice(Figure.ACTIVE, Figure.PRESENT + 1)
 LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
@@ -100,11 +100,11 @@ class States(Records):
     coarse = Field(np.uint8)  # rows in a row whose rates are whole tens
     previous = Field(np.float32, len(Figure))
     is_exact = Field(np.bool_, COUNTED.stop)  # whether the slots of what is counted are counts and no guesses
-    history = Field(np.float32, len(Signal), HISTORY_SLOTS)  # what happened in each slot, newest last
+    history = Field(np.float32, len(Series), HISTORY_SLOTS)  # what happened in each slot, newest last
     # what is usual
-    block = Field(np.float32, len(Signal))
+    block = Field(np.float32, len(Series))
     block_slots = Field(np.int16)
-    block_known = Field(np.int16, len(Signal))
+    block_known = Field(np.int16, len(Series))
     blocks = Field(np.float16, len(Usual), BLOCKS)
     n_blocks = Field(np.int16)
     usual = Field(np.float16, len(Usual))
@@ -133,11 +133,11 @@ class States(Records):
     told_leavers = Field(np.float32)  # how many had left within a minute when the incident was last told of
     is_critical = Field(np.bool_)
 
-    def newest(self, signal: Signal) -> Floats:
+    def newest(self, signal: Series) -> Floats:
         """Return what happened in the newest slot."""
         return self.history[..., signal, NEWEST].astype(np.float64)
 
-    def last_minute(self, signal: Signal) -> Floats:
+    def last_minute(self, signal: Series) -> Floats:
         """Return what happened in each slot of the last minute: (sessions, slots)."""
         return self.history[..., signal, LAST_MINUTE].astype(np.float64)
 
@@ -155,7 +155,7 @@ VERSION = zlib.crc32(repr((REVISION, States.dtype.descr)).encode()) & 0x7FFF
 def new_states(n: int = 1, noise: Noise = DEFAULT.noise) -> States:
     """Return the states of n sessions that nothing is known of."""
     states = States.zeros(n)
-    states.history[:, [Signal.ACTIVITY, Signal.SCORE]] = np.nan
+    states.history[:, [Series.ACTIVITY, Series.SCORE]] = np.nan
     states.blocks = states.usual = states.reference = states.previous = np.nan
     states.noise = noise.at_first
     states.score_noise = noise.score_at_first**2

@@ -13,7 +13,7 @@ from anomalies.detector.config import DEFAULT, DetectorConfig, Exits, Fusion, No
 from anomalies.detector.evidence import Evidence, Horizon, Room, gather_evidence, look_around
 from anomalies.detector.prior import FOREST, Prior
 from anomalies.detector.sizes import SLOTS_PER_MINUTE, TREE_WINDOW
-from anomalies.detector.state import Signal, StandardScores, States, TreeWindow, Usual
+from anomalies.detector.state import Series, StandardScores, States, TreeWindow, Usual
 from anomalies.detector.trees import Leaves
 
 
@@ -107,7 +107,7 @@ def _find_exits(room: Room, exits: Exits) -> _Exits:
     z = np.zeros(len(churn))
     for window, part in zip(exits.windows, exits.parts, strict=True):
         left, share = _left(room, window)
-        expected = churn * room.sum_of(Signal.PEOPLE, window) + exits.least_expected
+        expected = churn * room.sum_of(Series.PEOPLE, window) + exits.least_expected
         deviance = left * np.log(np.maximum(left, ALMOST_NONE) / expected) - (left - expected)
         counts = (left >= exits.least_leavers) & (left > expected) & (share >= part * exits.mass_rate)
         z = np.where(counts, np.maximum(z, np.sqrt(2 * np.maximum(0.0, deviance))), z)
@@ -117,7 +117,7 @@ def _find_exits(room: Room, exits: Exits) -> _Exits:
 
 def _left(room: Room, slots: int) -> tuple[Floats, Floats]:
     """Return how many people left within so many slots, and their share of the audience."""
-    left = room.sum_of(Signal.LEAVERS, slots)
+    left = room.sum_of(Series.LEAVERS, slots)
     return left, left / np.maximum(ALMOST_NONE, room.people + left)
 
 
@@ -157,11 +157,11 @@ def _fall(states: States, room: Room, fusion: Fusion) -> Floats:
     at 20 messages a minute, and a chat of 200 that falls to 40 is as good as before to it.
     """
     usual, least = room.usual[:, Usual.MEAN_SCORE], fusion.least_usual_score
-    gone = np.where(usual > least, (usual - states.newest(Signal.SCORE)) / np.maximum(least, usual), 0.0)
+    gone = np.where(usual > least, (usual - states.newest(Series.SCORE)) / np.maximum(least, usual), 0.0)
     fall = np.where(np.isnan(gone), 1.0, gone)
     per_head = or_zero(room.usual[:, Usual.CHAT_RATE]) + or_zero(room.usual[:, Usual.REACTION_RATE])
-    expected = per_head * room.sum_of(Signal.PEOPLE, SLOTS_PER_MINUTE)
-    seen = room.sum_of(Signal.CHATS, SLOTS_PER_MINUTE) + room.sum_of(Signal.REACTIONS, SLOTS_PER_MINUTE)
+    expected = per_head * room.sum_of(Series.PEOPLE, SLOTS_PER_MINUTE)
+    seen = room.sum_of(Series.CHATS, SLOTS_PER_MINUTE) + room.sum_of(Series.REACTIONS, SLOTS_PER_MINUTE)
     quieter = 1 - (seen + fusion.offset) / (expected + fusion.offset)
     return np.where(room.knows_audience, fall, np.maximum(fall, quieter))
 
@@ -173,7 +173,7 @@ def _learn_noise(states: States, unscaled: StandardScores, which: Mask, noise: N
 
 
 def _learn_score_noise(states: States, which: Mask, noise: Noise) -> None:
-    off = states.newest(Signal.SCORE) - states.usual_of(Usual.MEAN_SCORE)
+    off = states.newest(Series.SCORE) - states.usual_of(Usual.MEAN_SCORE)
     variance = states.score_noise.astype(np.float64)
     taught = variance + noise.score_rate * (np.minimum(noise.score_clip**2, off**2) - variance)
     states.score_noise = np.where(which & ~np.isnan(off), taught, variance)

@@ -8,7 +8,7 @@ from anomalies.detector.arrays import NEWEST
 from anomalies.detector.config import DEFAULT
 from anomalies.detector.rows import as_rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS
-from anomalies.detector.state import BAND_UNITS, Signal, Usual, new_states
+from anomalies.detector.state import BAND_UNITS, Series, Usual, new_states
 from anomalies.tests.rooms import SLOT, START
 from engagement.readings import Reading
 
@@ -22,9 +22,9 @@ def learn_blocks(states, blocks, people=100):
         for _ in range(BLOCK_SLOTS):
             states.t += SLOT_SECONDS
             states.history[:, :, NEWEST] = np.nan
-            states.history[:, Signal.CHATS, NEWEST] = chats
-            states.history[:, Signal.PEOPLE, NEWEST] = people
-            states.history[:, Signal.SCORE, NEWEST] = 0.5
+            states.history[:, Series.CHATS, NEWEST] = chats
+            states.history[:, Series.PEOPLE, NEWEST] = people
+            states.history[:, Series.SCORE, NEWEST] = 0.5
             baseline.learn(states, np.full(len(states), True), BASELINE)
     return states
 
@@ -42,7 +42,7 @@ def test_rates_are_per_head_and_what_is_unknown_stays_so():
 
 def test_nothing_is_usual_before_a_block_is_full():
     states = new_states(1)
-    states.history[:, Signal.PEOPLE, NEWEST] = 100
+    states.history[:, Series.PEOPLE, NEWEST] = 100
     for _ in range(BLOCK_SLOTS - 1):
         baseline.learn(states, HERE, BASELINE)
     assert states.n_blocks[0] == 0

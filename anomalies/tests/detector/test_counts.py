@@ -10,7 +10,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.counts import take
 from anomalies.detector.rows import as_rows
 from anomalies.detector.sizes import HISTORY_SLOTS
-from anomalies.detector.state import LAST_MINUTE, Signal, Usual, new_states
+from anomalies.detector.state import LAST_MINUTE, Series, Usual, new_states
 from anomalies.tests.rooms import SLOT, START, healthy_room
 from engagement.readings import Reading, StoredReading
 from engagement.scoring import score
@@ -42,7 +42,7 @@ def test_counts_are_found_again_from_rolling_rates(counts):
     minute_of_zeros = [0] * 12  # so that the first row's rate is what came in its own slot
     states, taken = take_all(rolling(minute_of_zeros + counts))
     assert all(taken)
-    assert states.history[0, Signal.CHATS].tolist() == counts[-HISTORY_SLOTS:]
+    assert states.history[0, Series.CHATS].tolist() == counts[-HISTORY_SLOTS:]
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_gap_of_rows_is_the_sum_of_its_counts(counts, missing):
     rows = rolling([0] * 12 + counts)
     states, _ = take_all([*rows[: -missing - 1], rows[-1]])
     expected = sum(counts[-missing - 1 :])
-    assert np.isclose(states.history[0, Signal.CHATS, -missing - 1 :].sum(), expected, rtol=1e-5)
+    assert np.isclose(states.history[0, Series.CHATS, -missing - 1 :].sum(), expected, rtol=1e-5)
 
 
 def test_stored_readings_are_judged_by_their_stored_scores():
@@ -59,7 +59,7 @@ def test_stored_readings_are_judged_by_their_stored_scores():
     signals = {"chat_msgs_per_min": 12.0, "active_users": 40, "total_users": 50}
     counted = Reading(START, **signals)
     stored = [StoredReading(START, **signals, engagement_score=value) for value in (0.25, None)]
-    scores = as_rows([counted, *stored])["score"].tolist()
+    scores = as_rows([counted, *stored]).score.tolist()
     assert scores[:2] == [score(counted).value, 0.25]
     assert np.isnan(scores[2])
 
@@ -69,7 +69,7 @@ def test_glitch_row_is_held_and_the_next_good_row_taken():
     absurd = replace(rows[40], chat_msgs_per_min=0.0, reactions_per_min=0.0, active_users=0)
     states, taken = take_all([*rows[:40], absurd, *rows[41:]])
     assert [place for place, ok in enumerate(taken) if not ok] == [40]
-    assert np.isclose(states.history[0, Signal.CHATS, LAST_MINUTE].sum(), rows[-1].chat_msgs_per_min, rtol=1e-5)
+    assert np.isclose(states.history[0, Series.CHATS, LAST_MINUTE].sum(), rows[-1].chat_msgs_per_min, rtol=1e-5)
 
 
 def test_guessed_slots_sum_to_the_rate_at_every_row():
@@ -78,7 +78,7 @@ def test_guessed_slots_sum_to_the_rate_at_every_row():
     states = new_states(1)
     for row, reading in zip(as_rows(rows), rows, strict=True):
         assert take(states, row[None], DEFAULT)[0]
-        assert np.isclose(states.history[0, Signal.CHATS, LAST_MINUTE].sum(), reading.chat_msgs_per_min, rtol=1e-4)
+        assert np.isclose(states.history[0, Series.CHATS, LAST_MINUTE].sum(), reading.chat_msgs_per_min, rtol=1e-4)
 
 
 def test_glitch_that_stays_is_believed_at_the_second_row():
@@ -86,7 +86,7 @@ def test_glitch_that_stays_is_believed_at_the_second_row():
     fallen = [replace(row, chat_msgs_per_min=0.0, reactions_per_min=0.0, active_users=5) for row in rows[40:]]
     states, taken = take_all([*rows[:40], *fallen])
     assert taken.count(False) == 1
-    assert states.history[0, Signal.CHATS, LAST_MINUTE].tolist() == [0.0] * 12
+    assert states.history[0, Series.CHATS, LAST_MINUTE].tolist() == [0.0] * 12
 
 
 def test_frozen_audience_with_no_events_is_held_for_five_minutes():
@@ -107,18 +107,18 @@ def test_rows_that_come_every_second_are_counted_once_a_slot():
 def test_unknown_signals_are_unknown_and_not_zero():
     states, _ = take_all([Reading(START + n * SLOT, chat_msgs_per_min=12.0) for n in range(30)])
     history = states.history[0]
-    assert np.isnan(history[Signal.ACTIVITY]).all()
-    assert np.isnan(history[Signal.LEAVERS]).all()
-    assert (history[Signal.CHATS, LAST_MINUTE] == 1.0).all()
-    assert (history[Signal.PEOPLE, LAST_MINUTE] == 1.0).all()
-    assert np.isfinite(history[Signal.SCORE, LAST_MINUTE]).all()
+    assert np.isnan(history[Series.ACTIVITY]).all()
+    assert np.isnan(history[Series.LEAVERS]).all()
+    assert (history[Series.CHATS, LAST_MINUTE] == 1.0).all()
+    assert (history[Series.PEOPLE, LAST_MINUTE] == 1.0).all()
+    assert np.isfinite(history[Series.SCORE, LAST_MINUTE]).all()
 
 
 def test_leave_rate_becomes_a_number_of_people():
     rows = [Reading(START + n * SLOT, 5.0, None, 50, 100, 5.0, 0.0) for n in range(20)]
     exodus = Reading(START + 20 * SLOT, 5.0, None, 40, 80, 5.0, 0.2)
     states, _ = take_all([*rows, exodus])
-    assert np.isclose(states.history[0, Signal.LEAVERS, -1], 20)
+    assert np.isclose(states.history[0, Series.LEAVERS, -1], 20)
 
 
 def test_a_signal_that_appears_late_starts_from_its_own_rate():
@@ -126,7 +126,7 @@ def test_a_signal_that_appears_late_starts_from_its_own_rate():
     rows += [Reading(START + n * SLOT, 24.0, active_users=50, total_users=100) for n in range(20, 26)]
     states, taken = take_all(rows)
     assert all(taken)
-    assert np.allclose(states.history[0, Signal.CHATS, LAST_MINUTE], 2.0)
+    assert np.allclose(states.history[0, Series.CHATS, LAST_MINUTE], 2.0)
 
 
 def test_slots_in_which_events_were_lost_expect_nothing():
@@ -138,9 +138,9 @@ def test_slots_in_which_events_were_lost_expect_nothing():
     back = [replace(row, chat_msgs_per_min=3.0, reactions_per_min=2.0) for row in healthy[144:145]]
     for row in as_rows([*rows[:144], *back]):
         take(states, row[None], DEFAULT)
-    assert states.history[0, Signal.CHATS, -1] == 3.0
-    assert states.history[0, Signal.PEOPLE, -23:-1].tolist() == [0.0] * 22
-    assert states.history[0, Signal.PEOPLE, -1] == 400
+    assert states.history[0, Series.CHATS, -1] == 3.0
+    assert states.history[0, Series.PEOPLE, -23:-1].tolist() == [0.0] * 22
+    assert states.history[0, Series.PEOPLE, -1] == 400
 
 
 def test_leaves_that_were_cut_off_at_zero_do_not_stay_in_the_sum():
@@ -148,7 +148,7 @@ def test_leaves_that_were_cut_off_at_zero_do_not_stay_in_the_sum():
     rates = [0.05, 0.05, 0.01, 0.0, 0.04, 0.04, 0.01, 0.03] * 6
     rows = [Reading(START + n * SLOT, 5.0, None, 50, 100, 5.0, rate) for n, rate in enumerate(rates)]
     states, _ = take_all(rows)
-    assert np.isclose(states.history[0, Signal.LEAVERS, LAST_MINUTE].sum(), 100 * 0.03 / 0.97, rtol=1e-4)
+    assert np.isclose(states.history[0, Series.LEAVERS, LAST_MINUTE].sum(), 100 * 0.03 / 0.97, rtol=1e-4)
 
 
 def test_glitch_after_a_held_row_is_held_too():
@@ -176,12 +176,12 @@ def test_numbers_that_stood_still_and_go_on_are_a_gap():
     for row in as_rows(rows[100:102]):
         take(states, row[None], DEFAULT)
     assert states.same[0] == 0
-    assert states.history[0, Signal.PEOPLE].tolist() == [400.0] * HISTORY_SLOTS
-    assert np.isclose(states.history[0, Signal.CHATS, LAST_MINUTE].sum(), rows[101].chat_msgs_per_min, rtol=1e-4)
+    assert states.history[0, Series.PEOPLE].tolist() == [400.0] * HISTORY_SLOTS
+    assert np.isclose(states.history[0, Series.CHATS, LAST_MINUTE].sum(), rows[101].chat_msgs_per_min, rtol=1e-4)
 
 
 def test_no_more_people_leave_than_were_there():
     """A leave rate of 1 says that nobody stayed, not how many went."""
     rows = [Reading(START + n * SLOT, 5.0, None, 2, 2, 5.0, 0.0) for n in range(20)]
     states, _ = take_all([*rows, Reading(START + 20 * SLOT, 5.0, None, 0, 1, 5.0, 1.0)])
-    assert states.history[0, Signal.LEAVERS, LAST_MINUTE].sum() <= 2
+    assert states.history[0, Series.LEAVERS, LAST_MINUTE].sum() <= 2

@@ -3,7 +3,7 @@ import pytest
 
 from anomalies.detector.config import DEFAULT
 from anomalies.detector.dead_rooms import count_low, dead_score, mean_latest_score
-from anomalies.detector.state import Signal, new_states
+from anomalies.detector.state import Series, new_states
 
 LOW = DEFAULT.low_engagement
 
@@ -15,7 +15,7 @@ def test_dead_room_is_the_surer_the_less_happens(mean, score):
 
 def test_mean_is_of_the_three_latest_scores_that_are_known():
     states = new_states(2)
-    states.history[0, Signal.SCORE, -4:] = [0.9, 0.25, np.nan, 0.75]
+    states.history[0, Series.SCORE, -4:] = [0.9, 0.25, np.nan, 0.75]
     assert mean_latest_score(states, LOW).tolist() == [0.5, 1.0]
 
 

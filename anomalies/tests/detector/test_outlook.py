@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from anomalies.detector.outlook import Outlook, is_trusted, learning_seconds_left, outlook_of
-from anomalies.detector.state import Signal, Usual, new_states
+from anomalies.detector.state import Series, Usual, new_states
 from anomalies.tests.rooms import START
 
 
@@ -30,7 +30,7 @@ def test_rows_are_trusted_until_three_are_held_or_a_minute_stands_still(held, sa
 
 def test_usual_is_told_in_the_units_of_the_signals_and_only_where_it_is_known():
     state = new_state()
-    state.history[Signal.PEOPLE] = 200
+    state.history[Series.PEOPLE] = 200
     state.usual[[Usual.CHAT_RATE, Usual.ACTIVE_SHARE, Usual.MEAN_SCORE]] = 0.0078125, 0.75, 0.625
     outlook = outlook_of(state)
     assert outlook.usual == {"chat_msgs_per_min": 18.75, "active_share": 0.75}

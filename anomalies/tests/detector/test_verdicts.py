@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from anomalies.detector.config import DEFAULT
 from anomalies.detector.prior import nothing_known, shipped
 from anomalies.detector.sizes import TREE_WINDOW
-from anomalies.detector.state import LAST_MINUTE, Signal, TreeWindow, Usual, new_states
+from anomalies.detector.state import LAST_MINUTE, Series, TreeWindow, Usual, new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.tests.detector.test_evidence import room
 
@@ -20,8 +20,8 @@ def known_room(**signals):
     """Return the state of a session of which enough is known to judge it."""
     states = room(**signals)
     states.slots, states.n_blocks = OPENING.warm_slots, OPENING.warm_blocks
-    states.usual[:, Usual.MEAN_SCORE] = states.history[:, Signal.SCORE] = 0.75
-    states.usual[:, Usual.LEAVE_RATE] = states.history[:, Signal.LEAVERS] = 0.0
+    states.usual[:, Usual.MEAN_SCORE] = states.history[:, Series.SCORE] = 0.75
+    states.usual[:, Usual.LEAVE_RATE] = states.history[:, Series.LEAVERS] = 0.0
     return states
 
 
@@ -46,7 +46,7 @@ def test_usual_row_scores_nothing():
 @pytest.mark.parametrize("field", ["slots", "n_blocks"])
 def test_too_early_is_its_own_answer(field):
     states = known_room(people=1000, chats=50)
-    states.history[:, Signal.CHATS] = 0
+    states.history[:, Series.CHATS] = 0
     assert verdicts_on(states).score[0] > OPENING.warning_from
     states.array[field] -= 1
     verdicts = verdicts_on(states)
@@ -55,7 +55,7 @@ def test_too_early_is_its_own_answer(field):
 
 def test_score_is_30_parts_of_z_and_70_of_the_trees():
     states = known_room(people=1000, chats=50)
-    states.history[:, Signal.CHATS] = 10
+    states.history[:, Series.CHATS] = 10
     by_z = 0.3 * verdicts_on(states).evidence.worst[0] / 8
     assert verdicts_on(states, nothing_known()).trees[0] == 0
     assert verdicts_on(states, nothing_known()).score[0] == pytest.approx(by_z)
@@ -66,8 +66,8 @@ def test_score_is_30_parts_of_z_and_70_of_the_trees():
 
 def leave(left, people=100, slots=2):
     states = known_room(people=people)
-    states.history[:, Signal.PEOPLE, -slots:] = people - left
-    states.history[:, Signal.LEAVERS, -slots:] = left / slots
+    states.history[:, Series.PEOPLE, -slots:] = people - left
+    states.history[:, Series.LEAVERS, -slots:] = left / slots
     return states
 
 
@@ -93,23 +93,23 @@ def test_exit_is_at_least_a_warning():
 
 def test_fall_is_the_part_of_the_usual_score_that_is_gone():
     states = known_room()
-    states.history[:, Signal.SCORE, -1] = 0.25
+    states.history[:, Series.SCORE, -1] = 0.25
     assert verdicts_on(states).fall[0] == pytest.approx(2 / 3)
-    states.history[:, Signal.SCORE, -1] = np.nan
+    states.history[:, Series.SCORE, -1] = np.nan
     assert verdicts_on(states).fall[0] == 1
 
 
 def test_chat_of_unknown_listeners_falls_by_its_rate_though_its_score_stays_full():
     states = known_room(people=1, chats=15.625)
     states.previous[:] = np.nan
-    states.history[:, Signal.CHATS, LAST_MINUTE] = 3.125
+    states.history[:, Series.CHATS, LAST_MINUTE] = 3.125
     assert verdicts_on(states).fall[0] == pytest.approx(1 - 38 / 188)
 
 
 @given(st.lists(st.floats(0, 1, width=16), min_size=5, max_size=5), st.integers(1, 2000))
 def test_score_is_a_share_whatever_happens(parts, people):
     states = known_room(people=people, chats=people / 10, reactions=people / 20)
-    for signal, part in zip(Signal, parts, strict=False):
+    for signal, part in zip(Series, parts, strict=False):
         states.history[:, signal, -6:] *= part
     verdicts = verdicts_on(states)
     assert 0 <= verdicts.score[0] <= 1
@@ -125,7 +125,7 @@ def test_flagged_row_teaches_nothing():
 
 def test_noise_moves_by_its_rate_and_no_faster_for_a_row_far_off():
     states = known_room(people=1000, chats=50)
-    states.history[:, Signal.CHATS] = 0
+    states.history[:, Series.CHATS] = 0
     verdicts = verdicts_on(states)
     learn(states, verdicts, HERE)
     z = verdicts.evidence.unscaled.matrix
@@ -143,7 +143,7 @@ def test_trees_are_judged_by_the_last_complete_window_of_quiet_rows():
 
 def test_row_that_the_room_has_seen_often_is_less_rare():
     states = known_room(people=1000, chats=50)
-    states.history[:, Signal.CHATS, -12:] = 15
+    states.history[:, Series.CHATS, -12:] = 15
     before = verdicts_on(states)
     states.tree_leaves[:, TreeWindow.COMPLETE] = before.tree_leaves
     states.n_tree_leaves[:, TreeWindow.COMPLETE] = TREE_WINDOW
