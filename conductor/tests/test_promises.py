@@ -17,7 +17,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.evidence import Horizon
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.rows import as_rows
-from anomalies.detector.state import LAST_MINUTE, Signal, Usual, new_states
+from anomalies.detector.state import LAST_MINUTE, Series, Usual, new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
@@ -91,12 +91,12 @@ def test_half_space_trees_detects():
 def test_the_z_score_is_right():
     """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.3²): here 2 messages in a minute where 24 are usual."""
     states = new_states(1)
-    states.history[:, Signal.CHATS, -2:] = 1  # two chats
-    states.history[:, Signal.PEOPLE, LAST_MINUTE] = 100
+    states.history[:, Series.CHATS, -2:] = 1  # two chats
+    states.history[:, Series.PEOPLE, LAST_MINUTE] = 100
     states.usual[:, Usual.CHAT_RATE] = 0.02  # a head and slot, to three digits
     z = judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG]
     assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
-    states.history[:, Signal.CHATS, LAST_MINUTE] = 10  # a burst is not below anything
+    states.history[:, Series.CHATS, LAST_MINUTE] = 10  # a burst is not below anything
     assert judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG] < 0
 
 
