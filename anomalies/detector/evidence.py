@@ -9,7 +9,7 @@ from anomalies.detector import baseline
 from anomalies.detector.arrays import Floats, Mask, known_mean, or_zero
 from anomalies.detector.config import DetectorConfig, Noise, SharpFalls, Weighing
 from anomalies.detector.counts import is_rounded
-from anomalies.detector.sizes import SLOTS_PER_MINUTE, WINDOWS
+from anomalies.detector.sizes import SLOTS_PER_MINUTE
 from anomalies.detector.state import Figure, Series, StandardScores, States, Usual
 
 
@@ -24,6 +24,7 @@ class Horizon(IntEnum):
     SHARP = 5
 
 
+_IN_WINDOWS = slice(Horizon.SHORTEST, Horizon.LONGEST + 1)
 _IS_SHARP = np.arange(len(Horizon)) == Horizon.SHARP
 
 
@@ -37,6 +38,7 @@ class Room:
     has_activity: Mask
     knows_audience: Mask
     is_rounded: Mask
+    rounding: Floats  # the standard deviation of a count by its rounding alone, in events
 
     def sum_of(self, signal: Series, slots: int) -> Floats:
         """Return the sum over so many of the newest slots; unknown counts as nothing."""
@@ -52,15 +54,12 @@ class Evidence:
     """What was found in one row of each session, in standard deviations, positive where it is worse than usual."""
 
     by_horizon: Floats  # (sessions, horizons), fused from the signals
+    worst: Floats  # of the horizons
     chat: Floats  # a signal at its worst horizon, 0 where it weighs nothing
     reactions: Floats
     activity: Floats
     is_falling: Mask  # the active share of the row before lies low, too
     unscaled: StandardScores  # before they were scaled by the room's own noise
-
-    @property
-    def worst(self) -> Floats:
-        return np.asarray(self.by_horizon.max(axis=1))
 
     @property
     def sharp(self) -> Floats:
@@ -72,13 +71,15 @@ def look_around(states: States, config: DetectorConfig) -> Room:
     """Return what the newest row of each session is judged by."""
     newest_first = states.history[:, : Series.PEOPLE + 1, ::-1].astype(np.float64)
     has_activity = baseline.has_activity(states, config.baseline)
+    is_coarse = is_rounded(states, config.rounding)
     return Room(
         sums=np.cumsum(or_zero(newest_first), axis=2),
         activity=states.history[:, Series.ACTIVITY].astype(np.float64),
         usual=baseline.usual_before(states, ~has_activity, config.baseline),
         has_activity=has_activity,
         knows_audience=~np.isnan(states.previous[:, Figure.PRESENT]),
-        is_rounded=is_rounded(states, config.rounding),
+        is_rounded=is_coarse,
+        rounding=np.where(is_coarse, config.rounding.spread, 0.0),
     )
 
 
@@ -86,14 +87,14 @@ def gather_evidence(states: States, room: Room, config: DetectorConfig) -> Evide
     """Return the evidence in the newest row of each session."""
     unscaled = _standard_scores(states, room, config)
     signals = _by_horizon(_scaled(states, room, unscaled, config.noise), config.weighing)
-    weights = _weigh(states, room, config)
-    worst = _worst_of_each(signals, weights, config.sharp_falls)
-    sharp = config.sharp_falls
+    weights, sharp = _weigh(states, room, config), config.sharp_falls
+    by_horizon, worst_of = _fuse(signals, weights, room, config), _worst_of_each(signals, weights, sharp)
     return Evidence(
-        by_horizon=_fuse(signals, weights, room, config),
-        chat=worst.chat,
-        reactions=worst.reactions,
-        activity=worst.activity,
+        by_horizon=by_horizon,
+        worst=by_horizon.max(axis=1),
+        chat=worst_of.chat,
+        reactions=worst_of.reactions,
+        activity=worst_of.activity,
         is_falling=_sharp_z(room, sharp.pair_rows, config) >= sharp.pair_from,
         unscaled=unscaled,
     )
@@ -128,9 +129,8 @@ def _count_z(room: Room, signal: Series, rate: Floats, window: int, config: Dete
     counts = config.counts
     seen = room.sum_of(signal, window)
     expected = rate * room.sum_of(Series.PEOPLE, window)
-    rounding = np.where(room.is_rounded, config.rounding.spread, 0.0)
     at_least = expected + counts.variance_offset
-    variance = counts.dispersion / at_least + counts.rate_spread**2 + (rounding / at_least) ** 2
+    variance = counts.dispersion / at_least + counts.rate_spread**2 + (room.rounding / at_least) ** 2
     spread = np.sqrt(variance)
     return or_zero(-np.log((seen + counts.offset) / (expected + counts.offset)) / spread)
 
@@ -177,18 +177,21 @@ def _scaled(states: States, room: Room, unscaled: StandardScores, noise: Noise) 
 
 def _by_horizon(z: StandardScores, weighing: Weighing) -> _Signals:
     """Return each signal's z over every horizon, within limits; events of a sharp fall are those of the shortest."""
-
-    def columns(windows: Floats, slow: Floats, sharp: Floats) -> Floats:
-        return np.column_stack([windows, slow, sharp])  # in the order of `Horizon`
-
-    chat = columns(z.chat, z.slow_chat, z.chat[:, Horizon.SHORTEST])
-    reactions = columns(z.reactions, z.slow_reactions, z.reactions[:, Horizon.SHORTEST])
-    activity = columns(np.repeat(z.activity[:, None], WINDOWS, axis=1), z.slow_activity, z.sharp)
+    chat = _columns(z.chat, z.slow_chat, z.chat[:, Horizon.SHORTEST])
+    reactions = _columns(z.reactions, z.slow_reactions, z.reactions[:, Horizon.SHORTEST])
+    activity = _columns(z.activity[:, None], z.slow_activity, z.sharp)
     return _Signals(
         np.clip(chat, weighing.best, weighing.worst_events),
         np.clip(reactions, weighing.best, weighing.worst_events),
         np.clip(activity, weighing.best, np.where(_IS_SHARP, weighing.worst_sharp, weighing.worst_activity)),
     )
+
+
+def _columns(windows: Floats, slow: Floats, sharp: Floats) -> Floats:
+    z = np.empty((len(windows), len(Horizon)))
+    z[:, _IN_WINDOWS] = windows
+    z[:, Horizon.SLOW], z[:, Horizon.SHARP] = slow, sharp
+    return z
 
 
 def _weigh(states: States, room: Room, config: DetectorConfig) -> _Signals:
