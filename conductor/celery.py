@@ -1,11 +1,15 @@
-"""The Celery application; its tasks are in `conductor.tasks`."""
+"""The Celery application, and the signs of life of its processes; its tasks are in `conductor.tasks`."""
 
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.beat import Scheduler
+from celery.signals import heartbeat_sent, worker_init, worker_process_init
+from django.conf import settings
 
 from conductor.local.children import die_with_parent
+from conductor.local.pulse import Pulse, pulse_folder
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conductor.settings")
 app = Celery("conductor")
@@ -13,7 +17,32 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["conductor"])
 
 
+def _pulse(name: str) -> Pulse:
+    return Pulse(pulse_folder(settings.DATA_DIR), name)
+
+
+@worker_init.connect
+def live_with_the_heart(**_: object) -> None:
+    """The worker's main process is well while its event loop gets to send heartbeats."""
+    pulse = _pulse("worker")
+    pulse.beat()
+    heartbeat_sent.connect(lambda **_: pulse.beat(), weak=False)
+
+
 @worker_process_init.connect
 def leave_no_orphan(**_: object) -> None:
     """A pool process whose worker was killed would otherwise wait for tasks for ever."""
     die_with_parent()
+    _pulse("worker").beat_while(lambda: True)  # what is frozen does not get to it
+
+
+class Clock(Scheduler):
+    """Celery's scheduler, with signs of life. A tick every 5 s needs no file that remembers the last one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._pulse = _pulse("beat")
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        self._pulse.beat()
+        return super().tick(*args, **kwargs)

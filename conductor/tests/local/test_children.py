@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 
-import pytest
-
 from conductor.local.children import Children
 from conductor.tests.waiting import is_running, wait_until
 
@@ -16,6 +14,11 @@ STUBBORN = [
     "-c",
     "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "print(subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']).pid, flush=True); signal.pause()",
+]
+TALKATIVE = [
+    sys.executable,
+    "-c",
+    "import time\nwhile True:\n    print('word', flush=True)\n    time.sleep(.01)",
 ]
 PARENT = """
 import sys
@@ -54,12 +57,33 @@ def test_stop_is_gentle_first_and_kills_what_stays_with_its_children(tmp_path):
     assert children.all == []
 
 
-@pytest.mark.parametrize(("code", "may_end", "is_lost"), [(0, False, True), (0, True, False), (3, True, True)])
-def test_lost_child_is_one_that_should_not_have_ended(tmp_path, code, may_end, is_lost):
+def test_child_that_ended_is_buried_with_what_it_left_and_may_start_again_in_the_same_log(tmp_path):
     children = Children(tmp_path)
-    child = children.start("child", [sys.executable, "-c", f"raise SystemExit({code})"], may_end=may_end)
-    child.process.wait(timeout=20)
-    assert (children.first_lost() is child) is is_lost
+    log = tmp_path / "child.log"
+    for lines in (1, 2):
+        child = children.start("child", STUBBORN)
+        wait_until(lambda lines=lines: log.read_text().count("\n") == lines)
+        grandchild = int(child.last_words(1))
+        child.process.kill()
+        child.process.wait(timeout=20)
+        assert child.has_ended
+
+        children.bury(child)
+
+        wait_until(lambda grandchild=grandchild: not is_running(grandchild))
+        assert children.all == []
+
+
+def test_long_log_is_cut_while_its_child_writes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("conductor.local.children.MOST_LOG_BYTES", 10)
+    children = Children(tmp_path)
+    child = children.start("child", TALKATIVE)
+    wait_until(lambda: child.log.stat().st_size > 10)
+
+    children.cut_logs()
+
+    assert (tmp_path / "child.log.1").read_text().startswith("word\n")
+    wait_until(lambda: child.log.read_text().startswith("word\n"))
     children.stop()
 
 

@@ -55,6 +55,10 @@ class Up:
                 return
         pytest.fail(f"it ended without saying {words!r}:\n{self.said}")
 
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.await_end() == 0
+
     def await_end(self) -> int:
         self.said += self.process.communicate(timeout=60)[0]
         return self.process.returncode
@@ -65,7 +69,8 @@ def data_dir(tmp_path) -> Iterator[Path]:
     """A data folder of which no process is left when the test is over, whatever the test did."""
     yield tmp_path / "data"
     for pid in processes_of(tmp_path / "data"):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it died with its parent meanwhile
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -113,19 +118,66 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
     assert not (data_dir / "demo.json").exists()
 
 
-def test_up_stops_everything_when_a_child_dies(data_dir, port):
+PROCESSES = {
+    "web": b"daphne", "worker": b"worker", "beat": b"beat", "postgres": b"bin/postgres", "redis": b"redis-server"
+}  # fmt: skip
+
+
+def children_of(up: Up, data_dir: Path) -> dict[str, int]:
+    """Return the pids of what `up` itself started, by name."""
+    own: dict[str, int] = {}
+    for pid in processes_of(data_dir):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if parent(pid) == up.process.pid:
+                own |= {name: pid for name, word in PROCESSES.items() if word in command(pid)}
+    return own
+
+
+def test_up_starts_again_what_dies(data_dir, port):
+    up = Up(data_dir, port)
+    up.await_words("Stop ")
+    demo = json.loads((data_dir / "demo.json").read_text())
+    client = RestClient(demo["url"], demo["api_key"])
+    before = children_of(up, data_dir)
+    assert set(before) == set(PROCESSES)
+
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    for name in PROCESSES:
+        up.await_words(f"{name} is started again.") if f"{name} is started again." not in up.said else None
+
+    kept = client.post("/sessions", {"title": "Kept", "external_id": "kept"})
+    assert kept["status"] == "scheduled"
+    client.close()
+    assert set(children_of(up, data_dir).items()).isdisjoint(before.items())
+    assert "Traceback" not in up.said
+    up.stop()
+    wait_until(lambda: not processes_of(data_dir))
+
+
+def test_up_goes_on_when_its_demo_is_ended(data_dir, port):
+    up = Up(data_dir, port)
+    up.await_words("Stop ")
+    demo = json.loads((data_dir / "demo.json").read_text())
+    client = RestClient(demo["url"], demo["api_key"])
+    client.post(f"/sessions/{demo['session_id']}/end", {})
+    wait_until(lambda: not any(b"replay" in command(pid) for pid in processes_of(data_dir)), seconds=60)
+
+    assert client.post("/sessions", {"title": "Goes on"})["status"] == "scheduled"
+    client.close()
+    up.stop()
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_up_ends_what_is_stuck_and_starts_it_again(data_dir, port, name):
     up = Up(data_dir, port, "--no-demo")
     up.await_words("Up at")
-    worker = next(pid for pid in processes_of(data_dir) if parent(pid) == up.process.pid and b"worker" in command(pid))
-    assert [pid for pid in processes_of(data_dir) if parent(pid) == worker]
 
-    os.kill(worker, signal.SIGKILL)
+    os.kill(children_of(up, data_dir)[name], signal.SIGSTOP)
 
-    assert up.await_end() == 1
-    assert "worker ended unexpectedly (exit status -9), so everything stops." in up.said
-    assert "celery@" in up.said
-    assert "Traceback" not in up.said
-    wait_until(lambda: not processes_of(data_dir))
+    up.await_words(f"{name} is stuck and is ended")
+    up.await_words(f"{name} is started again.")
+    up.stop()
 
 
 def test_up_answers_ctrl_c_while_it_starts(data_dir, port):
@@ -202,4 +254,8 @@ def parent(pid: int) -> int:
 
 
 def command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    """Return its command line; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
