@@ -1,4 +1,4 @@
-"""What the banner slot says of a session: one thing, and what needs a person first."""
+"""Which banner a session's page shows, and what it must know; the words are in its template. No database."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
