@@ -9,13 +9,16 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP51
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
 
+# A file at a time to each processor, each with servers of its own; four of those are enough.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 # All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").
 test: .venv/dev $(if $(T),,browser)
-	$(VENV) -m pytest $(T)
+	$(VENV) -m pytest $(or $(T),$(PARALLEL))
 
 # What needs no server and is quick; it names the tests that have become slow.
 test-fast: .venv/dev
-	$(VENV) -m pytest -m "not servers and not slow" --durations 5 --durations-min 2
+	$(VENV) -m pytest $(PARALLEL) -m "not servers and not slow" --durations 5 --durations-min 2
 
 test-timescale: .venv/dev
 	$(VENV) -m pytest -m timescale
