@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -36,8 +37,7 @@ IS_ROOT = os.geteuid() == 0
 def data_dir(tmp_path) -> Iterator[Path]:
     """A data folder whose servers, whatever a test did to them, are gone when the test is over."""
     yield tmp_path / "data"
-    for pid in running_servers(tmp_path / "data"):
-        os.kill(pid, signal.SIGKILL)
+    kill_servers(tmp_path / "data")
     shutil.rmtree(socket_folder(tmp_path / "data"), ignore_errors=True)
 
 
@@ -48,6 +48,12 @@ def hold(data_dir: Path, *prefix: str) -> tuple[subprocess.Popen, str, str]:
     )
     with process.stdout:
         return process, *json.loads(process.stdout.readline())
+
+
+def kill_servers(data_dir: Path) -> None:
+    for pid in running_servers(data_dir):
+        with suppress(ProcessLookupError):  # PostgreSQL ends the rest of its processes when one of them dies
+            os.kill(pid, signal.SIGKILL)
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -91,8 +97,7 @@ def test_servers_recover_when_they_were_killed_themselves(data_dir):
     holder, database_url, _ = hold(data_dir)
     with psycopg.connect(database_url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    for pid in running_servers(data_dir):
-        os.kill(pid, signal.SIGKILL)
+    kill_servers(data_dir)
     kill(holder)
     assert (data_dir / "postgres" / "postmaster.pid").exists()
     assert (socket_folder(data_dir) / "redis.sock").exists()
