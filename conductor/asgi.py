@@ -20,7 +20,7 @@ from daphne import http_protocol
 from django.conf import settings
 from django.urls import path, re_path
 
-from conductor import consumers
+from conductor import consumers, requests
 from conductor.bodies import Application, FrugalRequest, without_large_bodies
 
 
@@ -46,4 +46,6 @@ sockets = CookieMiddleware(
         ]
     )
 )
-application = ProtocolTypeRouter({"http": without_large_bodies(http), "websocket": AllowedHosts(sockets)})
+application = ProtocolTypeRouter(
+    {"http": requests.noted(without_large_bodies(http)), "websocket": AllowedHosts(sockets)}
+)

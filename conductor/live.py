@@ -5,17 +5,18 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from uuid import UUID
 
 import redis
 from channels.layers import get_channel_layer
-from django.conf import settings
 
 from anomalies.models import Anomaly
+from conductor import carrier
 from conductor.payloads import anomaly_payload, row_payload
 from conductor.screens.session import render_session, show_session
 from engagement.models import EngagementRow, Session
+
+PUBLISH_SECONDS = 2.0  # a screen that misses this is wrong until the next row
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,8 @@ def announce(changes: Sequence[SessionChange], now: datetime) -> None:
     """
     try:
         _publish(changes, now)
-    except redis.RedisError as error:
-        log.warning("No screen was told of %d sessions, Redis is away: %s", len(changes), error)
+    except redis.RedisError:
+        log.warning("No screen was told of %d sessions.", len(changes))
 
 
 def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
@@ -63,7 +64,7 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     for change in changes:
         if (stream := stream_group(change.session_id)) in watched:
             frames.setdefault(stream, []).extend(_messages(change))
-    with _redis().pipeline(transaction=False) as pipe:
+    with carrier.reach(PUBLISH_SECONDS) as client, client.pipeline(transaction=False) as pipe:
         for group, texts in frames.items():
             message = {"type": "forward", "frames": texts}
             pipe.publish(_redis_channel(group), get_channel_layer().serialize(message))
@@ -81,7 +82,8 @@ def _messages(change: SessionChange) -> Iterable[str]:
 
 def _watched(groups: Sequence[str]) -> set[str]:
     """Return the groups that some process of ours has subscribed to."""
-    counts = _redis().pubsub_numsub(*map(_redis_channel, groups))
+    with carrier.reach(PUBLISH_SECONDS) as client:
+        counts = client.pubsub_numsub(*map(_redis_channel, groups))
     return {group for group, (_, count) in zip(groups, counts, strict=True) if count}
 
 
@@ -89,8 +91,3 @@ def _redis_channel(group: str) -> str:
     # RedisPubSubChannelLayer's own name for a group. Its group_send would open a connection for every call
     # from synchronous code, and it cannot say whether anybody listens.
     return f"asgi__group__{group}"
-
-
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)

@@ -16,7 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from anomalies.models import Anomaly
-from engagement.cursors import measure_backlog
+from engagement.cursors import measure_backlog, measure_neglect
 from engagement.ingest import Recorded
 from engagement.models import Session
 
@@ -101,6 +101,11 @@ def _measure(cursor: CursorWrapper) -> Iterator[Metric]:
     rows, seconds = measure_backlog()
     yield GaugeMetricFamily("conductor_rows_waiting", "Rows that are stored and not yet judged.", value=rows)
     yield GaugeMetricFamily("conductor_lag_seconds", "How long the oldest of them has waited.", value=seconds)
+    yield GaugeMetricFamily(
+        "conductor_neglect_seconds",
+        "For how long the session that has waited longest has not been looked at.",
+        value=measure_neglect(),
+    )
 
 
 registry.register(DatabaseCollector())

@@ -1,41 +1,67 @@
-"""Flags in Redis that say "this partition has new rows": one wake-up is enough for many posts."""
+"""What Redis remembers for a moment: which partitions have new rows, so that one wake-up is enough for many posts;
+when the last tick was; and that a worker lives."""
 
-import logging
-from functools import cache
+from contextlib import suppress
 
 import redis
 from django.conf import settings
 
-log = logging.getLogger(__name__)
+from conductor import carrier
 
-FLAG_SECONDS = 10  # a wake-up that got lost is forgotten after this long
+FLAG_SECONDS = 5  # a wake-up that got lost is forgotten after this long, and the next tick wakes again
+WORKER, WORKER_SECONDS = "conductor:worker", 10  # a worker's heart beats every two seconds
 
 
 def raise_flag(partition: int) -> bool:
     """Return whether the flag was down, so that a sweep must be enqueued. Raises `redis.RedisError`."""
-    return bool(_redis().set(_key(partition), 1, nx=True, ex=FLAG_SECONDS))
+    with carrier.reach() as client:
+        return bool(client.set(_key(partition), 1, nx=True, ex=FLAG_SECONDS))
 
 
 def lower_flag(partition: int) -> None:
     """Say that the rows of this partition are being read."""
-    try:
-        _redis().delete(_key(partition))
-    except redis.RedisError as error:
-        log.warning("Redis is away: %s", error)
+    with suppress(redis.RedisError), carrier.reach() as client:
+        client.delete(_key(partition))
 
 
 def is_flag_up(partition: int) -> bool:
     """Tell whether rows came after the flag was lowered; no, where Redis cannot say."""
     try:
-        return bool(_redis().exists(_key(partition)))
+        with carrier.reach() as client:
+            return bool(client.exists(_key(partition)))
     except redis.RedisError:
         return False
 
 
+def claim_tick() -> bool:
+    """Tell whether a tick is due: ticks that have piled up, or come from two clocks, count as one.
+
+    Redis measures the time, whatever the clocks of beat and of the workers say. Without it a tick too many is made.
+    """
+    try:
+        with carrier.reach() as client:
+            return bool(client.set("conductor:ticked", 1, nx=True, px=round(settings.TICK_SECONDS * 500)))
+    except redis.RedisError:
+        return True
+
+
+def say_worker_lives() -> None:
+    """Say that a worker lives; its signs come more often than one is forgotten."""
+    with suppress(redis.RedisError), carrier.reach() as client:
+        client.set(WORKER, 1, ex=WORKER_SECONDS)
+
+
+def say_worker_goes() -> None:
+    """Say that a worker stops."""
+    with suppress(redis.RedisError), carrier.reach() as client:
+        client.delete(WORKER)
+
+
+def does_worker_live() -> bool:
+    """Tell whether some worker has said so lately. Raises `redis.RedisError`."""
+    with carrier.reach() as client:
+        return bool(client.exists(WORKER))
+
+
 def _key(partition: int) -> str:
     return f"conductor:wake:{partition}"
-
-
-@cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)

@@ -1,8 +1,9 @@
-"""Limit how many requests a second one API key may send. Redis counts; where it is away, everything passes."""
+"""Quotas: how many requests a second a key may send, and how many rows and raw events an event's keys may.
 
-import logging
-from functools import cache
-from time import monotonic, time
+Redis counts; where it is away, everything passes.
+"""
+
+from time import time
 from typing import cast
 from uuid import UUID
 
@@ -10,51 +11,49 @@ import redis
 from django.conf import settings
 from django.http import HttpRequest
 from ninja.throttling import BaseThrottle
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from conductor import carrier
+from conductor.api.problems import Problem
 from conductor.keys import KeyedRequest
 
-logger = logging.getLogger(__name__)
-
-PAUSE_SECONDS = 5.0  # how long Redis is not asked again after it did not answer
-TIMEOUT_SECONDS = 0.25
-
-
-@cache
-def counters(url: str) -> redis.Redis:
-    """Return a client that gives up at once: a limit is no reason to let a request wait."""
-    return redis.Redis.from_url(
-        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
+ITEM_WINDOW_SECONDS = 10  # a recording that is posted in one go may use in a moment what it may use in ten seconds
 
 
 class KeyLimit(BaseThrottle):
     """Let a key send `settings.RATE_LIMIT` requests in each second of the clock."""
 
-    def __init__(self) -> None:
-        self.asks_again_at = 0.0
-
     def allow_request(self, request: HttpRequest) -> bool:
-        return (
-            not settings.RATE_LIMIT
-            or self.count(cast(KeyedRequest, request).auth.key_id, int(time())) <= settings.RATE_LIMIT
-        )
-
-    def count(self, key_id: UUID, second: int) -> int:
-        """Return how many requests the key has sent in that second, this one included; 0 where nobody knows."""
-        if monotonic() < self.asks_again_at:
-            return 0
-        name = f"limit:{key_id}:{second}"
-        try:
-            with counters(settings.REDIS_URL).pipeline(transaction=False) as pipeline:
-                pipeline.incr(name)
-                pipeline.expire(name, 2)
-                return int(pipeline.execute()[0])
-        except redis.RedisError as error:
-            self.asks_again_at = monotonic() + PAUSE_SECONDS
-            logger.warning("Requests are not limited, as Redis does not answer: %s", error)
-            return 0
+        key_id = cast(KeyedRequest, request).auth.key_id
+        return not settings.RATE_LIMIT or count("requests", key_id, int(time()), 1, 2) <= settings.RATE_LIMIT
 
     def wait(self) -> float:
         return 1.0
+
+
+def spend_items(event_id: UUID, items: int) -> None:
+    """Count the rows or raw events of a request. Raises `Problem` (429) where the event has used up its quota.
+
+    The request that passes the quota is taken, so that one of any size can be.
+    """
+    if not settings.ITEM_LIMIT:
+        return
+    window, passed = divmod(int(time()), ITEM_WINDOW_SECONDS)
+    spent = count("items", event_id, window, items, 2 * ITEM_WINDOW_SECONDS)
+    if spent - items >= settings.ITEM_LIMIT * ITEM_WINDOW_SECONDS:
+        raise Problem(
+            429,
+            f"The keys of this event send more than {settings.ITEM_LIMIT:,} rows and raw events a second.",
+            headers={"Retry-After": str(ITEM_WINDOW_SECONDS - passed)},
+        )
+
+
+def count(what: str, whose: UUID, window: int, number: int, seconds: int) -> int:
+    """Add to what was counted in a window of time, and return it; 0 where nobody knows."""
+    name = f"limit:{what}:{whose}:{window}"
+    try:
+        with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:
+            pipeline.incrby(name, number)
+            pipeline.expire(name, seconds)
+            return int(pipeline.execute()[0])
+    except redis.RedisError:
+        return 0

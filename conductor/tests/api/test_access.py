@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from conductor import keys
-from conductor.api.routes import api
+from conductor.api.throttle import count
 from conductor.tests.api.test_bad_input import check_problem
 from conductor.tests.rest import START, Rest, signals
 from engagement.models import ApiKey, EngagementRow, Session
@@ -145,8 +145,7 @@ def test_guesses_are_not_remembered(rest, django_assert_num_queries):
     assert len(keys._known) == before
 
 
-def test_too_many_requests_are_told_when_to_come_back(rest, settings, monkeypatch):
-    monkeypatch.setattr(api.throttle, "asks_again_at", 0.0)
+def test_too_many_requests_are_told_when_to_come_back(rest, settings):
     settings.RATE_LIMIT = 1
     other = Rest.of_new_event("Another")
 
@@ -163,9 +162,24 @@ def test_too_many_requests_are_told_when_to_come_back(rest, settings, monkeypatc
 def test_requests_are_counted_by_key_and_second(settings):
     first, second = uuid4(), uuid4()
 
-    counts = [api.throttle.count(key, at) for key, at in ((first, 7), (first, 7), (second, 7), (first, 8))]
+    counts = [count("requests", key, at, 1, 2) for key, at in ((first, 7), (first, 7), (second, 7), (first, 8))]
 
     assert counts == [1, 2, 1, 1]
+
+
+def test_an_event_that_sends_too_much_is_told_when_to_come_back(rest, settings):
+    settings.ITEM_LIMIT = 1
+    session, other = rest.new_session(), Rest.of_new_event("Another")
+    batches = [[signals(second) for second in range(first, first + 20)] for first in range(0, 200, 20)]
+
+    answers = [rest.post(f"/sessions/{session.id}/signals", batch) for batch in batches]
+
+    assert answers[0].status_code == 202, "a batch of any size is taken where nothing was sent before"
+    refused = next(answer for answer in answers if answer.status_code != 202)
+    check_problem(refused, 429)
+    assert 1 <= int(refused.headers["Retry-After"]) <= 10
+    assert session.rows.count() == 20 * sum(answer.status_code == 202 for answer in answers)
+    assert other.post(f"/sessions/{other.new_session().id}/signals", batches[0]).status_code == 202
 
 
 def test_a_limit_of_zero_is_none(rest, settings):

@@ -1,0 +1,32 @@
+"""What this process is at work on: a request that never ends is how a wedge of its threads or pools shows itself."""
+
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+STUCK_SECONDS = 50.0  # everything that a request may wait for is given up much sooner
+
+_numbers = itertools.count()
+_started_at: dict[int, float] = {}
+
+
+def noted(application: Application) -> Application:
+    """Return the HTTP application that knows since when it works on each request."""
+
+    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        number = next(_numbers)
+        _started_at[number] = time.monotonic()
+        try:
+            await application(scope, receive, send)
+        finally:
+            del _started_at[number]
+
+    return wrapped
+
+
+def is_one_stuck(now: float) -> bool:
+    """Tell whether a request has been worked on for longer than any can take; `now` is of the monotonic clock."""
+    return now - min(_started_at.values(), default=now) > STUCK_SECONDS
