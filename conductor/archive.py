@@ -10,7 +10,7 @@ from engagement.models import Event, Session
 from engagement.recordings import BadRecording, Recording
 from engagement.sessions import create_session
 
-MAX_KEPT_ROWS = 20_000  # a day of one every 5 s; the detector takes some 2 ms a row, and somebody waits for it
+MAX_KEPT_ROWS = 20_000  # a day of one every 5 s
 
 
 def keep_recording(
@@ -22,7 +22,7 @@ def keep_recording(
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> Session:
-    """Return the ended session of a recording, with its rows and its incidents.
+    """Return the ended session of a recording, with its rows. The caller wakes whoever judges them.
 
     Everything is stored, or nothing: raises `BadRecording`, `RefusedTimetable` or `RefusedReading`. Where no planned
     end is given, that is when the platform says the session was ended: from then on everybody leaves, and nothing is
@@ -34,8 +34,4 @@ def keep_recording(
     with transaction.atomic():
         session, _ = create_session(event.id, title=title, starts_at=starts_at, ends_at=ends_at or recording.ended_at)
         record_rows(session.id, rows, now)
-        # Nobody can watch a session that is not committed yet, so nothing is announced here.
-        session = pipeline.end_session(session.id, now)
-        session.ended_at = session.judged_until
-        session.save(update_fields=["ended_at"])
-    return session
+        return pipeline.end_session(session.id, rows[-1].timestamp if rows else now)

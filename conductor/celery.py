@@ -30,10 +30,11 @@ def live_with_the_heart(**_: object) -> None:
 
 
 @worker_process_init.connect
-def leave_no_orphan(**_: object) -> None:
-    """A pool process whose worker was killed would otherwise wait for tasks for ever."""
+def start_pool_process(**_: object) -> None:
+    """A pool process whose worker was killed would otherwise wait for tasks for ever, and for the database too."""
     die_with_parent()
     _pulse("worker").beat_while(lambda: True)  # what is frozen does not get to it
+    settings.DATABASES["default"].setdefault("OPTIONS", {})["options"] = settings.WORKER_PATIENCE
 
 
 class Clock(Scheduler):

@@ -8,6 +8,7 @@ import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Queue
 
 from conductor.local import embedded
 from conductor.local.private_files import kept_secret
@@ -115,8 +116,20 @@ except ValueError:  # its message would print the password
     raise ImproperlyConfigured(
         "DATABASE_URL cannot be read: write postgresql://USER:PASSWORD@HOST:5432/NAME, special characters as %XX."
     ) from None
+# How long anything waits in the database: no request may hold a thread, and no sweep a worker, for ever. Commands do
+# what takes long, and have no bounds. A server that is away is given up after as long as libpq can count: two seconds.
+WEB_PATIENCE = "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
+WORKER_PATIENCE = "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 if flag("CONDUCTOR_DB_POOL"):  # set by asgi.py: under ASGI every request would open a connection of its own
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": 8, "timeout": 10}
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        {
+            "options": WEB_PATIENCE,
+            "connect_timeout": 2,
+            # Where connecting fails, the next request tries again, and not the pool at longer and longer intervals.
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 1.5, "reconnect_timeout": 1},
+        }
+    )
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # a server that was restarted is noticed before the query
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # redis-py gives sockets a timeout of 5 s, after which channels-redis would close idle WebSockets.
@@ -136,8 +149,13 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
 CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
-CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": 5.0, "options": {"expires": 5.0}}}
+TICK_SECONDS = 5.0
+CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS}}
 CELERY_TIMEZONE = "UTC"
+# The worker takes from each queue in turn, so no tick waits behind sweeps.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("clock")]
+CELERY_TASK_ROUTES = {"conductor.tasks.tick": {"queue": "clock"}}
+CELERY_TASK_TIME_LIMIT = 30  # no task works for longer than a second or two; one that hangs is killed with its process
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -193,6 +211,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
+ITEM_LIMIT = number("CONDUCTOR_ITEM_LIMIT", 50_000, least=0, most=10_000_000)  # rows and raw events of an event
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # a batch of 1,000 rows is about 200 KB
 
 LOGGING = {

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from conductor import tasks
 from conductor.archive import keep_recording
 from conductor.views import OrganizerRequest, for_organizers
 from engagement.ingest import RefusedReading
@@ -127,6 +128,7 @@ def _upload(request: OrganizerRequest) -> HttpResponse:
     if kept is None:
         return render(request, "recordings/upload.html", {"form": form})
     session, recording = kept
+    tasks.wake([session.id])
     report = {"recording": recording, "rows": session.rows.count()}
     messages.info(request, render_to_string("recordings/_recording_report.html", report))
     return redirect("session", session.id)

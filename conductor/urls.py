@@ -4,8 +4,10 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from conductor import health, metrics, uploads, views
+from conductor import health, metrics, outages, uploads, views
 from conductor.api.routes import api
+
+handler500 = outages.broken_page
 
 admin.site.site_header = admin.site.site_title = "Engagement Conductor"
 

@@ -16,7 +16,7 @@ from django.db import connection
 
 from engagement import cursors
 from engagement.ingest import insert_rows
-from engagement.models import Presence, RoomState, Session
+from engagement.models import RoomState, Session
 from engagement.moments import EPOCH, from_microseconds, to_microseconds
 from engagement.readings import Reading
 from engagement.room import RANK, ROW, SECOND, Person, RankedEvent, Room
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 MOST_EVENTS = 2_000  # of a session at once, unless more lie in one slot of 5 s
+MOST_IN_SLOT = 50_000  # events of one slot that count: no room sends more in 5 s, and a broken clock piles all it has
+FORGET_AT_ONCE = 5_000  # people, and raw events that name one
 
 NEW_EVENTS = """
     SELECT s.id, e.timestamp, e.type, e."user", e.poll FROM engagement_session s CROSS JOIN LATERAL (
@@ -38,6 +40,7 @@ EVENTS_BETWEEN = """
     SELECT session_id, timestamp, type, "user", poll FROM raw_events
     WHERE session_id = %s AND NOT late AND timestamp >= %s AND timestamp < %s
 """
+EVENTS_OF_SLOT = f"{EVENTS_BETWEEN} ORDER BY timestamp, id LIMIT {MOST_IN_SLOT}"
 LOAD_PEOPLE = """
     SELECT p.session_id, p."user", is_present, is_focused, left_at, acted_at, votes
     FROM UNNEST(%s::uuid[], %s::varchar[]) AS named (session_id, "user")
@@ -58,25 +61,39 @@ SAVE_ROOMS = """
     ON CONFLICT (session_id) DO UPDATE SET version = EXCLUDED.version, state = EXCLUDED.state
 """
 
+FORGET_PRESENT = """
+    DELETE FROM presence WHERE session_id = %s AND "user" IN (
+        SELECT "user" FROM presence WHERE session_id = %s LIMIT %s)
+"""
+# By the index of their times; what has forgotten already is not named again.
+FORGET_NAMED = """
+    WITH named AS (
+        SELECT id, timestamp FROM raw_events
+        WHERE session_id = %s AND timestamp >= COALESCE(%s::timestamptz, '-infinity') AND "user" <> ''
+        ORDER BY timestamp LIMIT %s
+    ), forgotten AS (UPDATE raw_events r SET "user" = '' FROM named WHERE r.id = named.id)
+    SELECT count(*), max(timestamp) FROM named
+"""
+
 People = dict[str, Person]
 
 
-def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int) -> None:
+def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int, most_events: int = MOST_EVENTS) -> None:
     """Store the rows of closed windows, oldest first, so many of a session at most; move each session's cursor.
 
     Whoever calls again until `aggregated_until` is `closed_until` has them all.
     """
-    sessions = [session for session in sessions if _has_closed(session)]
+    sessions = [session for session in sessions if has_closed(session)]
     if not sessions:
         return
-    entries = _new_entries(sessions)
+    entries, untils = _new_entries(sessions, most_events)
     rooms, rebuilt = _load_rooms(sessions)
     people = _load_people({id_: entries[id_] for id_ in entries if id_ not in rebuilt})
     before = deepcopy(people)
     people |= rebuilt
     rows: list[tuple[uuid.UUID, Reading]] = []
     for session in sessions:
-        room, until = rooms[session.id], _until(session, entries)
+        room, until = rooms[session.id], untils[session.id]
         due = sorted(entry for entry in entries[session.id] if entry[0] < until)
         readings = room.advance(due, people.setdefault(session.id, {}), until, most=most_rows)
         if len(readings) == most_rows and room.next is not None:
@@ -89,39 +106,58 @@ def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int) -> Non
     insert_rows([id_ for id_, _ in rows], [reading for _, reading in rows], [False] * len(rows), now)
 
 
-def forget_people(session: Session) -> None:
-    """Drop what an ended session needs no more; the rows and the raw events stay."""
-    Presence.objects.filter(session_id=session.id).delete()
+def forget_people(session: Session) -> bool:
+    """Drop some of what an ended and judged session needs no more; return whether nothing of it is left.
+
+    The rows and the raw events stay; these forget who did them. The caller holds the session's lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FORGET_PRESENT, [session.id, session.id, FORGET_AT_ONCE])
+        n_present: int = cursor.rowcount
+        cursor.execute(FORGET_NAMED, [session.id, session.forgotten_until, FORGET_AT_ONCE])
+        n_named, until = cursor.fetchone()
+    session.forgotten_until = until or session.forgotten_until
     RoomState.objects.filter(session_id=session.id).delete()
+    return bool(max(n_present, n_named) < FORGET_AT_ONCE)
 
 
-def _has_closed(session: Session) -> bool:
+def has_closed(session: Session) -> bool:
+    """Tell whether windows have closed that are not aggregated."""
     closed, done = session.closed_until, session.aggregated_until
     return session.source == Session.Source.EVENTS and closed is not None and (done is None or done < closed)
 
 
-def _new_entries(sessions: Sequence[Session]) -> dict[uuid.UUID, list[RankedEvent]]:
-    """Return each session's events in closed windows; where there are very many, those of the first slots."""
+def _new_entries(
+    sessions: Sequence[Session], most: int
+) -> tuple[dict[uuid.UUID, list[RankedEvent]], dict[uuid.UUID, int]]:
+    """Return each session's events in closed windows, and until when these are all there are.
+
+    Where there are more, those of the first slots.
+    """
     entries: dict[uuid.UUID, list[RankedEvent]] = {session.id: [] for session in sessions}
-    for id_, entry in _read(NEW_EVENTS, [MOST_EVENTS, list(entries)]):
+    untils: dict[uuid.UUID, int] = {}
+    for id_, entry in _read(NEW_EVENTS, [most, list(entries)]):
         entries[id_].append(entry)
     for session in sessions:
         found = entries[session.id]
-        if len(found) == MOST_EVENTS and _slot(min(found)) == _slot(max(found)):
-            start = _slot(min(found))
-            between = [session.id, from_microseconds(start), from_microseconds(start + ROW)]
-            entries[session.id] = [entry for _, entry in _read(EVENTS_BETWEEN, between)]
-    return entries
+        assert session.closed_until is not None, "only closed windows are aggregated"
+        untils[session.id] = to_microseconds(session.closed_until)
+        if len(found) < most:
+            continue
+        first, last = _slot(min(found)), _slot(max(found))
+        if first == last:
+            entries[session.id] = _read_slot(session.id, first)
+            last = first + ROW
+        untils[session.id] = min(untils[session.id], last)
+    return entries, untils
 
 
-def _until(session: Session, entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> int:
-    """Return how far the events that were read are all there are."""
-    assert session.closed_until is not None, "only closed windows are aggregated"
-    found, closed = entries[session.id], to_microseconds(session.closed_until)
-    if len(found) < MOST_EVENTS:
-        return closed
-    first, last = _slot(min(found)), _slot(max(found))
-    return min(closed, last if first < last else first + ROW)
+def _read_slot(session_id: uuid.UUID, start: int) -> list[RankedEvent]:
+    between = [session_id, from_microseconds(start), from_microseconds(start + ROW)]
+    found = [entry for _, entry in _read(EVENTS_OF_SLOT, between)]
+    if len(found) == MOST_IN_SLOT:
+        log.warning("session %s has %d events or more in 5 s: the rest does not count", session_id, MOST_IN_SLOT)
+    return found
 
 
 def _slot(entry: RankedEvent) -> int:

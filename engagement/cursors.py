@@ -8,17 +8,21 @@
 | `judged_until` | the newest row that the detector has seen | sweeps |
 | `heard_at` | when that row was judged | sweeps, and the first post of raw events |
 | `detector_state` | what the detector says since | sweeps, and the tick that notices silence |
+| `forgotten_until` | how far the raw events of an ended session have forgotten people | sweeps |
+| `settled_at` | when nothing was left to do for an ended session | sweeps |
 
 A session's row in the database is the lock. Who moves a cursor holds it alone; posts of signals move none and hold it
 shared. The moves write what they are given: whether it is right, the caller knows, who holds the lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
+import psycopg
+from django.db import OperationalError, connection, transaction
 
 from engagement.models import EngagementRow, Session
 
@@ -41,15 +45,30 @@ LOCK_FRESH = """
 
 IS_UNJUDGED = "e.timestamp > COALESCE(s.judged_until, '-infinity')"
 IS_BEHIND = f"""
-    (s.closed_until > COALESCE(s.aggregated_until, '-infinity')
+    (COALESCE(s.closed_until, '-infinity') > COALESCE(s.aggregated_until, '-infinity')
         OR EXISTS (SELECT FROM engagement e WHERE e.session_id = s.id AND {IS_UNJUDGED}))
 """
-LOCK_BEHIND = f"""
-    SELECT s.* FROM engagement_session s WHERE s.partition = %s AND s.status = 'live' AND {IS_BEHIND}
-    ORDER BY s.id LIMIT %s FOR NO KEY UPDATE OF s
+# As the index of the sessions has it. An ended session waits until it is settled, whatever else waits in it.
+IS_UNSETTLED = "s.settled_at IS NULL AND NOT s.status = 'scheduled'"
+IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
+# Each event in its turn, and of an event the session that has waited longest: who sends much waits behind who sends
+# little, and what is over behind what goes on. They are locked in the order of their ids, as everywhere.
+LOCK_DUE = f"""
+    SELECT s.* FROM (
+        SELECT s.id FROM (
+            SELECT s.id, s.status, s.heard_at, row_number() OVER (
+                PARTITION BY s.event_id, s.status = 'ended' ORDER BY s.heard_at NULLS FIRST, s.id) AS turn
+            FROM engagement_session s WHERE s.partition = %s AND NOT s.id = ANY(%s) AND {IS_DUE}) s
+        ORDER BY s.status = 'ended', s.turn, s.heard_at NULLS FIRST LIMIT %s) due
+    JOIN engagement_session s ON s.id = due.id
+    ORDER BY s.id FOR NO KEY UPDATE OF s
 """
-PARTITIONS_BEHIND = f"SELECT DISTINCT s.partition FROM engagement_session s WHERE s.status = 'live' AND {IS_BEHIND}"
-SESSION_BEHIND = f"SELECT EXISTS (SELECT FROM engagement_session s WHERE s.id = %s AND {IS_BEHIND})"
+LOCK_SECONDS = 0.3  # what is held for longer is left for the next time
+SILENT_SINCE = f"""
+    SELECT s.id FROM engagement_session s WHERE s.status = 'live' AND s.heard_at < %s AND NOT {IS_BEHIND}
+    ORDER BY s.heard_at LIMIT %s
+"""
+PARTITIONS_DUE = f"SELECT DISTINCT s.partition FROM engagement_session s WHERE {IS_DUE}"
 ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
 UNJUDGED_ROWS = f"""
     SELECT new.* FROM engagement_session s CROSS JOIN LATERAL (
@@ -57,10 +76,25 @@ UNJUDGED_ROWS = f"""
         WHERE e.session_id = s.id AND {IS_UNJUDGED} ORDER BY e.timestamp LIMIT %s) new
     WHERE s.id = ANY(%s) ORDER BY new.session_id, new.timestamp
 """
-# Only live sessions have rows that wait, and the rows' key finds those behind the cursor.
+# The rows' key finds those behind the cursor.
 BACKLOG = f"""
     SELECT count(*), COALESCE(extract(epoch FROM clock_timestamp() - min(e.received_at)), 0)::float8
-    FROM engagement_session s JOIN engagement e ON e.session_id = s.id AND {IS_UNJUDGED} WHERE s.status = 'live'
+    FROM engagement_session s JOIN engagement e ON e.session_id = s.id AND {IS_UNJUDGED} WHERE {IS_UNSETTLED}
+"""
+# Since when a session waits to be looked at: since its oldest row came, or since it was last looked at. One that is
+# sent a week in one minute is looked at again and again, and does not count as one that nobody looks at.
+NEGLECT = f"""
+    SELECT COALESCE(extract(epoch FROM clock_timestamp() - min(greatest(s.heard_at, waiting.since))), 0)::float8
+    FROM engagement_session s CROSS JOIN LATERAL (
+        SELECT least(
+            (SELECT e.received_at FROM engagement e WHERE e.session_id = s.id AND {IS_UNJUDGED}
+                ORDER BY e.timestamp LIMIT 1),
+            (SELECT r.received_at FROM raw_events r
+                WHERE r.session_id = s.id AND r.timestamp < s.closed_until
+                    AND r.timestamp >= COALESCE(s.aggregated_until, '-infinity')
+                ORDER BY r.timestamp LIMIT 1)
+        ) AS since) waiting
+    WHERE {IS_UNSETTLED} AND s.status = 'live' AND waiting.since IS NOT NULL
 """
 
 MOVE_HEARD = """
@@ -100,9 +134,19 @@ def lock_fresh(since: datetime) -> Sequence[Session]:
     return list(Session.objects.raw(LOCK_FRESH, [since]))
 
 
-def lock_behind(partition: int, most: int) -> Sequence[Session]:
-    """Return live sessions of a partition for which something waits."""
-    return list(Session.objects.raw(LOCK_BEHIND, [partition, most]))
+def lock_due(partition: int, most: int, but: Sequence[UUID] = ()) -> Sequence[Session]:
+    """Return so many sessions of a partition for which something waits, those first that are due first.
+
+    Where somebody holds one of them for long, those that nobody holds.
+    """
+    asked = [partition, list(but), most]
+    try:
+        with transaction.atomic(), limited_waiting():
+            return list(Session.objects.raw(LOCK_DUE, asked))
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise
+        return list(Session.objects.raw(f"{LOCK_DUE} SKIP LOCKED", asked))
 
 
 def try_lock_partition(partition: int) -> bool:
@@ -111,17 +155,18 @@ def try_lock_partition(partition: int) -> bool:
     return bool(is_ours)
 
 
-def find_partitions_behind() -> list[int]:
+def find_silent_since(at: datetime, most: int) -> list[UUID]:
+    """Return live sessions of which nothing was judged since then, though nothing waits: nothing came."""
+    with connection.cursor() as cursor:
+        cursor.execute(SILENT_SINCE, [at, most])
+        return [session_id for (session_id,) in cursor.fetchall()]
+
+
+def find_partitions_due() -> list[int]:
     """Return the partitions in which something waits."""
     with connection.cursor() as cursor:
-        cursor.execute(PARTITIONS_BEHIND)
+        cursor.execute(PARTITIONS_DUE)
         return [partition for (partition,) in cursor.fetchall()]
-
-
-def is_behind(session_id: UUID) -> bool:
-    """Tell whether windows have closed that are not aggregated, or rows are there that are not judged."""
-    [is_behind] = _ask(SESSION_BEHIND, session_id)
-    return bool(is_behind)
 
 
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
@@ -139,6 +184,12 @@ def measure_backlog() -> tuple[int, float]:
     """Return how many rows wait, and for how many seconds the oldest of them has."""
     rows, seconds = _ask(BACKLOG)
     return rows, seconds
+
+
+def measure_neglect() -> float:
+    """Return for how many seconds the session that has waited longest has not been looked at."""
+    [seconds] = _ask(NEGLECT)
+    return float(seconds)
 
 
 def move_heard(
@@ -170,6 +221,15 @@ def move_judged(
 def mark_unknown(session_ids: Sequence[UUID]) -> None:
     """Say of sessions that nothing can be said of them."""
     Session.objects.filter(id__in=session_ids).update(detector_state=Session.DetectorState.UNKNOWN)
+
+
+@contextmanager
+def limited_waiting() -> Iterator[None]:
+    """Wait for no lock longer than `LOCK_SECONDS`; as long as before, afterwards."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {round(LOCK_SECONDS * 1000)}")
+        yield
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _lock(query: str, session_id: UUID) -> Session:

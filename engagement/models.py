@@ -180,6 +180,13 @@ class Session(models.Model):
         null=True, editable=False, help_text="How long the room's silence counts as silence; null: for ever."
     )
     ended_at = models.DateTimeField(null=True, editable=False)
+    # What an end leaves to do, the sweeps do after it.
+    forgotten_until = models.DateTimeField(
+        null=True, editable=False, help_text="How far the raw events of an ended session have forgotten who did them."
+    )
+    settled_at = models.DateTimeField(
+        null=True, editable=False, help_text="When an ended session was judged to its end, and had forgotten everybody."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = SessionQuerySet.as_manager()
@@ -193,8 +200,12 @@ class Session(models.Model):
             ),
         ]
         indexes = [
-            # The sweep reads the live sessions of one partition.
-            models.Index(fields=["partition"], condition=models.Q(status="live"), name="live_session_by_partition"),
+            # The sweep reads the sessions of one partition that are live, or have ended and are not settled.
+            models.Index(
+                fields=["partition"],
+                condition=models.Q(settled_at=None) & ~models.Q(status="scheduled"),
+                name="unsettled_by_partition",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -207,6 +218,11 @@ class Session(models.Model):
     @property
     def is_ended(self) -> bool:
         return self.status == self.Status.ENDED
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether it has ended, and its last rows may still wait to be judged."""
+        return self.is_ended and self.settled_at is None
 
     @property
     def planned_breaks(self) -> list[tuple[datetime, datetime]]:

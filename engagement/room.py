@@ -11,7 +11,7 @@ EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reactio
 ROW_SECONDS = 5
 WINDOW_SECONDS = 60
 GRACE_SECONDS = 120.0
-MAX_SILENCE_SECONDS = 4 * 3600  # after it a session counts as over, so two far-off events make no endless rows
+MAX_SILENCE_SECONDS = 30 * 60  # a longer one is told by its first half hour: two far-off events make no endless rows
 MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
 
 SECOND = 1_000_000

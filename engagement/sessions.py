@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import transaction
 
+from engagement import cursors
 from engagement.models import Session
 from engagement.moments import write_moment
-from engagement.room import MAX_SILENCE_SECONDS
 
-ENDS_AFTER = timedelta(seconds=MAX_SILENCE_SECONDS)  # of silence by the clock, as by the time of the events
+ENDS_AFTER = timedelta(hours=4)  # of silence by the clock
 
 
 class RefusedTimetable(Exception):
@@ -77,7 +77,9 @@ def write_breaks(breaks: Sequence[tuple[datetime, datetime]]) -> list[dict[str, 
     return [{"starts_at": write_moment(begin), "ends_at": write_moment(end)} for begin, end in breaks]
 
 
-def find_long_silent(now: datetime) -> list[uuid.UUID]:
-    """Return the live sessions that have been silent for so long that they are over."""
-    long_silent = Session.objects.filter(status=Session.Status.LIVE, heard_at__lt=now - ENDS_AFTER)
-    return list(long_silent.values_list("id", flat=True))
+def find_long_silent(now: datetime, most: int) -> list[uuid.UUID]:
+    """Return so many of the live sessions that have been silent for so long that they are over.
+
+    What was sent while no worker ran is no silence, though nobody has heard it yet.
+    """
+    return cursors.find_silent_since(now - ENDS_AFTER, most)

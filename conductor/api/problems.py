@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
 from conductor.api.schemas import ARRAY, OBJECT
+from conductor.outages import RETRY_SECONDS, describe_outage
 from engagement.ingest import OtherSource, SessionEnded
 from engagement.limits import MAX_BATCH
 from engagement.models import Session
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 PREFIX = "/api/v1/"
 CONTENT_TYPE = "application/problem+json"
 MAX_ERRORS = 50  # a body of 2 MB can be wrong in a hundred thousand places; nobody reads on
-RETRY_SECONDS = 5
 MAX_MEGABYTES = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20
 DETAILS = {
     400: "The request cannot be understood.",
@@ -123,9 +123,10 @@ def _from_authentication(request: HttpRequest, exc: AuthenticationError) -> Prob
 
 
 def _from_database(request: HttpRequest, exc: Exception) -> Problem:
-    logger.error("The database cannot be reached: %s", exc)
+    outage = describe_outage(exc)
+    logger.error("%s: %s", outage, exc)
     headers = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(503, "The database cannot be reached. Nothing was stored; send it again.", headers=headers)
+    return Problem(503, f"{outage}. Nothing was stored; send it again.", headers=headers)
 
 
 def _from_unknown(request: HttpRequest, exc: Exception) -> Problem:

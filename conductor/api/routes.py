@@ -35,7 +35,7 @@ from conductor.api.schemas import (
     SessionChanges,
     Signals,
 )
-from conductor.api.throttle import KeyLimit
+from conductor.api.throttle import KeyLimit, spend_items
 from conductor.payloads import anomaly_payload, bucket_payload, row_payload, session_payload
 from engagement.buckets import in_buckets
 from engagement.events import RefusedEvent, record_events
@@ -141,9 +141,14 @@ def patch_session(request: keys.KeyedRequest, session_id: UUID, body: SessionCha
 
 @api.post("/sessions/{session_id}/end", response=answers.Session, tags=["sessions"])
 def end_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
-    """End a session: what is open is resolved, and it takes no more signals. Ending it again changes nothing."""
+    """End a session: it takes no more signals. What was not judged yet is judged after, and what is open is resolved.
+
+    Ending it again changes nothing.
+    """
     _find(request, session_id)
-    return JsonResponse(_session(request, pipeline.end_session(session_id, now())))
+    session = pipeline.end_session(session_id, now())
+    tasks.wake([session_id])
+    return JsonResponse(_session(request, session))
 
 
 @api.post("/sessions/{session_id}/signals", response={202: answers.Recorded}, tags=["engagement"])
@@ -152,6 +157,7 @@ def post_signals(request: keys.KeyedRequest, session_id: UUID, body: Body[OneOrM
     _find(request, session_id)
     received_at = now()
     rows = [body] if isinstance(body, Signals) else body
+    spend_items(request.auth.event_id, len(rows))
     try:
         recorded = record_rows(session_id, [row.reading(received_at) for row in rows], received_at)
     except RefusedReading as refused:
@@ -172,6 +178,7 @@ def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEven
     signals, whichever comes first.
     """
     _find(request, session_id)
+    spend_items(request.auth.event_id, len(body))
     try:
         recorded = record_events(session_id, [event.event() for event in body], now())
     except RefusedEvent as refused:

@@ -3,6 +3,7 @@
 import signal
 import uuid
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -17,10 +18,12 @@ from anomalies.detector.replay import judge_sessions
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import START, at_minute
 from anomalies.watch import timetable_of
-from conductor import pipeline, wakeups
+from conductor import pipeline
 from conductor.local.rest_client import RestClient
 from conductor.management.commands.replay import replay
+from conductor.tests import sweeping
 from conductor.tests.waiting import wait_until
+from engagement.aggregate import EVENTS_OF_SLOT
 from engagement.events import record_events
 from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RawEventRow, RoomState, Session
 from engagement.readings import Reading
@@ -35,8 +38,7 @@ CLASS = Path(settings.BASE_DIR).parent / "shared" / "recordings" / "bbb-class.js
 
 @pytest.fixture(autouse=True)
 def flags_down():
-    for partition in range(PARTITIONS):
-        wakeups.lower_flag(partition)
+    sweeping.begin_anew()
 
 
 def new_session(**fields) -> Session:
@@ -92,7 +94,7 @@ def test_rows_and_incidents_are_those_of_the_windows():
     events = room(14, exit_at=10)
     session = new_session()
     post(session, events)
-    pipeline.end_session(session.id, LONG_AFTER)
+    sweeping.end(session.id, LONG_AFTER)
 
     windows = Windows()
     windows.add(events)
@@ -118,7 +120,7 @@ def test_order_doubling_batches_and_sweeps_do_not_matter(undisturbed, seed):
     if not undisturbed:
         session = new_session(lateness_seconds=3)
         post(session, events)
-        pipeline.end_session(session.id, LONG_AFTER)
+        sweeping.end(session.id, LONG_AFTER)
         undisturbed += [rows_of(session), kept(session)]
         assert len(undisturbed[1]) == 1
     random = Random(seed)
@@ -139,8 +141,8 @@ def test_order_doubling_batches_and_sweeps_do_not_matter(undisturbed, seed):
         assert recorded.late == 0
         place += size
         if random.random() < 0.5:
-            pipeline.advance(session.partition, LONG_AFTER)
-    pipeline.end_session(session.id, LONG_AFTER)
+            sweeping.advance(session.partition, LONG_AFTER)
+    sweeping.end(session.id, LONG_AFTER)
     assert [rows_of(session), kept(session)] == undisturbed
 
 
@@ -149,15 +151,48 @@ def test_a_late_event_is_stored_and_changes_nothing():
     session, other = new_session(), new_session()
     for one in (session, other):
         post(one, events)
-        pipeline.advance(one.partition, LONG_AFTER)
+        sweeping.advance(one.partition, LONG_AFTER)
     before = rows_of(session), kept(session)
 
     late = [RawEvent("leave", at_minute(3), f"u{n}") for n in range(8)]
     assert record_events(session.id, late, LONG_AFTER).late == 8
-    pipeline.tick(LONG_AFTER)
+    sweeping.tick(LONG_AFTER)
 
     assert (rows_of(session), kept(session)) == before == (rows_of(other), kept(other))
     assert RawEventRow.objects.filter(late=True).count() == 8
+
+
+def test_an_ended_session_forgets_who_was_there_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr("engagement.aggregate.FORGET_AT_ONCE", 7)
+    session, other = new_session(), new_session()
+    for each in (session, other):
+        post(each, room(2))
+    sweeping.sweep_all(LONG_AFTER)
+    rows, n_events = rows_of(session), session.raw_events.count()
+    pipeline.end_session(session.id, LONG_AFTER)
+
+    left = [(60, n_events)]
+    while Session.objects.get(id=session.id).settled_at is None:
+        pipeline.advance(session.partition, LONG_AFTER, seconds=0)
+        left.append((session.people.count(), session.raw_events.exclude(user="").count()))
+
+    assert left[-1] == (0, 0)
+    assert all(0 <= before - after <= 7 for (_, before), (_, after) in pairwise(left))
+    assert rows_of(session)[: len(rows)] == rows
+    assert session.raw_events.count() == n_events
+    assert (other.people.count(), other.raw_events.filter(user="").count()) == (60, 0)
+
+
+def test_a_slot_of_very_many_events_is_cut(monkeypatch, caplog):
+    monkeypatch.setattr("engagement.aggregate.EVENTS_OF_SLOT", EVENTS_OF_SLOT.replace("50000", "40"))
+    monkeypatch.setattr("engagement.aggregate.MOST_IN_SLOT", 40)
+    monkeypatch.setattr("conductor.pipeline.MOST_EVENTS", 10)
+    session = new_session()
+    post(session, [RawEvent("chat", START, f"u{n}") for n in range(90)])
+    sweeping.end(session.id, LONG_AFTER)
+
+    assert [row.chat_count for row in rows_of(session)] == [40]
+    assert f"session {session.id} has 40 events or more in 5 s" in caplog.text
 
 
 def test_a_sweep_that_fails_in_the_middle_leaves_all_as_it_was(monkeypatch):
@@ -165,12 +200,12 @@ def test_a_sweep_that_fails_in_the_middle_leaves_all_as_it_was(monkeypatch):
     post(session, room(4))
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.watch, "judge_new_rows", lambda *arguments: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            pipeline.advance(session.partition, LONG_AFTER)
+        sweeping.advance(session.partition, LONG_AFTER)
     session.refresh_from_db()
     assert (session.aggregated_until, rows_of(session), Presence.objects.count()) == (None, [], 0)
+    sweeping.begin_anew()
 
-    pipeline.advance(session.partition, LONG_AFTER)
+    sweeping.advance(session.partition, LONG_AFTER)
 
     session.refresh_from_db()
     assert session.aggregated_until == session.closed_until == session.judged_until
@@ -182,7 +217,7 @@ def test_silence_lowers_the_rates_by_itself():
     events = [RawEvent("join", START, f"u{n}") for n in range(4)] + [RawEvent("chat", at_minute(0.1), "u1")] * 5
     post(session, events, at_minute(0.2))
     for second in range(10, 130, 5):
-        pipeline.tick(START + timedelta(seconds=second))
+        sweeping.tick(START + timedelta(seconds=second))
 
     rows = rows_of(session)
     assert [row.timestamp for row in rows] == [START + timedelta(seconds=5 * n) for n in range(1, 25)]
@@ -193,10 +228,10 @@ def test_silence_lowers_the_rates_by_itself():
 def test_a_recording_is_never_closed_by_the_clock():
     session = new_session()
     post(session, room(4))
-    pipeline.tick(LONG_AFTER)
-    pipeline.tick(LONG_AFTER + timedelta(minutes=30))
+    sweeping.tick(LONG_AFTER)
+    sweeping.tick(LONG_AFTER + timedelta(minutes=30))
     assert len(rows_of(session)) == 47
-    pipeline.end_session(session.id, LONG_AFTER + timedelta(hours=1))
+    sweeping.end(session.id, LONG_AFTER + timedelta(hours=1))
     assert rows_of(session)[-1].timestamp == at_minute(4)
 
 
@@ -206,7 +241,7 @@ def play(session: Session, events: list[RawEvent], since: float, until: float) -
         slot = [e for e in events if at_minute(step / 12) <= e.timestamp < at_minute((step + 1) / 12)]
         if slot:
             record_events(session.id, slot, at_minute((step + 1) / 12))
-        pipeline.tick(at_minute((step + 1) / 12) + timedelta(seconds=2))
+        sweeping.tick(at_minute((step + 1) / 12) + timedelta(seconds=2))
 
 
 def test_a_source_that_dies_in_a_lively_room_is_no_collapse():
@@ -233,7 +268,7 @@ def test_what_a_source_held_back_is_not_late():
     post(session, [e for e in events if e.timestamp >= at_minute(8)], at_minute(12))
     post(twin, events)
     for one in (session, twin):
-        pipeline.end_session(one.id, at_minute(12))
+        sweeping.end(one.id, at_minute(12))
     assert RawEventRow.objects.filter(session=session, late=True).count() < 10
     assert abs(rows_of(session)[-1].chat_msgs_per_min - rows_of(twin)[-1].chat_msgs_per_min) == 0
     assert kept(session) == kept(twin) == []
@@ -267,7 +302,7 @@ def test_a_platform_that_tells_of_connections_only_is_not_dead():
     events = [RawEvent("join", at_minute(n / 30), f"u{n}") for n in range(60)]
     events += [RawEvent("leave", at_minute(3 + n), f"u{random.randrange(60)}") for n in range(9)]
     post(session, events)
-    pipeline.end_session(session.id, LONG_AFTER)
+    sweeping.end(session.id, LONG_AFTER)
 
     assert {row.chat_msgs_per_min for row in rows_of(session)} == {None}
     assert {row.active_users for row in rows_of(session)} == {None}
@@ -316,7 +351,7 @@ def test_a_real_class_gives_no_alarm(stack, has_ends_at):
         client.post(f"/sessions/{session.id}/end", {})
     finally:
         client.close()
-    wait_until(lambda: Session.objects.get(id=session.id).status == "ended")
+    wait_until(lambda: Session.objects.get(id=session.id).settled_at is not None, seconds=60)
 
     windows = Windows()
     windows.add(events)

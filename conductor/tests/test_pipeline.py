@@ -1,14 +1,19 @@
 """The sweep and the tick: whatever is delivered, doubled, lost or killed, the anomalies are the same."""
 
 import threading
+import time
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.db import connection, connections
 
-from anomalies.models import Anomaly
+from anomalies.detector.state import VERSION
+from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from conductor import pipeline, tasks, wakeups
+from conductor.tests import sweeping
+from conductor.tests.sweeping import sweep_all, tick
 from engagement.cursors import LOCK_SPACE
 from engagement.ingest import SessionEnded, record_rows
 from engagement.models import PARTITIONS, Event, Session
@@ -25,8 +30,7 @@ def event():
 
 @pytest.fixture(autouse=True)
 def flags_down():
-    for partition in range(PARTITIONS):
-        wakeups.lower_flag(partition)
+    sweeping.begin_anew()
 
 
 def new_session(event, **fields):
@@ -38,9 +42,8 @@ def kept(session):
     return list(Anomaly.objects.for_session(session).values(*fields))
 
 
-def advance_all(now=NOW):
-    for partition in range(PARTITIONS):
-        pipeline.advance(partition, now)
+def in_partition(partition, place):
+    return uuid.UUID(int=PARTITIONS * (place + 1) + partition)
 
 
 def rows_of_a_story():
@@ -52,7 +55,7 @@ def undisturbed(event):
     """What one sweep over all rows at once keeps."""
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
-    advance_all()
+    sweep_all(NOW)
     assert len(kept(session)) == 2
     return kept(session)
 
@@ -74,7 +77,7 @@ def test_two_workers_at_once_keep_the_same_anomalies(event, undisturbed):
     def work():
         try:
             while not recorded.is_set() or Session.objects.get(id=session.id).judged_until != rows[-1].timestamp:
-                pipeline.advance(session.partition, NOW)
+                sweeping.advance(session.partition, NOW)
         except Exception as error:
             errors.append(error)
         finally:
@@ -98,12 +101,12 @@ def test_sweep_that_fails_in_the_middle_leaves_the_state_before(event, undisturb
     record_rows(session.id, rows_of_a_story(), NOW)
     with monkeypatch.context() as patch:
         patch.setattr(Anomaly.objects, "bulk_create", lambda rows: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            pipeline.advance(session.partition, NOW)
+        sweeping.advance(session.partition, NOW)
     session.refresh_from_db()
     assert session.judged_until is None
     assert kept(session) == []
-    pipeline.advance(session.partition, NOW)
+    sweeping.begin_anew()
+    sweeping.advance(session.partition, NOW)
     assert kept(session) == undisturbed
 
 
@@ -122,7 +125,7 @@ def test_sweep_leaves_a_partition_that_another_one_holds(event):
     holder = threading.Thread(target=hold)
     holder.start()
     assert held.wait(30)
-    pipeline.advance(session.partition, NOW)
+    sweeping.advance(session.partition, NOW)
     session.refresh_from_db()
     assert session.judged_until is None
     done.set()
@@ -143,7 +146,7 @@ def test_rows_that_arrive_during_a_sweep_are_swept_by_it(event, monkeypatch):
         announce(changes, now)
 
     monkeypatch.setattr(pipeline.live, "announce", late_post)
-    pipeline.advance(session.partition, NOW)
+    sweeping.advance(session.partition, NOW)
     session.refresh_from_db()
     assert session.judged_until == rows[-1].timestamp
 
@@ -155,7 +158,7 @@ def test_wake_enqueues_once_for_many_posts(event, monkeypatch):
     for _ in range(5):
         tasks.wake([session.id])
     assert enqueued == [(session.partition,)]
-    pipeline.advance(session.partition, NOW)
+    sweeping.advance(session.partition, NOW)
     tasks.wake([session.id])
     assert len(enqueued) == 2
 
@@ -175,16 +178,12 @@ def test_wake_waits_for_the_commit(event, monkeypatch):
     assert enqueued == [False]
 
 
-def test_wake_survives_a_redis_that_is_away(event, settings, monkeypatch):
+def test_wake_survives_a_redis_that_is_away(event, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    wakeups._redis.cache_clear()
-    try:
-        session = new_session(event)
-        record_rows(session.id, healthy_room(minutes=2), NOW)
-        tasks.wake([session.id])
-        pipeline.advance(session.partition, NOW)
-    finally:
-        wakeups._redis.cache_clear()
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=2), NOW)
+    tasks.wake([session.id])
+    sweeping.advance(session.partition, NOW)
     session.refresh_from_db()
     assert session.judged_until is not None
 
@@ -192,22 +191,22 @@ def test_wake_survives_a_redis_that_is_away(event, settings, monkeypatch):
 def test_tick_sweeps_what_was_never_woken(event, undisturbed):
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
-    pipeline.tick(NOW)
+    tick(NOW)
     assert kept(session) == undisturbed
 
 
 def test_tick_notices_silence_and_rows_end_it(event):
     session, rows = new_session(event), healthy_room(minutes=10)
     record_rows(session.id, rows[:60], NOW)
-    pipeline.tick(NOW)
-    pipeline.tick(NOW + timedelta(seconds=59))
+    tick(NOW)
+    tick(NOW + timedelta(seconds=59))
     session.refresh_from_db()
     assert session.detector_state == "WATCHING"
-    pipeline.tick(NOW + timedelta(seconds=61))
+    tick(NOW + timedelta(seconds=61))
     session.refresh_from_db()
     assert session.detector_state == "UNKNOWN"
     record_rows(session.id, rows[60:], NOW + timedelta(seconds=70))
-    pipeline.tick(NOW + timedelta(seconds=70))
+    tick(NOW + timedelta(seconds=70))
     session.refresh_from_db()
     assert session.detector_state == "WATCHING"
 
@@ -215,11 +214,11 @@ def test_tick_notices_silence_and_rows_end_it(event):
 def test_tick_ends_a_session_after_four_hours_of_silence(event):
     session = new_session(event)
     record_rows(session.id, collapse(healthy_room(minutes=12), at_minute(10)), NOW)
-    pipeline.tick(NOW)
-    pipeline.tick(NOW + timedelta(hours=3, minutes=59))
+    tick(NOW)
+    tick(NOW + timedelta(hours=3, minutes=59))
     session.refresh_from_db()
     assert session.status == "live"
-    pipeline.tick(NOW + timedelta(hours=4, minutes=1))
+    tick(NOW + timedelta(hours=4, minutes=1))
     session.refresh_from_db()
     assert session.status == "ended"
     assert kept(session)[0]["resolved_at"] is not None
@@ -229,7 +228,8 @@ def test_end_session_judges_what_is_new_and_takes_no_more(event, undisturbed):
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
     ended = pipeline.end_session(session.id, NOW)
-    assert ended.status == "ended"
+    assert (ended.status, kept(session)) == ("ended", [])
+    sweep_all(NOW)
     assert [a["timestamp"] for a in kept(session)] == [a["timestamp"] for a in undisturbed]
     assert all(a["resolved_at"] for a in kept(session))
     with pytest.raises(SessionEnded):
@@ -237,10 +237,107 @@ def test_end_session_judges_what_is_new_and_takes_no_more(event, undisturbed):
     assert pipeline.end_session(session.id, NOW + timedelta(hours=1)).ended_at == NOW
 
 
+def test_end_takes_no_more_time_for_more_rows(event, django_assert_num_queries):
+    short, long = new_session(event), new_session(event)
+    record_rows(short.id, healthy_room(minutes=1), NOW)
+    record_rows(long.id, healthy_room(minutes=40), NOW)
+    with django_assert_num_queries(4):
+        pipeline.end_session(short.id, NOW)
+    with django_assert_num_queries(4):
+        pipeline.end_session(long.id, NOW)
+
+
+def test_an_ended_session_is_settled_once_it_is_judged_to_its_end(event):
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=12), NOW)
+    pipeline.end_session(session.id, NOW)
+    session.refresh_from_db()
+    assert session.is_settling
+    while session.settled_at is None:
+        assert pipeline.advance(session.partition, NOW, seconds=0), "it may not take longer, and says that more is left"
+        session.refresh_from_db()
+    assert session.judged_until == healthy_room(minutes=12)[-1].timestamp
+    assert pipeline.advance(session.partition, NOW, seconds=0) is False
+    assert not session.is_settling
+
+
+def test_a_sweep_ends_when_its_time_is_up_and_is_enqueued_again(event, undisturbed, monkeypatch):
+    enqueued = []
+    monkeypatch.setattr(tasks.advance_partition, "apply_async", lambda args, **options: enqueued.append(args))
+    monkeypatch.setattr(pipeline, "SWEEP_SECONDS", 0)
+    monkeypatch.setattr(pipeline.advance, "__defaults__", (0,))
+    session = new_session(event)
+    record_rows(session.id, rows_of_a_story(), NOW)
+    sweeps = 0
+    while not sweeps or enqueued:
+        enqueued.clear()
+        tasks.advance_partition(session.partition)
+        sweeps += 1
+    assert sweeps > len(rows_of_a_story()) // pipeline.FEW_ROWS
+    assert kept(session) == undisturbed
+
+
+def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
+    """In one sweep, however much of another event waits before it."""
+    floods = [Session.objects.create(id=in_partition(3, place), event=event, title="Flood") for place in range(250)]
+    for flood in floods:
+        record_rows(flood.id, healthy_room(minutes=4), NOW)
+    session = Session.objects.create(
+        id=in_partition(3, 250), event=Event.objects.create(name="Another"), title="Keynote"
+    )
+    [row] = healthy_room(minutes=1)[:1]
+    record_rows(session.id, [row], NOW)
+
+    assert pipeline.advance(3, NOW, seconds=0)
+
+    session.refresh_from_db()
+    assert session.judged_until == row.timestamp
+    judged = Session.objects.filter(event=event, judged_until__isnull=False)
+    assert judged.count() == pipeline.SESSIONS_A_SWEEP - 1
+    assert {each.judged_until for each in judged} == {healthy_room(minutes=4)[pipeline.FEW_ROWS - 1].timestamp}
+
+
+def test_a_session_that_cannot_be_judged_stops_no_other(event, undisturbed, caplog):
+    broken = Session.objects.create(id=in_partition(3, 0), event=event, title="Broken")
+    session = Session.objects.create(id=in_partition(3, 1), event=event, title="Keynote")
+    for each in (broken, session):
+        record_rows(each.id, rows_of_a_story(), NOW)
+    DetectorMemory.objects.create(session=broken, version=VERSION, state=b"nonsense", updated_at=NOW)
+
+    sweeping.advance(3, NOW)
+
+    assert (kept(session), kept(broken)) == (undisturbed, [])
+    assert caplog.text.count(f"Session {broken.id} cannot be judged") == 1
+    DetectorMemory.objects.filter(session=broken).delete()
+    assert pipeline._set_aside[broken.id] > time.monotonic() + pipeline.SET_ASIDE_SECONDS / 2
+    pipeline._set_aside[broken.id] = time.monotonic()  # a while later
+    sweeping.advance(3, NOW)
+    assert kept(broken) == undisturbed
+
+
+def test_ticks_that_have_piled_up_are_one(monkeypatch, caplog):
+    made = []
+    monkeypatch.setattr(tasks.pipeline, "tick", lambda now: made.append(now) or [])
+    for _ in range(20):
+        tasks.tick()
+    assert len(made) == 1
+
+
+def test_a_session_whose_rows_wait_is_not_silent(event):
+    """While no worker ran for five hours it was sent rows, and nobody has heard them."""
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=2), NOW)
+    tick(NOW)
+    record_rows(session.id, healthy_room(minutes=3)[24:], NOW + timedelta(hours=4))
+    assert pipeline.tick(NOW + timedelta(hours=5)) == [session.partition]
+    session.refresh_from_db()
+    assert session.status == "live"
+
+
 def test_recording_of_the_past_stays_live_until_it_is_ended(event):
     session = new_session(event, ends_at=at_minute(5))
     record_rows(session.id, healthy_room(minutes=10), NOW + timedelta(days=200))
-    pipeline.tick(NOW + timedelta(days=200))
+    tick(NOW + timedelta(days=200))
     session.refresh_from_db()
     assert session.status == "live"
 
@@ -248,9 +345,9 @@ def test_recording_of_the_past_stays_live_until_it_is_ended(event):
 def test_late_row_is_stored_and_not_judged(event, undisturbed):
     session, rows = new_session(event), rows_of_a_story()
     record_rows(session.id, [*rows[:100], *rows[101:]], NOW)
-    advance_all()
+    sweep_all(NOW)
     before = kept(session)
     recorded = record_rows(session.id, [rows[100]], NOW)
     assert (recorded.accepted, recorded.late) == (1, 1)
-    advance_all()
+    sweep_all(NOW)
     assert kept(session) == before

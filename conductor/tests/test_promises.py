@@ -22,7 +22,8 @@ from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
-from conductor import live, pipeline
+from conductor import live
+from conductor.tests import sweeping
 from engagement.ingest import record_rows
 from engagement.models import Event, Session
 
@@ -46,7 +47,7 @@ def judged(event):
     def make(readings, session=None):
         session = session or Session.objects.create(event=event, title="Keynote")
         record_rows(session.id, readings, NOW)
-        pipeline.advance(session.partition, NOW)
+        sweeping.advance(session.partition, NOW)
         session.refresh_from_db()
         return session
 

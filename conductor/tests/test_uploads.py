@@ -12,8 +12,8 @@ from django.test import Client
 
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
-from conductor import archive, pipeline, uploads
-from conductor.tests import stage
+from conductor import archive, uploads
+from conductor.tests import stage, sweeping
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
 from engagement.recordings.jsonl import signals_object
@@ -56,6 +56,7 @@ def test_a_recording_is_kept_as_it_would_have_run(client, upload):
     assert answer["Location"] == f"/sessions/{session.id}/"
     assert (session.title, session.status, session.ended_at) == ("Rehearsal", "ended", ROOM[-1].timestamp)
     assert session.rows.count() == len(ROOM)
+    sweeping.sweep_all(stage.NOW)
     [incident] = Anomaly.objects.for_session(session)
     assert incident.anomaly_type == "MASS_EXIT"
     assert at_minute(20) <= incident.timestamp <= at_minute(21)
@@ -80,8 +81,8 @@ def test_what_is_kept_is_what_a_live_session_would_have(upload, event):
     live = Session.objects.create(event=event, title="Live")
     for start in range(0, len(ROOM), 7):
         record_rows(live.id, ROOM[start : start + 7], stage.NOW)
-        pipeline.advance(live.partition, stage.NOW)
-    pipeline.end_session(live.id, stage.NOW)
+        sweeping.advance(live.partition, stage.NOW)
+    sweeping.end(live.id, stage.NOW)
 
     def judged(session):
         fields = ("timestamp", "anomaly_type", "severity", "anomaly_score", "resolved_at", "description", "metadata")
@@ -266,7 +267,9 @@ def test_no_name_and_no_word_stays_anywhere(client, upload, caplog, content, is_
 
 
 def test_the_page_shows_the_whole_session(client, upload):
-    page = client.get(upload(ROWS)["Location"]).content.decode()
+    address = upload(ROWS)["Location"]
+    sweeping.sweep_all(stage.NOW)
+    page = client.get(address).content.decode()
     times = re.findall(r'data-time="([^"]+)"', page)
     assert [datetime.fromisoformat(time) for time in times] == [NINE + timedelta(minutes=n) for n in range(10, 51, 10)]
     assert page.count('class="chart-mark"') == 1

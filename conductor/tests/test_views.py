@@ -11,8 +11,8 @@ from anomalies import watch
 from anomalies.detector.config import DEFAULT, Opening
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
-from conductor import live, pipeline
-from conductor.tests import stage
+from conductor import live
+from conductor.tests import stage, sweeping
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, Event, Session
 from engagement.readings import Reading
@@ -302,7 +302,7 @@ def test_sensitivity_counts_from_the_next_row_on(client, organizer, event, monke
 
 def judge(session: Session, readings: list[Reading]) -> None:
     record_rows(session.id, readings, stage.NOW)
-    pipeline.advance(session.partition, stage.NOW)
+    sweeping.advance(session.partition, stage.NOW)
 
 
 def test_ended_session_offers_no_sensitivity(client, organizer, session):

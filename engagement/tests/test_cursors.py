@@ -1,12 +1,14 @@
 """What waits behind a session's cursors; that each moves under its lock is seen in the tests of who moves it."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
 
 from engagement import cursors
-from engagement.models import PARTITIONS, EngagementRow, Event, Session
+from engagement.models import PARTITIONS, EngagementRow, Event, RawEventRow, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,27 +52,82 @@ def read_cursors(session: Session) -> dict[str, object]:
 def test_a_session_is_behind_its_rows_and_its_closed_windows(fields, row_seconds, expected):
     session = new_session(*row_seconds, **fields)
 
-    assert cursors.is_behind(session.id) is expected
-    assert cursors.find_partitions_behind() == ([3] if expected else [])
-    assert cursors.lock_behind(3, most=10) == ([session] if expected else [])
-    assert cursors.lock_behind(4, most=10) == []
+    assert cursors.find_partitions_due() == ([3] if expected else [])
+    assert cursors.lock_due(3, most=10) == ([session] if expected else [])
+    assert cursors.lock_due(4, most=10) == []
 
 
-def test_nothing_waits_for_a_session_that_is_over():
-    session = new_session(0, status="ended")
+def test_an_ended_session_waits_until_it_is_settled():
+    session = new_session(status="ended")
 
-    assert cursors.find_partitions_behind() == []
-    assert cursors.lock_behind(3, most=10) == []
-    assert cursors.measure_backlog() == (0, 0)
-    assert cursors.is_behind(session.id), "which it was until it ended"
+    assert cursors.lock_due(3, most=10) == [session]
+    Session.objects.update(settled_at=at(0))
+    assert (cursors.lock_due(3, most=10), cursors.find_partitions_due()) == ([], [])
 
 
-def test_lock_behind_takes_so_many_in_order():
+def test_nothing_waits_for_a_session_that_was_never_heard():
+    new_session(status="scheduled")
+
+    assert (cursors.lock_due(3, most=10), cursors.find_partitions_due()) == ([], [])
+
+
+def test_lock_due_takes_so_many_and_the_longest_waiting_first():
     second, first, third = (new_session(0, place=place) for place in (1, 0, 2))
 
-    assert cursors.lock_behind(3, most=2) == [first, second]
-    cursors.move_judged([first.id, second.id], [at(0), at(0)], ["WATCHING", "WATCHING"], at(1))
-    assert cursors.lock_behind(3, most=2) == [third]
+    assert cursors.lock_due(3, most=2) == [first, second]
+    cursors.move_judged([first.id], [at(-1)], ["WATCHING"], at(1))
+    assert cursors.lock_due(3, most=2) == [second, third]
+    assert cursors.lock_due(3, most=2, but=[third.id]) == [first, second]
+
+
+def test_lock_due_gives_each_event_its_turn_and_what_is_over_the_last():
+    many = [new_session(0, place=place) for place in range(4)]
+    over = new_session(0, place=4, status="ended")
+    one = new_session(0, place=5)
+    one.event = Event.objects.create(name="Another conference")
+    one.save()
+    cursors.move_judged([one.id], [at(-1)], ["WATCHING"], at(1))  # it has waited least
+
+    assert cursors.lock_due(3, most=2) == [many[0], one]
+    assert cursors.lock_due(3, most=5) == [*many, one]
+    assert cursors.lock_due(3, most=6) == [*many, over, one]
+
+
+def test_lock_due_leaves_what_somebody_holds_for_long():
+    held, free = new_session(0), new_session(0, place=1)
+    holding, done = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            cursors.lock_alone(held.id)
+            holding.set()
+            done.wait(30)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert holding.wait(30)
+    try:
+        with transaction.atomic():
+            assert cursors.lock_due(3, most=10) == [free]
+    finally:
+        done.set()
+        holder.join(30)
+    with transaction.atomic():
+        assert cursors.lock_due(3, most=10) == [held, free]
+
+
+def test_waiting_is_limited_only_for_so_long():
+    def timeout():
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW lock_timeout")
+            return cursor.fetchone()[0]
+
+    before = timeout()
+    with transaction.atomic():
+        with cursors.limited_waiting():
+            assert timeout() == "300ms"
+        assert timeout() == before
 
 
 def test_load_unjudged_rows_gives_the_oldest_of_each():
@@ -122,3 +179,23 @@ def test_no_session_has_no_lock():
     for lock in (cursors.lock_shared, cursors.lock_alone):
         with pytest.raises(Session.DoesNotExist):
             lock(UUID(int=1))
+
+
+def test_neglect_is_how_long_a_session_with_something_to_judge_was_not_looked_at():
+    now = datetime.now(UTC)
+    session = new_session()
+    assert cursors.measure_neglect() == 0
+    EngagementRow.objects.create(session=session, timestamp=at(0), received_at=now - timedelta(seconds=90))
+    assert cursors.measure_neglect() == pytest.approx(90, abs=30)
+    cursors.move_judged([session.id], [at(-5)], ["WATCHING"], now - timedelta(seconds=40))
+    assert cursors.measure_neglect() == pytest.approx(40, abs=30), "it was looked at since, and there is more"
+    cursors.move_judged([session.id], [at(0)], ["WATCHING"], now - timedelta(seconds=40))
+    assert cursors.measure_neglect() == 0
+
+
+def test_neglect_counts_closed_windows_that_nobody_looks_at():
+    now = datetime.now(UTC)
+    session = new_session(source="events", closed_until=at(5), aggregated_until=at(0))
+    RawEventRow.objects.create(session=session, timestamp=at(3), type="chat", received_at=now - timedelta(seconds=90))
+    RawEventRow.objects.create(session=session, timestamp=at(7), type="chat", received_at=now - timedelta(seconds=900))
+    assert cursors.measure_neglect() == pytest.approx(90, abs=30)

@@ -130,9 +130,9 @@ def test_the_clock_closes_windows_of_live_sessions_with_a_fresh_event(db):
     assert live.closed_until == at(10)
 
 
-def sweep(session: Session) -> None:
+def sweep(session: Session, **most: int) -> None:
     with transaction.atomic():
-        aggregate([Session.objects.select_for_update(no_key=True).get(id=session.id)], NOW, 200)
+        aggregate([Session.objects.select_for_update(no_key=True).get(id=session.id)], NOW, 200, **most)
 
 
 def test_aggregate_writes_the_people_that_changed_and_no_others(session, django_assert_num_queries):
@@ -154,15 +154,14 @@ def test_aggregate_writes_the_people_that_changed_and_no_others(session, django_
     ]
 
 
-def test_aggregate_takes_many_events_a_few_at_a_time(session, monkeypatch):
-    monkeypatch.setattr("engagement.aggregate.MOST_EVENTS", 10)
+def test_aggregate_takes_many_events_a_few_at_a_time(session):
     moments = [*(n / 100 for n in range(35)), *range(5, 60)]
     record_events(session.id, [chat(moment) for moment in moments], NOW)
     session.refresh_from_db()
     close_all(session)
     counts = []
     while session.aggregated_until != session.closed_until:
-        sweep(session)
+        sweep(session, most_events=10)
         session.refresh_from_db()
         counts.append(EngagementRow.objects.count())
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conductor import pipeline
+from conductor.tests import sweeping
 from conductor.tests.api.test_bad_input import NOT_JSON, check_problem
 from conductor.tests.rest import START, Rest, signals
 from engagement.models import EngagementRow, RawEventRow, Session
@@ -33,7 +33,7 @@ def test_events_become_rows(rest, session):
 
     assert (answer.status_code, answer.json()) == (202, {"accepted": 4, "duplicates": 1, "late": 1})
     assert rest.get(f"/sessions/{session.id}").json()["status"] == "live"
-    pipeline.tick(NOW)
+    sweeping.tick(NOW)
     [row] = rest.get(f"/sessions/{session.id}/engagement").json()["items"]
     assert row == {
         "timestamp": "2026-03-02T09:00:05Z",
@@ -125,6 +125,7 @@ def test_an_ended_session_takes_no_more(rest, session):
     rest.post(f"/sessions/{session.id}/end")
 
     check_problem(post(rest, session, [event(1)]), 409)
+    sweeping.sweep_all(NOW)
     assert EngagementRow.objects.count() == 1
 
 

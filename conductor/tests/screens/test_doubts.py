@@ -7,10 +7,11 @@ import pytest
 
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import SLOT, at_minute, healthy_room
-from conductor import live, pipeline
+from conductor import live
 from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
 from conductor.screens.rooms import RoomCard, show_rooms
 from conductor.screens.session import render_session, show_session
+from conductor.tests import sweeping
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.told import Told
 from engagement.ingest import record_rows
@@ -32,7 +33,7 @@ def judge(session: Session, readings: list[Reading]) -> datetime:
     """Post rows as they are measured and let a worker judge them; return the moment."""
     now = readings[-1].timestamp
     record_rows(session.id, readings, now)
-    pipeline.advance(session.partition, now)
+    sweeping.advance(session.partition, now)
     return now
 
 
@@ -72,7 +73,7 @@ def test_a_healthy_room_is_not_doubted(session):
 
 def test_rows_that_stop_are_no_data(session):
     now = judge(session, LIVELY) + timedelta(seconds=65)
-    pipeline.tick(now)
+    sweeping.tick(now)
 
     assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(seconds=65))
     page = shown(session, now)
@@ -84,9 +85,9 @@ def test_rows_that_stop_are_no_data(session):
 
 def test_a_screen_is_told_again_and_again_for_how_long(session):
     now = judge(session, LIVELY)
-    pipeline.tick(now + timedelta(seconds=61))
+    sweeping.tick(now + timedelta(seconds=61))
     screen = Told(live.dashboard_group(session.id))
-    pipeline.tick(now + timedelta(minutes=3))
+    sweeping.tick(now + timedelta(minutes=3))
     [page] = screen.frames()
     assert "No data for 3 min" in page
 
@@ -129,7 +130,7 @@ def test_frozen_counters_that_stop_altogether_are_no_data(session):
     now = judge(session, losing_events(12.5))
     screen = Told(live.dashboard_group(session.id))
     now += timedelta(seconds=70)
-    pipeline.tick(now)
+    sweeping.tick(now)
 
     assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(seconds=70))
     [page] = screen.frames()
@@ -159,7 +160,7 @@ def test_a_source_of_raw_events_that_dies_is_no_data_since_its_newest_event(sess
     assert now - session.heard_at < timedelta(seconds=60)
     assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, now - session.newest_event_at)
     later = now + timedelta(minutes=10)
-    pipeline.tick(later)
+    sweeping.tick(later)
     assert doubt_of(session, later) == Doubt(DoubtKind.SILENT, later - session.newest_event_at)
 
 
@@ -167,14 +168,14 @@ def test_raw_events_of_last_spring_are_not_silent_since_then(session):
     in_autumn = at_minute(60 * 24 * 200)
     now = in_autumn + timedelta(minutes=2)
     post(session, room(4), in_autumn)
-    pipeline.tick(in_autumn)
-    pipeline.tick(now)
+    sweeping.tick(in_autumn)
+    sweeping.tick(now)
     assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(minutes=2))
 
 
 def test_an_ended_session_is_not_doubted(session):
     now = judge(session, losing_events(10.5))
-    pipeline.end_session(session.id, now)
+    sweeping.end(session.id, now)
     assert doubt_of(session, now) is None
     assert "data-stale" not in shown(session, now)
 
@@ -198,7 +199,7 @@ def test_rows_that_no_worker_judges_are_told_of(session):
     page = shown(session, now + timedelta(seconds=40))
     assert "Nothing judged for 40 s" in page
     assert "As this room usually is" not in page
-    pipeline.advance(session.partition, now + timedelta(seconds=60))
+    sweeping.advance(session.partition, now + timedelta(seconds=60))
     session.refresh_from_db()
     assert "As this room usually is" in shown(session, now + timedelta(seconds=60))
 
