@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -21,8 +22,8 @@ from engagement.silence import find_silent
 SESSIONS_A_SWEEP = 200
 EVENTS_A_SWEEP = 40_000
 FEW_ROWS = 20  # of a session, while others wait: a minute and a half of it
-MANY_ROWS = 100
-SWEEP_SECONDS = 0.25  # then it is another partition's turn
+MANY_ROWS = 60
+CATCH_UP_SECONDS = 0.2  # then it is another partition's turn
 SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
 
@@ -31,28 +32,48 @@ log = logging.getLogger(__name__)
 _set_aside: dict[uuid.UUID, float] = {}  # sessions at which a sweep of this process failed, and until when
 
 
-def advance(partition: int, now: datetime, seconds: float = SWEEP_SECONDS) -> bool:
-    """Make and judge the new rows of a partition, a transaction at a time, and tell the screens after each.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a sweep leaves to others: rows that came meanwhile, of which nobody may know; and rows that have waited."""
 
-    Return whether it stopped for want of time: then something is left, and nobody else knows.
-    """
+    is_woken: bool = False
+    is_behind: bool = False
+
+
+def advance(partition: int, now: datetime) -> Left:
+    """Make and judge new rows of a partition, some of every session that no sweep has left behind."""
+    return _advance(partition, now, FEW_ROWS, with_behind=False, seconds=0.0)
+
+
+def catch_up(partition: int, now: datetime, seconds: float = CATCH_UP_SECONDS) -> Left:
+    """Make and judge what sweeps of a partition have left behind, while there is some and the time lasts."""
+    return _advance(partition, now, MANY_ROWS, with_behind=True, seconds=seconds)
+
+
+def _advance(partition: int, now: datetime, most_rows: int, with_behind: bool, seconds: float) -> Left:
+    """Sweep, a transaction at a time, and tell the screens after each."""
     ends_at = time.monotonic() + seconds
-    most_rows = FEW_ROWS
     while True:
         with transaction.atomic():
-            # Not waiting: whoever holds it looks at the flag again after letting go, so nothing is missed.
-            if not cursors.try_lock_partition(partition):
-                return False
+            # Whoever holds it looks at the flag again after letting go, so new rows are not missed.
+            if not cursors.try_lock_partition(partition, patiently=with_behind):
+                return Left(is_behind=with_behind)
             wakeups.lower_flag(partition)
-            sessions = cursors.lock_due(partition, SESSIONS_A_SWEEP, but=_find_set_aside())
-            changes = _sweep_or_set_aside(sessions, now, most_rows)
-        if changes:
-            live.announce(changes, now)
-        if not sessions and not wakeups.is_flag_up(partition):
-            return False
-        if time.monotonic() >= ends_at:
-            return True
-        most_rows = FEW_ROWS if len(sessions) == SESSIONS_A_SWEEP else MANY_ROWS  # all have had their first share
+            sessions = cursors.lock_due(partition, SESSIONS_A_SWEEP, with_behind=with_behind, but=_find_set_aside())
+            swept = _sweep_or_set_aside(sessions, now, most_rows)
+        if swept.changes:
+            live.announce(swept.changes, now)
+        left = Left(wakeups.is_flag_up(partition), swept.is_behind or len(sessions) == SESSIONS_A_SWEEP)
+        if left == Left() or time.monotonic() >= ends_at:
+            return left
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep changed, and whether one of its sessions has more to judge."""
+
+    changes: list[SessionChange] = field(default_factory=list)
+    is_behind: bool = False
 
 
 def _find_set_aside() -> list[uuid.UUID]:
@@ -62,42 +83,51 @@ def _find_set_aside() -> list[uuid.UUID]:
     return list(_set_aside)
 
 
-def _sweep_or_set_aside(sessions: Sequence[Session], now: datetime, most_rows: int) -> list[SessionChange]:
+def _sweep_or_set_aside(sessions: Sequence[Session], now: datetime, most_rows: int) -> Swept:
     """Sweep the sessions; where that fails, each by itself, so that one that cannot be judged stops no other."""
+    swept = Swept()
     try:
         with transaction.atomic():
-            return _sweep(sessions, now, most_rows)
+            _sweep(sessions, now, most_rows, swept)
     except (OperationalError, InterfaceError):
         raise  # the database is away or busy, and no session is at fault
     except Exception as error:
         log.warning("A sweep over %d sessions failed, so each is tried by itself: %r", len(sessions), error)
-    changes: list[SessionChange] = []
+    else:
+        return swept
+    swept = Swept()
     for session in sessions:
         try:
             with transaction.atomic():
-                changes += _sweep([Session.objects.get(id=session.id)], now, most_rows)
+                _sweep([Session.objects.get(id=session.id)], now, most_rows, swept)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
             log.exception("Session %s cannot be judged; it is set aside for a while.", session.id)
             _set_aside[session.id] = time.monotonic() + SET_ASIDE_SECONDS
-    return changes
+    return swept
 
 
-def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int) -> list[SessionChange]:
+def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Swept) -> None:
     """Make the rows of closed windows and judge them, with those that were posted, in one commit."""
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
     found = watch.judge_new_rows(sessions, rows, now)
-    changes = []
+    behind: dict[bool, list[uuid.UUID]] = {True: [], False: []}
     for session in sessions:
         new, judged = rows[session.id], found.get(session.id)
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
         if judged is not None and (judged.detected or judged.resolved or not session.is_ended):
-            changes.append(SessionChange(session.id, new[-1], tuple(judged.detected), tuple(judged.resolved)))
-        if session.is_ended and len(new) < most_rows and not has_closed(session):
-            changes += _settle(session, now)
-    return changes
+            swept.changes.append(SessionChange(session.id, new[-1], tuple(judged.detected), tuple(judged.resolved)))
+        is_behind = len(new) == most_rows or has_closed(session)
+        if session.is_ended and not is_behind:
+            swept.changes += _settle(session, now)
+            is_behind = session.is_settling
+        swept.is_behind |= is_behind
+        if is_behind != session.is_behind:
+            behind[is_behind].append(session.id)
+    for is_behind, ids in behind.items():
+        cursors.mark_behind(ids, is_behind)
 
 
 def _settle(session: Session, now: datetime) -> list[SessionChange]:
@@ -110,8 +140,11 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     return [SessionChange(session.id, None, (), tuple(resolved))] if resolved or session.settled_at else []
 
 
-def tick(now: datetime) -> list[int]:
-    """Do what no post does: close windows by the clock, notice silence and ends; return the partitions to sweep."""
+def tick(now: datetime) -> list[tuple[int, bool, bool]]:
+    """Do what no post does: close windows by the clock, notice silence and ends.
+
+    Return the partitions to sweep: whether for something new, and whether for what a sweep has left.
+    """
     close_by_clock(now)
     for session_id in find_long_silent(now, ENDS_A_TICK):
         end_session(session_id, now)

@@ -8,7 +8,6 @@ import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Queue
 
 from conductor.local import embedded
 from conductor.local.private_files import kept_secret
@@ -152,9 +151,12 @@ CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
 TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS}}
 CELERY_TIMEZONE = "UTC"
-# The worker takes from each queue in turn, so no tick waits behind sweeps.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("clock")]
-CELERY_TASK_ROUTES = {"conductor.tasks.tick": {"queue": "clock"}}
+# On Redis the lowest number goes first, however long the others have waited.
+CELERY_TASK_ROUTES = {
+    "conductor.tasks.tick": {"priority": 0},
+    "conductor.tasks.advance_partition": {"priority": 3},
+    "conductor.tasks.catch_up": {"priority": 6},
+}
 CELERY_TASK_TIME_LIMIT = 30  # no task works for longer than a second or two; one that hangs is killed with its process
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -4,9 +4,11 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import redis
+from celery import Task
 from celery.signals import heartbeat_sent, worker_shutting_down
 from django.db import transaction
 from django.utils.timezone import now
@@ -25,11 +27,17 @@ LONG_SECONDS = 2.0
 
 @app.task(acks_late=True, ignore_result=True)
 def advance_partition(partition: int) -> None:
-    """Judge the new rows of every session in one partition; where that takes long, go on when others had their turn."""
+    """Judge new rows of the sessions in one partition, some of each."""
     with _told_if_long(f"A sweep of partition {partition}"):
-        is_left = pipeline.advance(partition, now())
-    if is_left:
-        _enqueue([partition])
+        _leave(partition, pipeline.advance(partition, now()))
+
+
+@app.task(acks_late=True, ignore_result=True)
+def catch_up(partition: int) -> None:
+    """Judge rows that a sweep left, while no others wait: the settings say what goes before what."""
+    wakeups.lower_flag(partition, of_rest=True)
+    with _told_if_long(f"Catching up in partition {partition}"):
+        _leave(partition, pipeline.catch_up(partition, now()))
 
 
 @app.task(acks_late=True, ignore_result=True)
@@ -37,7 +45,11 @@ def tick() -> None:
     """Do what no post does: close windows by the clock, heal lost wake-ups, notice silence, end sessions."""
     if wakeups.claim_tick():
         with _told_if_long("A tick"):
-            _enqueue(pipeline.tick(now()))
+            for partition, is_new, is_left in pipeline.tick(now()):
+                if is_new:
+                    _enqueue(partition)
+                if is_left:
+                    _enqueue(partition, of_rest=True)
 
 
 @contextmanager
@@ -65,19 +77,29 @@ def wake(session_ids: Iterable[uuid.UUID]) -> None:
 
     A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
     """
-    partitions = {partition_of(session_id) for session_id in session_ids}
-    transaction.on_commit(lambda: _enqueue(partitions))
+    partitions = sorted({partition_of(session_id) for session_id in session_ids})
+    for partition in partitions:
+        transaction.on_commit(partial(_enqueue, partition))
 
 
-def _enqueue(partitions: Iterable[int]) -> None:
-    for partition in sorted(partitions):
-        try:
-            if wakeups.raise_flag(partition):
-                # A connection of the pool is waited for so long and no longer: the row is stored already.
-                with app.producer_pool.acquire(block=True, timeout=PRODUCER_SECONDS) as producer:
-                    advance_partition.apply_async((partition,), producer=producer, retry=False)
-        except redis.RedisError:
-            return  # the log has been told, and the tick will find what waits
-        except (BrokerError, LimitExceeded) as error:
-            log.warning("Partition %s was not woken, the tick will find it: %s", partition, error)
-            return
+def _leave(partition: int, left: pipeline.Left) -> None:
+    """See to it that what a sweep has left is done; whoever raised the flag meanwhile may have met our lock."""
+    if left.is_woken:
+        _send(advance_partition, partition)
+    if left.is_behind:
+        _enqueue(partition, of_rest=True)
+
+
+def _enqueue(partition: int, *, of_rest: bool = False) -> None:
+    with suppress(redis.RedisError):  # the log has been told, and the tick will find what waits
+        if wakeups.raise_flag(partition, of_rest=of_rest):
+            _send(catch_up if of_rest else advance_partition, partition)
+
+
+def _send(task: Task[[int], None], partition: int) -> None:
+    try:
+        # A connection of the pool is waited for so long and no longer: the row is stored already.
+        with app.producer_pool.acquire(block=True, timeout=PRODUCER_SECONDS) as producer:
+            task.apply_async((partition,), producer=producer, retry=False)
+    except (BrokerError, LimitExceeded) as error:
+        log.warning("Partition %s was not woken, the tick will find it: %s", partition, error)

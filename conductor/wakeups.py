@@ -8,20 +8,25 @@ from django.conf import settings
 
 from conductor import carrier
 
+REST_FLAG_SECONDS = 30  # what is left waits for its turn
 FLAG_SECONDS = 5  # a wake-up that got lost is forgotten after this long, and the next tick wakes again
 WORKER, WORKER_SECONDS = "conductor:worker", 10  # a worker's heart beats every two seconds
 
 
-def raise_flag(partition: int) -> bool:
-    """Return whether the flag was down, so that a sweep must be enqueued. Raises `redis.RedisError`."""
+def raise_flag(partition: int, *, of_rest: bool = False) -> bool:
+    """Return whether the flag was down, so that a sweep must be enqueued. Raises `redis.RedisError`.
+
+    A partition has a second flag, for what a sweep has left to do.
+    """
     with carrier.reach() as client:
-        return bool(client.set(_key(partition), 1, nx=True, ex=FLAG_SECONDS))
+        seconds = REST_FLAG_SECONDS if of_rest else FLAG_SECONDS
+        return bool(client.set(_key(partition, of_rest), 1, nx=True, ex=seconds))
 
 
-def lower_flag(partition: int) -> None:
+def lower_flag(partition: int, *, of_rest: bool = False) -> None:
     """Say that the rows of this partition are being read."""
     with suppress(redis.RedisError), carrier.reach() as client:
-        client.delete(_key(partition))
+        client.delete(_key(partition, of_rest))
 
 
 def is_flag_up(partition: int) -> bool:
@@ -63,5 +68,5 @@ def does_worker_live() -> bool:
         return bool(client.exists(WORKER))
 
 
-def _key(partition: int) -> str:
-    return f"conductor:wake:{partition}"
+def _key(partition: int, of_rest: bool = False) -> str:
+    return f"conductor:{'rest' if of_rest else 'wake'}:{partition}"

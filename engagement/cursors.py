@@ -8,6 +8,7 @@
 | `judged_until` | the newest row that the detector has seen | sweeps |
 | `heard_at` | when that row was judged | sweeps, and the first post of raw events |
 | `detector_state` | what the detector says since | sweeps, and the tick that notices silence |
+| `is_behind` | whether a sweep left some of what waits | sweeps |
 | `forgotten_until` | how far the raw events of an ended session have forgotten people | sweeps |
 | `settled_at` | when nothing was left to do for an ended session | sweeps |
 
@@ -58,7 +59,8 @@ LOCK_DUE = f"""
         SELECT s.id FROM (
             SELECT s.id, s.status, s.heard_at, row_number() OVER (
                 PARTITION BY s.event_id, s.status = 'ended' ORDER BY s.heard_at NULLS FIRST, s.id) AS turn
-            FROM engagement_session s WHERE s.partition = %s AND NOT s.id = ANY(%s) AND {IS_DUE}) s
+            FROM engagement_session s
+            WHERE s.partition = %s AND NOT s.id = ANY(%s) AND (%s OR NOT s.is_behind) AND {IS_DUE}) s
         ORDER BY s.status = 'ended', s.turn, s.heard_at NULLS FIRST LIMIT %s) due
     JOIN engagement_session s ON s.id = due.id
     ORDER BY s.id FOR NO KEY UPDATE OF s
@@ -68,7 +70,10 @@ SILENT_SINCE = f"""
     SELECT s.id FROM engagement_session s WHERE s.status = 'live' AND s.heard_at < %s AND NOT {IS_BEHIND}
     ORDER BY s.heard_at LIMIT %s
 """
-PARTITIONS_DUE = f"SELECT DISTINCT s.partition FROM engagement_session s WHERE {IS_DUE}"
+PARTITIONS_DUE = f"""
+    SELECT s.partition, bool_or(NOT s.is_behind), bool_or(s.is_behind) FROM engagement_session s
+    WHERE {IS_DUE} GROUP BY s.partition
+"""
 ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
 UNJUDGED_ROWS = f"""
     SELECT new.* FROM engagement_session s CROSS JOIN LATERAL (
@@ -134,12 +139,12 @@ def lock_fresh(since: datetime) -> Sequence[Session]:
     return list(Session.objects.raw(LOCK_FRESH, [since]))
 
 
-def lock_due(partition: int, most: int, but: Sequence[UUID] = ()) -> Sequence[Session]:
+def lock_due(partition: int, most: int, *, with_behind: bool = True, but: Sequence[UUID] = ()) -> Sequence[Session]:
     """Return so many sessions of a partition for which something waits, those first that are due first.
 
     Where somebody holds one of them for long, those that nobody holds.
     """
-    asked = [partition, list(but), most]
+    asked = [partition, list(but), with_behind, most]
     try:
         with transaction.atomic(), limited_waiting():
             return list(Session.objects.raw(LOCK_DUE, asked))
@@ -149,10 +154,19 @@ def lock_due(partition: int, most: int, but: Sequence[UUID] = ()) -> Sequence[Se
         return list(Session.objects.raw(f"{LOCK_DUE} SKIP LOCKED", asked))
 
 
-def try_lock_partition(partition: int) -> bool:
-    """Return whether the partition is ours until the commit; not waiting for whoever has it."""
-    [is_ours] = _ask("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
-    return bool(is_ours)
+def try_lock_partition(partition: int, *, patiently: bool = False) -> bool:
+    """Return whether the partition is ours until the commit; waiting for whoever has it for a moment, or not at all."""
+    if not patiently:
+        [is_ours] = _ask("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
+        return bool(is_ours)
+    try:
+        with transaction.atomic(), limited_waiting():
+            _ask("SELECT pg_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+            raise
+        return False
+    return True
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
@@ -162,11 +176,11 @@ def find_silent_since(at: datetime, most: int) -> list[UUID]:
         return [session_id for (session_id,) in cursor.fetchall()]
 
 
-def find_partitions_due() -> list[int]:
-    """Return the partitions in which something waits."""
+def find_partitions_due() -> list[tuple[int, bool, bool]]:
+    """Return the partitions in which something waits: whether something new, and whether what a sweep has left."""
     with connection.cursor() as cursor:
         cursor.execute(PARTITIONS_DUE)
-        return [partition for (partition,) in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
@@ -216,6 +230,12 @@ def move_judged(
 ) -> None:
     """Say how far each session's rows are judged, and what the detector says since."""
     _move(MOVE_JUDGED, now, session_ids, judged_until, detector_states)
+
+
+def mark_behind(session_ids: Sequence[UUID], is_behind: bool) -> None:
+    """Say of sessions whether some of what waits is left to a sweep that goes behind all others."""
+    if session_ids:
+        Session.objects.filter(id__in=session_ids).update(is_behind=is_behind)
 
 
 def mark_unknown(session_ids: Sequence[UUID]) -> None:

@@ -180,6 +180,9 @@ class Session(models.Model):
         null=True, editable=False, help_text="How long the room's silence counts as silence; null: for ever."
     )
     ended_at = models.DateTimeField(null=True, editable=False)
+    is_behind = models.BooleanField(
+        default=False, editable=False, help_text="A sweep left some of what waits to one that goes behind all others."
+    )
     # What an end leaves to do, the sweeps do after it.
     forgotten_until = models.DateTimeField(
         null=True, editable=False, help_text="How far the raw events of an ended session have forgotten who did them."

@@ -16,7 +16,7 @@ def begin_anew() -> None:
 
 
 def advance(partition: int, now: datetime) -> None:
-    assert pipeline.advance(partition, now, seconds=math.inf) is False, "nothing is left"
+    pipeline.catch_up(partition, now, seconds=math.inf)
 
 
 def sweep_all(now: datetime) -> None:
@@ -26,7 +26,7 @@ def sweep_all(now: datetime) -> None:
 
 def tick(now: datetime) -> None:
     """Make one tick, and the sweeps to which it leads."""
-    for partition in pipeline.tick(now):
+    for partition, *_ in pipeline.tick(now):
         advance(partition, now)
 
 

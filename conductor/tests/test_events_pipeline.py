@@ -173,7 +173,7 @@ def test_an_ended_session_forgets_who_was_there_a_few_at_a_time(monkeypatch):
 
     left = [(60, n_events)]
     while Session.objects.get(id=session.id).settled_at is None:
-        pipeline.advance(session.partition, LONG_AFTER, seconds=0)
+        pipeline.catch_up(session.partition, LONG_AFTER, seconds=0)
         left.append((session.people.count(), session.raw_events.exclude(user="").count()))
 
     assert left[-1] == (0, 0)

@@ -66,6 +66,8 @@ def test_tasks_delivered_twice_or_in_any_order_keep_the_same_anomalies(event, un
         record_rows(session.id, rows[first : first + 50], NOW)
         for partition in (session.partition, (session.partition + 1) % PARTITIONS, session.partition):
             tasks.advance_partition(partition)
+            tasks.catch_up(partition)
+            tasks.catch_up(partition)
     assert kept(session) == undisturbed
 
 
@@ -125,7 +127,8 @@ def test_sweep_leaves_a_partition_that_another_one_holds(event):
     holder = threading.Thread(target=hold)
     holder.start()
     assert held.wait(30)
-    sweeping.advance(session.partition, NOW)
+    assert pipeline.advance(session.partition, NOW) == pipeline.Left()
+    assert pipeline.catch_up(session.partition, NOW) == pipeline.Left(is_behind=True)
     session.refresh_from_db()
     assert session.judged_until is None
     done.set()
@@ -254,26 +257,27 @@ def test_an_ended_session_is_settled_once_it_is_judged_to_its_end(event):
     session.refresh_from_db()
     assert session.is_settling
     while session.settled_at is None:
-        assert pipeline.advance(session.partition, NOW, seconds=0), "it may not take longer, and says that more is left"
+        left = pipeline.catch_up(session.partition, NOW, seconds=0)
         session.refresh_from_db()
+        assert left == pipeline.Left(is_behind=session.settled_at is None)
     assert session.judged_until == healthy_room(minutes=12)[-1].timestamp
-    assert pipeline.advance(session.partition, NOW, seconds=0) is False
     assert not session.is_settling
 
 
-def test_a_sweep_ends_when_its_time_is_up_and_is_enqueued_again(event, undisturbed, monkeypatch):
+def test_what_a_sweep_leaves_is_enqueued_behind_all_others(event, undisturbed, monkeypatch, settings):
     enqueued = []
-    monkeypatch.setattr(tasks.advance_partition, "apply_async", lambda args, **options: enqueued.append(args))
-    monkeypatch.setattr(pipeline, "SWEEP_SECONDS", 0)
-    monkeypatch.setattr(pipeline.advance, "__defaults__", (0,))
+    for task in (tasks.advance_partition, tasks.catch_up):
+        monkeypatch.setattr(task, "apply_async", lambda args, task=task, **options: enqueued.append((task, *args)))
+    monkeypatch.setattr(pipeline.catch_up, "__defaults__", (0.0,))
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
-    sweeps = 0
-    while not sweeps or enqueued:
-        enqueued.clear()
-        tasks.advance_partition(session.partition)
-        sweeps += 1
-    assert sweeps > len(rows_of_a_story()) // pipeline.FEW_ROWS
+    tasks.wake([session.id])
+    sweeps = []
+    while enqueued:
+        task, partition = enqueued.pop(0)
+        sweeps.append(settings.CELERY_TASK_ROUTES[task.name]["priority"])
+        task(partition)
+    assert sweeps == [3] + [6] * ((len(rows_of_a_story()) - pipeline.FEW_ROWS) // pipeline.MANY_ROWS + 1)
     assert kept(session) == undisturbed
 
 
@@ -288,13 +292,23 @@ def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
     [row] = healthy_room(minutes=1)[:1]
     record_rows(session.id, [row], NOW)
 
-    assert pipeline.advance(3, NOW, seconds=0)
+    assert pipeline.advance(3, NOW) == pipeline.Left(is_behind=True)
 
     session.refresh_from_db()
     assert session.judged_until == row.timestamp
     judged = Session.objects.filter(event=event, judged_until__isnull=False)
     assert judged.count() == pipeline.SESSIONS_A_SWEEP - 1
     assert {each.judged_until for each in judged} == {healthy_room(minutes=4)[pipeline.FEW_ROWS - 1].timestamp}
+
+    # From now on they wait behind all others, whatever else they send.
+    assert Session.objects.filter(is_behind=True).count() == judged.count()
+    assert [partition for partition, *_ in pipeline.tick(NOW)] == [3]
+    [[_, is_new, is_left]] = pipeline.tick(NOW)
+    assert (is_new, is_left) == (True, True)
+    pipeline.advance(3, NOW)
+    assert {each.judged_until for each in judged.all()} == {healthy_room(minutes=4)[pipeline.FEW_ROWS - 1].timestamp}
+    sweeping.advance(3, NOW)
+    assert not Session.objects.filter(is_behind=True).exists()
 
 
 def test_a_session_that_cannot_be_judged_stops_no_other(event, undisturbed, caplog):
@@ -329,7 +343,7 @@ def test_a_session_whose_rows_wait_is_not_silent(event):
     record_rows(session.id, healthy_room(minutes=2), NOW)
     tick(NOW)
     record_rows(session.id, healthy_room(minutes=3)[24:], NOW + timedelta(hours=4))
-    assert pipeline.tick(NOW + timedelta(hours=5)) == [session.partition]
+    assert pipeline.tick(NOW + timedelta(hours=5)) == [(session.partition, True, False)]
     session.refresh_from_db()
     assert session.status == "live"
 

@@ -17,6 +17,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="session",
+            name="is_behind",
+            field=models.BooleanField(
+                default=False,
+                editable=False,
+                help_text="A sweep left some of what waits to one that goes behind all others.",
+            ),
+        ),
+        migrations.AddField(
+            model_name="session",
             name="settled_at",
             field=models.DateTimeField(
                 editable=False,

@@ -52,7 +52,7 @@ def read_cursors(session: Session) -> dict[str, object]:
 def test_a_session_is_behind_its_rows_and_its_closed_windows(fields, row_seconds, expected):
     session = new_session(*row_seconds, **fields)
 
-    assert cursors.find_partitions_due() == ([3] if expected else [])
+    assert cursors.find_partitions_due() == ([(3, True, False)] if expected else [])
     assert cursors.lock_due(3, most=10) == ([session] if expected else [])
     assert cursors.lock_due(4, most=10) == []
 
@@ -78,6 +78,17 @@ def test_lock_due_takes_so_many_and_the_longest_waiting_first():
     cursors.move_judged([first.id], [at(-1)], ["WATCHING"], at(1))
     assert cursors.lock_due(3, most=2) == [second, third]
     assert cursors.lock_due(3, most=2, but=[third.id]) == [first, second]
+
+
+def test_what_a_sweep_left_is_due_for_who_catches_up():
+    left, new = new_session(0), new_session(0, place=1)
+    cursors.mark_behind([left.id], True)
+
+    assert cursors.find_partitions_due() == [(3, True, True)]
+    assert cursors.lock_due(3, most=10, with_behind=False) == [new]
+    assert cursors.lock_due(3, most=10) == [left, new]
+    cursors.mark_behind([left.id], False)
+    assert cursors.find_partitions_due() == [(3, True, False)]
 
 
 def test_lock_due_gives_each_event_its_turn_and_what_is_over_the_last():
