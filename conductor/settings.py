@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -74,6 +75,7 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "ninja",
+    "axes",
     "engagement",
     "anomalies",
     "conductor",
@@ -91,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "conductor.urls"
 ASGI_APPLICATION = "conductor.asgi.application"
@@ -168,9 +171,25 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
+
+# Who fails to log in too often. How failures weigh, `conductor.logins` says.
+PROXIES = number("CONDUCTOR_PROXIES", 0, least=0, most=10)  # how many of ours append to X-Forwarded-For
+AXES_HANDLER = "conductor.logins.LoginGuard"
+AXES_FAILURE_LIMIT = 8  # of one name from one address
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "conductor.logins.find_address"
+AXES_CLIENT_STR_CALLABLE = "conductor.logins.name_client"
+AXES_LOCKOUT_CALLABLE = "conductor.logins.answer_locked"
+AXES_DISABLE_ACCESS_LOG = True  # who logged in when and from where, nobody asks
+AXES_ENABLE_ADMIN = False  # `conductor.admin` has the page
+AXES_VERBOSE = False
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -228,5 +247,6 @@ LOGGING = {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
     },
 }

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
+from django.http import HttpRequest
 
 from anomalies.bench.simulation.demo import FIRST_INCIDENT_SECOND
 from conductor.local.demo import BACKFILL_SECONDS, RECORDING, prepare_demo
@@ -33,7 +34,7 @@ def test_demo_login_works_after_somebody_changed_it(tmp_path):
 
     demo = prepare_demo(tmp_path, NOW)
 
-    assert authenticate(username=demo.username, password=demo.password).is_superuser
+    assert authenticate(HttpRequest(), username=demo.username, password=demo.password).is_superuser
 
 
 def test_demo_leaves_other_events_and_keys_alone(tmp_path):
