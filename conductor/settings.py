@@ -83,6 +83,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "conductor.metrics.count_requests",
     "conductor.api.problems.problem_documents",
+    "conductor.origins.refuse_unknown_hosts",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",

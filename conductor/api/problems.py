@@ -162,6 +162,10 @@ def _answering(make: Maker) -> Callable[[HttpRequest, Any], HttpResponse]:
     return lambda request, exc: make(request, exc).answer()
 
 
+def is_rest(request: HttpRequest) -> bool:
+    return (request.path_info + "/").startswith(PREFIX)
+
+
 @sync_and_async_middleware
 def problem_documents(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Reword the errors that never reach the API: an unknown address, a wrong method, a bug."""
@@ -176,8 +180,7 @@ def problem_documents(get_response: Callable[[HttpRequest], Any]) -> Callable[[H
 
 
 def _reword(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    is_ours = (request.path_info + "/").startswith(PREFIX)
-    if is_ours and response.status_code >= 400 and response.headers.get("Content-Type") != CONTENT_TYPE:
+    if is_rest(request) and response.status_code >= 400 and response.headers.get("Content-Type") != CONTENT_TYPE:
         response.content = Problem(response.status_code).answer().content
         response.headers["Content-Type"] = CONTENT_TYPE
         response.headers["Content-Length"] = str(len(response.content))
