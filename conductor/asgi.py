@@ -11,28 +11,14 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()
 
-from urllib.parse import ParseResult
-
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import OriginValidator, WebsocketDenier
 from channels.sessions import CookieMiddleware
 from daphne import http_protocol
-from django.conf import settings
 from django.urls import path, re_path
 
 from conductor import consumers, requests
-from conductor.bodies import Application, FrugalRequest, without_large_bodies
-
-
-class AllowedHosts(OriginValidator):
-    """Refuse a browser that comes from another site; what is no browser says no origin and has a key."""
-
-    def __init__(self, application: Application) -> None:
-        super().__init__(application, settings.ALLOWED_HOSTS)
-
-    def valid_origin(self, parsed_origin: ParseResult | None) -> bool:
-        return parsed_origin is None or super().valid_origin(parsed_origin)
-
+from conductor.bodies import FrugalRequest, without_large_bodies
+from conductor.origins import OwnOrigin, refuse_handshake
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
 
@@ -42,10 +28,8 @@ sockets = CookieMiddleware(
         [
             path("ws/sessions/<uuid:session_id>/", consumers.Dashboard.as_asgi()),
             path("ws/sessions/<uuid:session_id>/stream/", consumers.Stream.as_asgi()),
-            re_path("", WebsocketDenier.as_asgi()),
+            re_path("", refuse_handshake),  # type: ignore[arg-type]  # Channels routes applications, not views
         ]
     )
 )
-application = ProtocolTypeRouter(
-    {"http": requests.noted(without_large_bodies(http)), "websocket": AllowedHosts(sockets)}
-)
+application = ProtocolTypeRouter({"http": requests.noted(without_large_bodies(http)), "websocket": OwnOrigin(sockets)})

@@ -127,7 +127,8 @@ async def test_other_sites_pages_are_refused(session, organizer, key, open_socke
     cookie = await cookie_of(organizer)
     for path in paths(session):
         assert (await open_socket(path, cookie=cookie, origin="https://evil.example"))[1] is False
-    assert (await open_socket(paths(session)[0], cookie=cookie, origin="http://localhost:8000"))[1] is True
+    own = {"host": "localhost:8000", "origin": "http://localhost:8000"}
+    assert (await open_socket(paths(session)[0], cookie=cookie, **own))[1] is True
 
 
 async def test_announcement_reaches_both_sockets(session, organizer, key, open_socket):
