@@ -82,6 +82,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "conductor.metrics.count_requests",
+    "conductor.views.kept_nowhere",
     "conductor.api.problems.problem_documents",
     "conductor.origins.refuse_unknown_hosts",
     "django.middleware.security.SecurityMiddleware",

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeGuard
+from typing import Any, Concatenate, ParamSpec, TypeGuard
 from uuid import UUID
 
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
@@ -56,6 +58,27 @@ def for_organizers(
         return redirect_to_login(request.get_full_path())
 
     return checked
+
+
+@sync_and_async_middleware
+def kept_nowhere(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Have nobody store an answer that does not say how long it may be kept, as static files do.
+
+    So the browser asks again where somebody goes back after a logout, and a proxy has nothing to give to the next one.
+    """
+    if iscoroutinefunction(get_response):
+
+        async def answer_later(request: HttpRequest) -> HttpResponse:
+            return _say_not_to_keep(await get_response(request))
+
+        return answer_later
+
+    return lambda request: _say_not_to_keep(get_response(request))
+
+
+def _say_not_to_keep(response: HttpResponse) -> HttpResponse:
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
 
 
 @require_safe

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
@@ -73,6 +74,38 @@ def test_login_and_logout_work(client, session, event):
     assert client.get("/accounts/logout/").status_code == 405
     assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
     assert client.get("/").status_code == 302
+
+
+def test_pages_fragments_and_refusals_are_kept_nowhere(client, session, event):
+    stage.organizer("mara", event)
+    for address in [
+        *addresses(session),
+        "/recordings/",
+        "/accounts/login/",
+        "/nowhere/",
+        "/api/v1/sessions",
+        "/admin/",
+    ]:
+        check_kept_nowhere(client.get(address))
+    client.force_login(User.objects.get(username="mara"))
+    for address in [*addresses(session), "/recordings/", "/nowhere/", "/accounts/login/", "/admin/"]:
+        check_kept_nowhere(client.get(address))
+        check_kept_nowhere(client.get(address, headers=HTMX))
+    check_kept_nowhere(client.post(reverse("session-sensitivity", args=[session.id]), {"sensitivity": "calm"}))
+    check_kept_nowhere(client.post("/accounts/logout/"))
+
+
+def check_kept_nowhere(answer) -> None:
+    assert "no-store" in answer.headers["Cache-Control"], answer.request["PATH_INFO"]
+
+
+def test_static_files_are_kept(settings):
+    settings.SERVESTATIC_AUTOREFRESH = settings.SERVESTATIC_USE_FINDERS = True
+    client = Client()
+    answer = client.get("/static/css/app.css")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "max-age=60, public")
+    again = client.get("/static/css/app.css", headers={"If-Modified-Since": answer.headers["Last-Modified"]})
+    assert (again.status_code, again.headers["Cache-Control"]) == (304, "max-age=60, public")
 
 
 def test_dashboard_has_the_ids_of_the_contract(client, organizer, session):
