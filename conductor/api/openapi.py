@@ -12,11 +12,12 @@ from conductor.api.problems import CONTENT_TYPE, MAX_MEGABYTES
 from engagement.limits import MAX_BATCH
 
 WHY = {
-    400: "The body is not JSON.",
+    400: "The body is not JSON, or not the gzip that it is said to be.",
     401: "No key, or one that is unknown or revoked.",
     404: "Not there, or of another event.",
     409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
-    413: f"More than {MAX_BATCH:,} items, or more than {MAX_MEGABYTES} MB.",
+    413: f"More than {MAX_BATCH:,} items, or more than {MAX_MEGABYTES} MB when it is unpacked.",
+    415: "The body is said to be no JSON, or to be packed by something else than gzip.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
     429: "This key sends too many requests.",
     503: "The database cannot be reached. Nothing was stored; send it again.",
@@ -45,7 +46,7 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     takes_body = "requestBody" in operation
     takes_query = any(parameter["in"] == "query" for parameter in operation["parameters"])
     found = {401, 429, 503}
-    found |= {400, 413} if takes_body else set()
+    found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
     found |= {404} if "{session_id}" in path else set()
     found |= {409} if path.endswith(("/signals", "/events")) else set()

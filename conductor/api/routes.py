@@ -6,7 +6,6 @@ from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
@@ -21,6 +20,7 @@ from pydantic_core import from_json
 from anomalies.models import Anomaly
 from conductor import keys, metrics, pipeline, tasks
 from conductor.api import answers
+from conductor.api.content import read_content
 from conductor.api.openapi import DocumentedAPI
 from conductor.api.paging import page, read_cursor, write_cursor
 from conductor.api.problems import Problem, answer_with_problems, wrong_value
@@ -66,10 +66,9 @@ class BearerKey(HttpBearer):
 class StrictParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         """Read JSON as RFC 8259 has it, but for NaN and Infinity: these get through here, to be refused by name."""
-        if len(request.body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:  # Django looks at Content-Length only
-            raise Problem(413)
+        content = read_content(request)
         try:
-            return from_json(request.body, allow_inf_nan=True)
+            return from_json(content, allow_inf_nan=True)
         except ValueError as error:
             raise Problem(400, f"The body is not JSON: {error}.") from error
 
@@ -80,6 +79,7 @@ api = DocumentedAPI(
     urls_namespace="api",
     description="Post what your audience does; read how engaged it is, and where that fell away. "
     "A key reaches the sessions of its own event. Timestamps are RFC 3339 with an offset, answered in UTC. "
+    "Bodies are JSON, packed with gzip or not (`Content-Encoding: gzip`). "
     "A batch is taken whole or not at all, and a request may be repeated without fear.",
     auth=BearerKey(),
     throttle=KeyLimit(),

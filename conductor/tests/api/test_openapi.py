@@ -11,13 +11,13 @@ from conductor.tests.rest import START, signals
 from engagement.limits import MAX_BATCH
 
 CALLS = {
-    ("/sessions", "post"): {201, 200, 400, 401, 413, 422, 429, 503},
+    ("/sessions", "post"): {201, 200, 400, 401, 413, 415, 422, 429, 503},
     ("/sessions", "get"): {200, 401, 422, 429, 503},
     ("/sessions/{session_id}", "get"): {200, 401, 404, 429, 503},
-    ("/sessions/{session_id}", "patch"): {200, 400, 401, 404, 413, 422, 429, 503},
+    ("/sessions/{session_id}", "patch"): {200, 400, 401, 404, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/end", "post"): {200, 401, 404, 429, 503},
-    ("/sessions/{session_id}/signals", "post"): {202, 400, 401, 404, 409, 413, 422, 429, 503},
-    ("/sessions/{session_id}/events", "post"): {202, 400, 401, 404, 409, 413, 422, 429, 503},
+    ("/sessions/{session_id}/signals", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
+    ("/sessions/{session_id}/events", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/engagement", "get"): {200, 401, 404, 422, 429, 503},
     ("/sessions/{session_id}/anomalies", "get"): {200, 401, 404, 422, 429, 503},
 }
