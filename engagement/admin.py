@@ -63,6 +63,7 @@ class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
 class EventAdmin(CountedDeletion[Event]):
     list_display = ["name", "organizer_names", "session_count", "created_at"]
     search_fields = ["name", "id"]
+    ordering = ["name", "id"]  # also where a session's event is searched for, page by page
     fields = ["name", "organizers", "sensitivity"]
     radio_fields = {"sensitivity": admin.VERTICAL}
     filter_horizontal = ["organizers"]
