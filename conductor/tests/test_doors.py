@@ -1,0 +1,308 @@
+"""Who may pass which door: every address and both sockets, with what each kind of visitor is answered.
+
+A door that is in the product and not in these tables fails a test, so that nobody adds one and forgets to say whom it
+lets in. The requests are real ones; what they change is taken back after each.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from asgiref.sync import sync_to_async
+from axes.models import AccessAttempt
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.utils.timezone import now
+
+from conductor.api.routes import api
+from conductor.asgi import sockets
+from conductor.tests import stage
+from conductor.tests.rest import signals
+from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
+from engagement.models import ApiKey, Event, Session
+
+ROLES = (
+    "anonymous",
+    "organizer",  # of the event
+    "stranger",  # who organizes another event
+    "inactive",  # an organizer of the event, deactivated
+    "staff",  # without a permission
+    "superuser",
+    "key",  # of the event
+    "other key",  # of another event
+    "revoked key",  # of the event
+)
+SEALED = "Sealed"  # in the titles of the event and its session: a word that only their own people may read
+
+# What each role is answered, in the order of the roles:
+#           ano org str ina sta sup key oth rev
+EVERYBODY = 200, 200, 200, 200, 200, 200, 200, 200, 200
+NOTHING = 404, 404, 404, 404, 404, 404, 404, 404, 404
+LOGIN = 200, 302, 302, 200, 302, 302, 200, 200, 200
+ADMIN_LOGIN = 200, 200, 200, 200, 302, 302, 200, 200, 200
+LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302
+OWN_LIST = 302, 200, 200, 302, 200, 200, 302, 302, 302
+OWN_PAGE = 302, 200, 404, 302, 404, 200, 302, 302, 302
+OWN_CLICK = 302, 302, 404, 302, 404, 302, 302, 302, 302
+STAFF = 302, 302, 302, 302, 200, 200, 302, 302, 302
+STAFF_SENT_ON = 302, 302, 302, 302, 302, 302, 302, 302, 302
+PERMITTED = 302, 302, 302, 302, 403, 200, 302, 302, 302
+PERMITTED_OR_UNKNOWN = 302, 302, 302, 302, 404, 200, 302, 302, 302
+PERMITTED_CLICK = 302, 302, 302, 302, 403, 302, 302, 302, 302
+FORBIDDEN = 302, 302, 302, 302, 403, 403, 302, 302, 302
+UNKNOWN_TO_STAFF = 302, 302, 302, 302, 404, 404, 302, 302, 302
+ANY_KEY = 401, 401, 401, 401, 401, 401, 200, 200, 401
+ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 201, 201, 401
+OWN_KEY = 401, 401, 401, 401, 401, 401, 200, 404, 401
+OWN_KEY_POSTS = 401, 401, 401, 401, 401, 401, 202, 404, 401
+
+Answers = tuple[int, ...]
+
+
+def admin_pages(model: str, id_: str, **answers: Answers) -> dict[str, Answers]:
+    """Return the pages that every model has in the admin, each for whoever has its permission unless said otherwise."""
+    pages = {
+        "": PERMITTED,
+        "add/": answers.get("add", PERMITTED),
+        f"{id_}/": STAFF_SENT_ON,
+        f"{id_}/change/": PERMITTED,
+        f"{id_}/history/": PERMITTED,
+        f"{id_}/delete/": answers.get("delete", PERMITTED),
+    }
+    return {f"GET /admin/{model}/{page}": told for page, told in pages.items()}
+
+
+DOORS: dict[str, Answers] = {
+    "GET /": OWN_LIST,
+    "GET /sessions/{session}/": OWN_PAGE,
+    "GET /sessions/{session}/anomalies/": OWN_PAGE,
+    "POST /sessions/{session}/anomalies/{anomaly}/acknowledge/": OWN_CLICK,
+    "POST /sessions/{session}/anomalies/{anomaly}/dismiss/": OWN_CLICK,
+    "POST /sessions/{session}/sensitivity/": OWN_CLICK,
+    "GET /recordings/": OWN_LIST,
+    "POST /recordings/": OWN_LIST,
+    "GET /accounts/login/": LOGIN,
+    "POST /accounts/logout/": LOGOUT,
+    "GET /healthz": EVERYBODY,
+    "GET /metrics": EVERYBODY,
+    "GET /api/v1/openapi.json": EVERYBODY,
+    "GET /api/v1/docs": EVERYBODY,
+    "GET /api/v1/": NOTHING,
+    "POST /api/v1/sessions": ANY_KEY_MAKES,
+    "GET /api/v1/sessions": ANY_KEY,
+    "GET /api/v1/sessions/{session}": OWN_KEY,
+    "PATCH /api/v1/sessions/{session}": OWN_KEY,
+    "POST /api/v1/sessions/{unheard}/end": OWN_KEY,
+    "POST /api/v1/sessions/{session}/signals": OWN_KEY_POSTS,
+    "POST /api/v1/sessions/{unheard}/events": OWN_KEY_POSTS,
+    "GET /api/v1/sessions/{session}/engagement": OWN_KEY,
+    "GET /api/v1/sessions/{session}/anomalies": OWN_KEY,
+    "GET /admin/": STAFF,
+    "GET /admin/login/": ADMIN_LOGIN,
+    "POST /admin/logout/": LOGOUT,
+    "GET /admin/password_change/": STAFF,
+    "GET /admin/password_change/done/": STAFF,
+    "GET /admin/autocomplete/?app_label=engagement&model_name=session&field_name=event&term=Sealed": PERMITTED,
+    "GET /admin/jsi18n/": STAFF,
+    "GET /admin/r/{session_type}/{session}/": UNKNOWN_TO_STAFF,  # sessions have a link of their own
+    "GET /admin/engagement/": PERMITTED_OR_UNKNOWN,
+    "GET /admin/nowhere/": UNKNOWN_TO_STAFF,
+    **admin_pages("auth/group", "{group}"),
+    **admin_pages("auth/user", "{user}"),
+    "GET /admin/auth/user/{user}/password/": PERMITTED,
+    **admin_pages("engagement/event", "{event}"),
+    **admin_pages("engagement/apikey", "{apikey}", add=FORBIDDEN, delete=FORBIDDEN),
+    "POST /admin/engagement/apikey/": PERMITTED_CLICK,
+    **admin_pages("engagement/session", "{session}"),
+    **admin_pages("anomalies/anomaly", "{anomaly}", add=FORBIDDEN, delete=FORBIDDEN),
+    "POST /admin/anomalies/anomaly/": PERMITTED_CLICK,
+    **admin_pages("axes/accessattempt", "{attempt}", add=FORBIDDEN),
+    "POST /admin/axes/accessattempt/": PERMITTED_CLICK,
+}
+ELSEWHERE = {"readyz"}  # asks for a worker: test_health has it
+
+BODIES: dict[str, dict[str, object]] = {
+    "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
+    "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
+    "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
+    "POST /admin/axes/accessattempt/": {"action": "unlock", "_selected_action": "{attempt}"},
+    "POST /api/v1/sessions": {"title": "Keynote"},
+    "PATCH /api/v1/sessions/{session}": {"title": "Closing"},
+    "POST /api/v1/sessions/{session}/signals": signals(5_000),
+    "POST /api/v1/sessions/{unheard}/events": [{"type": "chat", "timestamp": "2026-03-02T09:00:05Z"}],
+}
+
+
+@dataclass
+class World:
+    """An event that is sealed, everybody who wants to look into it, and what stands in the addresses."""
+
+    users: dict[str, User]
+    secrets: dict[str, str]
+    names: dict[str, object]
+    session: Session
+
+    @classmethod
+    def make(cls) -> "World":
+        event = Event.objects.create(name=f"{SEALED} summit")
+        session = stage.live_session(event, f"{SEALED} keynote")
+        anomaly = stage.incident(session)
+        users = {
+            "organizer": stage.organizer("organizer", event),
+            "stranger": stage.organizer("stranger"),
+            "inactive": stage.organizer("inactive", event),
+            "staff": User.objects.create_user("staff", is_staff=True),
+            "superuser": User.objects.create_superuser("superuser"),
+        }
+        key, secret = ApiKey.objects.issue(event, "platform")
+        revoked, revoked_secret = ApiKey.objects.issue(event, "former platform")
+        revoked.revoke(now())
+        other_secret = ApiKey.objects.issue(Event.objects.for_organizer(users["stranger"]).get(), "other platform")[1]
+        names = {
+            "session": session.id,
+            "unheard": Session.objects.create(event=event, title=f"{SEALED} workshop").id,
+            "anomaly": anomaly.id,
+            "event": event.id,
+            "apikey": key.id,
+            "group": Group.objects.create(name=f"{SEALED} group").id,
+            "user": users["organizer"].id,
+            "attempt": AccessAttempt.objects.create(username=SEALED, ip_address="192.0.2.1", failures_since_start=1).id,
+            "session_type": ContentType.objects.get_for_model(Session).id,
+        }
+        secrets = {"key": secret, "other key": other_secret, "revoked key": revoked_secret}
+        return cls(users, secrets, names, session)
+
+    def deactivate(self) -> None:
+        User.objects.filter(id=self.users["inactive"].id).update(is_active=False)
+
+    def knock(self, door: str, role: str) -> HttpResponse:
+        """Send the request of a door as a role, and take back what it changed."""
+        method, _, path = door.partition(" ")
+        client = Client(raise_request_exception=False)
+        headers = {"authorization": f"Bearer {self.secrets[role]}"} if role in self.secrets else {}
+        with transaction.atomic():
+            if role in self.users:
+                client.force_login(self.users[role])
+            self.deactivate()
+            answer = self._send(client, method, path.format(**self.names), BODIES.get(door, {}), headers)
+            transaction.set_rollback(True)
+        return answer
+
+    def _send(self, client: Client, method: str, path: str, body: object, headers: dict[str, str]) -> HttpResponse:
+        if path.startswith("/api/"):
+            return client.generic(method, path, json.dumps(body) if body else "", "application/json", headers=headers)
+        if method == "GET":
+            return client.get(path, headers=headers)
+        fields = {name: str(value).format(**self.names) for name, value in dict(body).items()}
+        return client.post(path, fields, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def world(db, quick_hashes) -> World:
+    return World.make()
+
+
+def may_read(door: str) -> set[str]:
+    """Return who may find the sealed word behind a door."""
+    if door.startswith("GET /admin/"):
+        return {"superuser"}
+    return {"key"} if "/api/" in door else {"organizer", "superuser"}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_door_lets_in_whom_it_should_and_shows_nobody_else_what_is_behind(world, door):
+    answers = {role: world.knock(door, role) for role in ROLES}
+
+    found = {role: answer.status_code for role, answer in answers.items()}
+    assert found == dict(zip(ROLES, DOORS[door], strict=True))
+    assert {role for role, answer in answers.items() if SEALED in answer.content.decode()} <= may_read(door)
+    assert all("no-store" in answer.headers["Cache-Control"] for answer in answers.values())
+
+
+def test_what_is_sealed_is_there_to_be_read(world):
+    """Or the test above would find nothing, whatever leaks."""
+    for door, role in (
+        ("GET /", "organizer"),
+        ("GET /sessions/{session}/", "superuser"),
+        ("GET /api/v1/sessions", "key"),
+        ("GET /admin/engagement/session/", "superuser"),
+        ("GET /admin/axes/accessattempt/", "superuser"),
+    ):
+        assert SEALED in world.knock(door, role).content.decode(), door
+
+
+def routes(patterns: Iterable[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
+    """Return every route below some patterns, as `resolve` names it."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern).removeprefix("^" if prefix else "")
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+def test_every_route_is_in_the_table():
+    uuid = "00000000-0000-4000-8000-000000000000"
+    paths = {re.sub(r"{\w+}", uuid, re.sub(r"{user}/password", "1/password", door.split()[1])) for door in DOORS}
+    known = {resolve(path.partition("?")[0]).route for path in paths}
+
+    assert set(routes(get_resolver().url_patterns)) - known == ELSEWHERE
+
+
+def test_every_call_is_in_the_table():
+    calls = {
+        f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}")
+        for prefix, router in api._routers
+        for path, view in router.path_operations.items()
+        for operation in view.operations
+        for method in operation.methods
+    }
+
+    assert calls
+    assert calls - {door.replace("{unheard}", "{session}") for door in DOORS} == set()
+
+
+# Whom a socket lets in, in the order of the roles.
+SOCKETS: dict[str, tuple[bool, ...]] = {
+    #                                    ano    org   str    ina    sta    sup   key    oth    rev
+    "ws/sessions/{session}/":          (False, True, False, False, False, True, False, False, False),
+    "ws/sessions/{session}/stream/":   (False, True, False, False, False, True, True, False, False),
+    "ws/sessions/{nowhere}/":          (False,) * 9,
+    "ws/sessions/{nowhere}/stream/":   (False,) * 9,
+    "ws/nowhere/":                     (False,) * 9,
+}  # fmt: skip
+
+
+def test_every_socket_is_in_the_table():
+    found = {str(route.pattern).replace("<uuid:session_id>", "{session}") for route in sockets.inner.routes}
+
+    assert found - {""} <= set(SOCKETS)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("socket", SOCKETS)
+async def test_socket_lets_in_whom_it_should(socket, open_socket):  # noqa: F811
+    world = await sync_to_async(World.make)()
+    cookies = {role: await cookie_of(user) for role, user in world.users.items()}
+    await sync_to_async(world.deactivate)()
+    path = "/" + socket.format(session=world.session.id, nowhere="00000000-0000-4000-8000-000000000000")
+
+    found = {}
+    for role in ROLES:
+        headers = {"cookie": cookies[role]} if role in cookies else {}
+        if role in world.secrets:
+            headers["authorization"] = f"Bearer {world.secrets[role]}"
+        found[role] = (await open_socket(path, **headers))[1]
+
+    assert found == dict(zip(ROLES, SOCKETS[socket], strict=True))
