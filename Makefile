@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-fast test-timescale bench check browser
+.PHONY: run test test-fast test-timescale bench check audit browser
 
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
@@ -36,6 +36,10 @@ check: .venv/dev
 	$(VENV) -c "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
 	$(VENV) -W "ignore:Got an error checking a consistent migration history:RuntimeWarning" manage.py makemigrations --check --dry-run
 	$(VENV) manage.py check --deploy --fail-level WARNING
+
+# Known vulnerabilities in what is served; where their database cannot be asked, it says that it was skipped.
+audit: .venv/dev
+	$(VENV) .ci/audit.py
 
 # Stamps: a changed requirements file installs again.
 .venv/runtime: requirements.txt | .venv/bin/python
