@@ -142,6 +142,10 @@ class AnomalyAdmin(admin.ModelAdmin[Anomaly]):
     class Media:
         css = {"all": ["css/admin.css"]}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
+        """Those of erased sessions go a little later than these."""
+        return super().get_queryset(request).filter(session__erased_at=None)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

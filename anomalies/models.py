@@ -37,7 +37,8 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
         return self.filter(session_id=session.id if isinstance(session, Session) else session)
 
     def for_event(self, event: Event | uuid.UUID) -> "AnomalyQuerySet":
-        return self.filter(event_id=event.id if isinstance(event, Event) else event)
+        """Those of its sessions that were not erased: the anomalies themselves go a little later."""
+        return self.filter(event_id=event.id if isinstance(event, Event) else event, session__erased_at=None)
 
     def unresolved(self) -> "AnomalyQuerySet":
         """Incidents that go on, whatever a person said of them."""
@@ -107,6 +108,8 @@ class Anomaly(models.Model):
         indexes = [
             models.Index(fields=["session", "timestamp"], name="idx_anomaly_session"),
             models.Index(fields=["severity", "timestamp"], name="idx_anomaly_severity"),
+            # The database looks here when an event is deleted.
+            models.Index(fields=["event", "timestamp"], name="idx_anomaly_event"),
             # What goes on now: looked up at every sweep and on every page.
             models.Index(fields=["session"], condition=models.Q(resolved_at=None), name="idx_anomaly_unresolved"),
         ]

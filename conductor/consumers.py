@@ -103,7 +103,10 @@ class Dashboard(SessionSocket):
 
     async def send_snapshot(self) -> None:
         self.snapshot_at = time.monotonic()
-        await self.send(await database_sync_to_async(self._render)())
+        try:
+            await self.send(await database_sync_to_async(self._render)())
+        except Session.DoesNotExist:  # it was erased since
+            await self.close(ACCESS_ENDED)
 
     def _render(self) -> str:
         session = Session.objects.select_related("event").get(id=self.session_id)
@@ -120,4 +123,5 @@ class Stream(SessionSocket):
         secret = bearer(dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1"))
         if secret is None:
             return await self.is_organizer()
-        return await ApiKey.objects.valid().of_secret(secret).filter(event__sessions=self.session_id).aexists()
+        keys = ApiKey.objects.valid().of_secret(secret)
+        return await Session.objects.filter(id=self.session_id, event__api_keys__in=keys).aexists()

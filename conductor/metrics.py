@@ -22,10 +22,11 @@ from engagement.models import Session
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-SESSIONS = "SELECT status, count(*) FROM engagement_session GROUP BY status"
-ANOMALIES = (
-    "SELECT anomaly_type, severity, count(*), count(*) FILTER (WHERE resolved_at IS NULL) FROM anomalies GROUP BY 1, 2"
-)
+SESSIONS = "SELECT status, count(*) FROM engagement_session WHERE erased_at IS NULL GROUP BY status"
+ANOMALIES = """
+    SELECT anomaly_type, severity, count(*), count(*) FILTER (WHERE resolved_at IS NULL)
+    FROM anomalies a JOIN engagement_session s ON s.id = a.session_id WHERE s.erased_at IS NULL GROUP BY 1, 2
+"""
 
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)

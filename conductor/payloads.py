@@ -7,7 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from anomalies.models import Anomaly
-from engagement.models import EngagementRow, Session
+from engagement.models import EngagementRow, Erasure, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
 from engagement.scoring import level
@@ -27,6 +27,10 @@ def session_payload(session: Session) -> dict[str, object]:
         "lateness_seconds": session.lateness_seconds,
         "url": reverse("session", args=[session.id]),
     }
+
+
+def erasure_payload(erasure: Erasure) -> dict[str, object]:
+    return {"id": str(erasure.id), "kind": erasure.kind, "requested_at": _moment(erasure.requested_at)}
 
 
 def row_payload(row: EngagementRow) -> dict[str, object]:

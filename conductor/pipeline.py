@@ -4,6 +4,7 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -99,7 +100,7 @@ def _sweep_or_set_aside(sessions: Sequence[Session], now: datetime, most_rows: i
     for session in sessions:
         try:
             with transaction.atomic():
-                _sweep([Session.objects.get(id=session.id)], now, most_rows, swept)
+                _sweep([Session._base_manager.get(id=session.id)], now, most_rows, swept)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -132,7 +133,7 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
 
 def _settle(session: Session, now: datetime) -> list[SessionChange]:
     """Do what is left of an ended session that is judged to its end, as much as goes at once."""
-    judged_until = Session.objects.values_list("judged_until", flat=True).get(id=session.id)
+    judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
     resolved = watch.resolve_at_end(session, judged_until or now)
     if forget_people(session):
         session.settled_at = now
@@ -147,7 +148,8 @@ def tick(now: datetime) -> list[tuple[int, bool, bool]]:
     """
     close_by_clock(now)
     for session_id in find_long_silent(now, ENDS_A_TICK):
-        end_session(session_id, now)
+        with suppress(Session.DoesNotExist):  # it was erased just now
+            end_session(session_id, now)
     _notice_silence(now)
     return cursors.find_partitions_due()
 

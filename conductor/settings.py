@@ -154,13 +154,17 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
 CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
 TICK_SECONDS = 5.0
-CELERY_BEAT_SCHEDULE = {"tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS}}
+CELERY_BEAT_SCHEDULE = {
+    "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
+    "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
+}
 CELERY_TIMEZONE = "UTC"
 # On Redis the lowest number goes first, however long the others have waited.
 CELERY_TASK_ROUTES = {
     "conductor.tasks.tick": {"priority": 0},
     "conductor.tasks.advance_partition": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
+    "conductor.tasks.keep_house": {"priority": 6},
 }
 CELERY_TASK_TIME_LIMIT = 30  # no task works for longer than a second or two; one that hangs is killed with its process
 

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import pipeline, wakeups
+from conductor import housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement.models import partition_of
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 PRODUCER_SECONDS = 1.0
 LONG_SECONDS = 2.0
+HOUSEKEEPING_SECONDS = 1.0  # of each five, so that sweeps find a worker
 
 
 @app.task(acks_late=True, ignore_result=True)
@@ -80,6 +81,13 @@ def wake(session_ids: Iterable[uuid.UUID]) -> None:
     partitions = sorted({partition_of(session_id) for session_id in session_ids})
     for partition in partitions:
         transaction.on_commit(partial(_enqueue, partition))
+
+
+@app.task(acks_late=True, ignore_result=True)
+def keep_house() -> None:
+    """Erase for a second; what is left is left for the next time."""
+    if wakeups.claim_tick("housekeeping"):
+        housekeeping.step(now(), HOUSEKEEPING_SECONDS)
 
 
 def _leave(partition: int, left: pipeline.Left) -> None:

@@ -38,14 +38,14 @@ def is_flag_up(partition: int) -> bool:
         return False
 
 
-def claim_tick() -> bool:
+def claim_tick(what: str = "tick") -> bool:
     """Tell whether a tick is due: ticks that have piled up, or come from two clocks, count as one.
 
     Redis measures the time, whatever the clocks of beat and of the workers say. Without it a tick too many is made.
     """
     try:
         with carrier.reach() as client:
-            return bool(client.set("conductor:ticked", 1, nx=True, px=round(settings.TICK_SECONDS * 500)))
+            return bool(client.set(f"conductor:{what}", 1, nx=True, px=round(settings.TICK_SECONDS * 500)))
     except redis.RedisError:
         return True
 

@@ -1,51 +1,85 @@
 """The admin of events, their keys and their sessions; what was measured is read-only."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import CASCADE, Count, Model, QuerySet
+from django.db import transaction
+from django.db.models import CASCADE, Count, Model, Q, QuerySet
 from django.forms import BaseModelFormSet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from engagement.models import ApiKey, Event, Session
+from engagement.erasure import Busy, erase_events, erase_sessions
+from engagement.models import ApiKey, Erasure, Event, Session
 from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
 M = TypeVar("M", bound=Model)
 
 
-def count_doomed(doomed: QuerySet[Any]) -> dict[str, int]:
+MOST_COUNTED = 100_000  # of each kind, so that nobody waits for the page
+
+
+def count_doomed(doomed: QuerySet[Any]) -> dict[str, int | str]:
     """Count, by plural name, what a deletion of these rows takes along, without loading any of it."""
-    counts: dict[str, int] = {}
+    counts: dict[str, int | str] = {}
     queue = [doomed]
     while queue:
         rows = queue.pop(0)
         name = str(rows.model._meta.verbose_name_plural)
         if name in counts:  # anomalies hang on their session and on its event
             continue
-        counts[name] = rows.count()
+        count = rows.order_by()[: MOST_COUNTED + 1].count()
+        counts[name] = count if count <= MOST_COUNTED else f"more than {MOST_COUNTED:,}"
         for relation in rows.model._meta.related_objects:
             if relation.on_delete is CASCADE:
                 queue.append(relation.related_model._base_manager.filter(**{f"{relation.field.name}__in": rows}))
     return {name: count for name, count in counts.items() if count}
 
 
-class CountedDeletion(admin.ModelAdmin[M]):
-    """Says before a deletion how much goes along. Django's own page would load every engagement row to name it."""
+class ErasingAdmin(admin.ModelAdmin[M]):
+    """Erases instead of deleting, and says before how much goes along. Django would load every row to name it."""
+
+    def erase(self, ids: Collection[UUID], by: str) -> None:
+        raise NotImplementedError
 
     def get_deleted_objects(
         self, objs: Iterable[M], request: HttpRequest
-    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+    ) -> tuple[list[str], Any, set[str], list[str]]:
         names = [str(obj) for obj in objs]
         counts = count_doomed(self.model._base_manager.filter(pk__in=[obj.pk for obj in objs]))
         # Whoever may delete a session may delete its rows and anomalies, which nobody may delete by themselves.
         return names, counts, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: M) -> None:
+        self.erase([obj.pk], request.user.get_username())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[M]) -> None:
+        self.erase(list(queryset.values_list("pk", flat=True)), request.user.get_username())
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Busy:
+            return self._say_busy(request)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        try:
+            with transaction.atomic():  # an action logs what it is about to delete
+                return super().changelist_view(request, extra_context)
+        except Busy:
+            return self._say_busy(request)
+
+    def _say_busy(self, request: HttpRequest) -> HttpResponse:
+        self.message_user(request, "Nothing was deleted: a session is in use just now. Try again.", messages.ERROR)
+        return redirect(request.get_full_path())
 
 
 class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
@@ -60,7 +94,7 @@ class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
 
 
 @admin.register(Event)
-class EventAdmin(CountedDeletion[Event]):
+class EventAdmin(ErasingAdmin[Event]):
     list_display = ["name", "organizer_names", "session_count", "created_at"]
     search_fields = ["name", "id"]
     ordering = ["name", "id"]  # also where a session's event is searched for, page by page
@@ -72,9 +106,12 @@ class EventAdmin(CountedDeletion[Event]):
     class Media:
         css = {"all": ["css/admin.css"]}
 
+    def erase(self, ids: Collection[UUID], by: str) -> None:
+        erase_events(ids, by, timezone.now())
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         events = super().get_queryset(request).prefetch_related("organizers")
-        return events.annotate(session_count=Count("sessions"))
+        return events.annotate(session_count=Count("sessions", filter=Q(sessions__erased_at=None)))
 
     @admin.display(description="organizers")
     def organizer_names(self, event: Event) -> str:
@@ -112,6 +149,10 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     search_fields = ["name", "prefix", "event__name"]
     fields = ["name", "event", "prefix", "created_at", "revoked_at"]
     actions = ["revoke"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        """Those of erased events go a little later than these."""
+        return super().get_queryset(request).filter(event__erased_at=None)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -190,7 +231,7 @@ class SessionForm(forms.ModelForm[Session]):
 
 
 @admin.register(Session)
-class SessionAdmin(CountedDeletion[Session]):
+class SessionAdmin(ErasingAdmin[Session]):
     form = SessionForm
     list_display = ["title", "event", "status", "detector_state", "starts_at", "created_at"]
     list_filter = ["status", "detector_state", ("event", admin.RelatedOnlyFieldListFilter)]
@@ -203,6 +244,9 @@ class SessionAdmin(CountedDeletion[Session]):
         ("What we know", {"fields": ["id", "status", "detector_state", "judged_until", "heard_at", "ended_at"]}),
     ]
     autocomplete_fields = ["event"]
+
+    def erase(self, ids: Collection[UUID], by: str) -> None:
+        erase_sessions(ids, by, timezone.now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: Session | None = None) -> list[str]:
         facts = ["id", "status", "detector_state", "judged_until", "heard_at", "ended_at"]
@@ -220,3 +264,23 @@ class SessionAdmin(CountedDeletion[Session]):
             session.save(force_insert=True)
         elif form.changed_data:
             session.save(update_fields=form.changed_data)
+
+
+@admin.register(Erasure)
+class ErasureAdmin(admin.ModelAdmin[Erasure]):
+    """What was erased, and whether its rows are gone yet: facts, made by the deletion of something else."""
+
+    list_display = ["kind", "target", "requested_at", "requested_by", "finished_at", "rows_erased"]
+    fields = ["id", "kind", "target", "requested_at", "requested_by", "finished_at", "rows_erased"]
+    list_filter = ["kind", ("finished_at", admin.EmptyFieldListFilter)]
+    date_hierarchy = "requested_at"
+    search_fields = ["target", "requested_by", "id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
+        return False

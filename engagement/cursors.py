@@ -31,11 +31,13 @@ LOCK_SPACE = 0x656E6761  # "enga": advisory locks are shared by all who use the 
 
 # Shared with other posts, but not with a sweep: the cursor cannot move between our look at it and our commit, so `late`
 # is exactly "the detector will never be fed this row".
-LOCK_SHARED = "SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s FOR SHARE"
+LOCK_SHARED = """
+    SELECT id, status, source, judged_until FROM engagement_session WHERE id = %s AND erased_at IS NULL FOR SHARE
+"""
 # Alone, not shared: whether an event is late depends on all that came before it.
 LOCK_ALONE = """
     SELECT id, status, source, lateness_seconds, newest_event_at, closed_until FROM engagement_session
-    WHERE id = %s FOR NO KEY UPDATE
+    WHERE id = %s AND erased_at IS NULL FOR NO KEY UPDATE
 """
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
 # cannot wait for one another.

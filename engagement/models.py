@@ -1,10 +1,10 @@
-"""What is measured and for whom: events, their keys, live sessions, and the engagement rows."""
+"""What is measured and for whom: events, their keys, live sessions, the engagement rows; and what was erased of it."""
 
 import hashlib
 import secrets
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
@@ -23,6 +23,16 @@ PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every sessi
 def partition_of(session_id: uuid.UUID) -> int:
     """Return the sweep group of a session, the same on every machine."""
     return session_id.int % PARTITIONS
+
+
+M = TypeVar("M", bound=models.Model)
+
+
+class StandingManager(models.Manager[M]):
+    """Finds nothing that was erased, though its rows go one step after the other. `_base_manager` finds all."""
+
+    def get_queryset(self) -> models.QuerySet[M]:
+        return super().get_queryset().filter(erased_at=None)
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -56,8 +66,9 @@ class Event(models.Model):
         help_text="How readily an incident opens. A change counts from the next rows on.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    erased_at = models.DateTimeField(null=True, editable=False)
 
-    objects = EventQuerySet.as_manager()
+    objects = StandingManager.from_queryset(EventQuerySet)()
 
     class Meta:
         ordering = ["name"]
@@ -68,8 +79,8 @@ class Event(models.Model):
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def valid(self) -> "ApiKeyQuerySet":
-        """The keys that open something: nobody has revoked them."""
-        return self.filter(revoked_at=None)
+        """The keys that open something: nobody has revoked them, and their event is there."""
+        return self.filter(revoked_at=None, event__erased_at=None)
 
     def of_secret(self, secret: str) -> "ApiKeyQuerySet":
         """The one key that this is the secret of, or none."""
@@ -191,8 +202,10 @@ class Session(models.Model):
         null=True, editable=False, help_text="When an ended session was judged to its end, and had forgotten everybody."
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    # Set with the status, so that who asks for live sessions need not ask for it; see `engagement.erasure`.
+    erased_at = models.DateTimeField(null=True, editable=False)
 
-    objects = SessionQuerySet.as_manager()
+    objects = StandingManager.from_queryset(SessionQuerySet)()
 
     class Meta:
         ordering = ["-created_at"]
@@ -307,6 +320,8 @@ class RawEventRow(models.Model):
         indexes = [
             # Aggregating reads what lies in the windows that have closed since.
             models.Index(fields=["session", "timestamp"], name="raw_event_by_time"),
+            # Erasing a person reads what is theirs, under the lock of a session that goes on.
+            models.Index(fields=["session", "user"], condition=~models.Q(user=""), name="raw_event_by_person"),
         ]
 
     def __str__(self) -> str:
@@ -344,3 +359,57 @@ class Presence(models.Model):
 
     def __str__(self) -> str:
         return f"one of {self.session_id}"
+
+
+class ErasureQuerySet(models.QuerySet["Erasure"]):
+    def unfinished(self) -> "ErasureQuerySet":
+        return self.filter(finished_at=None)
+
+
+class Erasure(models.Model):
+    """That something was erased: it is gone for everybody when this is there, its rows when this is finished.
+
+    `target` is no foreign key, as the fact outlives what it tells of.
+    """
+
+    class Kind(models.TextChoices):
+        SESSION = "session", "A session"
+        EVENT = "event", "An event"
+        PERSON = "person", "A person of an event"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=20, choices=Kind)
+    target = models.UUIDField(help_text="The id of the session; that of the event, also where a person was erased.")
+    user = models.CharField(
+        max_length=MAX_TEXT, blank=True, default="", help_text="The person's pseudonym, until they are erased."
+    )
+    requested_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=MAX_TEXT, help_text="A login, a key or a command.")
+    finished_at = models.DateTimeField(null=True)
+    rows_erased = models.BigIntegerField(default=0, help_text="What was deleted, or lost a person's pseudonym.")
+    done_until = models.UUIDField(null=True, help_text="Sessions up to this id know the person no more.")
+
+    objects = ErasureQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-requested_at"]
+        constraints = [
+            # A person may come back, and be erased again.
+            models.UniqueConstraint(fields=["target", "kind"], condition=~models.Q(kind="person"), name="erased_once"),
+            models.CheckConstraint(
+                condition=models.Q(finished_at=None) | models.Q(user=""), name="finished_erasure_knows_nobody"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["requested_at"], condition=models.Q(finished_at=None), name="erasure_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.target}"
+
+    def advance(self, rows: int, finished_at: datetime | None) -> None:
+        """Keep what one step did; the pseudonym goes with the last one."""
+        self.rows_erased += rows
+        if finished_at is not None:
+            self.finished_at, self.user, self.done_until = finished_at, "", None
+        self.save(update_fields=["rows_erased", "finished_at", "user", "done_until"])

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from anomalies.models import Anomaly
+from conductor import housekeeping
 from engagement.models import Event, Session
 
 AT = datetime(2026, 3, 2, 9, 40, tzinfo=UTC)
@@ -197,6 +198,8 @@ def test_session_takes_its_anomalies_along(admin_client, session):
     create_anomaly(session)
 
     admin_client.post(reverse("admin:engagement_session_delete", args=[session.id]), {"post": "yes"})
+    assert admin_client.get(reverse("admin:anomalies_anomaly_changelist")).context["cl"].result_count == 0
+    housekeeping.step(AT, seconds=60)
 
     assert not Anomaly.objects.exists()
 

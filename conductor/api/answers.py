@@ -1,5 +1,6 @@
 """What REST answers: every field and its meaning. The values themselves are made in `payloads`."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -113,6 +114,16 @@ class Anomaly(BaseModel):
     resolved_at: Moment | None
     status: AnomalyStatus
     description: str = Field(description="What happened, in one sentence.")
+
+
+class Erasure(BaseModel):
+    """That something was erased. It is gone for everybody; its rows go in the background."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID = Field(description="By which an administrator finds it.")
+    kind: Literal["session", "person"]
+    requested_at: Moment
 
 
 class _Page(BaseModel):

@@ -20,7 +20,7 @@ WHY = {
     415: "The body is said to be no JSON, or to be packed by something else than gzip.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
     429: "This key sends too many requests.",
-    503: "The database cannot be reached. Nothing was stored; send it again.",
+    503: "The database cannot be reached, or the session is in use. Nothing was changed; send it again.",
 }
 HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
@@ -48,7 +48,7 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     found = {401, 429, 503}
     found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
-    found |= {404} if "{session_id}" in path else set()
+    found |= {404} if "{session_id}" in path or "{user}" in path else set()
     found |= {409} if path.endswith(("/signals", "/events")) else set()
     return sorted(found)
 

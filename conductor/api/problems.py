@@ -16,6 +16,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationEr
 
 from conductor.api.schemas import ARRAY, OBJECT
 from conductor.outages import RETRY_SECONDS, describe_outage
+from engagement.erasure import Busy
 from engagement.ingest import OtherSource, SessionEnded
 from engagement.limits import MAX_BATCH
 from engagement.models import Session
@@ -129,6 +130,11 @@ def _from_database(request: HttpRequest, exc: Exception) -> Problem:
     return Problem(503, f"{outage}. Nothing was stored; send it again.", headers=headers)
 
 
+def _from_busy(request: HttpRequest, exc: Busy) -> Problem:
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return Problem(503, "The session is in use just now. Nothing was erased; send it again.", headers=headers)
+
+
 def _from_unknown(request: HttpRequest, exc: Exception) -> Problem:
     raise exc  # Django logs and reports it, and `problem_documents` below words the answer
 
@@ -146,6 +152,7 @@ MAKERS: dict[type[Exception], Maker] = {
     SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
     OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
     RefusedTimetable: lambda request, exc: wrong_value(exc.path, exc.detail),
+    Busy: _from_busy,
     OperationalError: _from_database,
     InterfaceError: _from_database,
     Exception: _from_unknown,

@@ -9,9 +9,10 @@ from uuid import UUID
 from django.db import IntegrityError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
-from django.urls import reverse
+from django.urls import register_converter, reverse
+from django.urls.converters import StringConverter
 from django.utils.timezone import now
-from ninja import Body, Query
+from ninja import Body, Path, Query
 from ninja.errors import AuthenticationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer
@@ -34,13 +35,15 @@ from conductor.api.schemas import (
     RawEventBodies,
     SessionChanges,
     Signals,
+    Text,
 )
 from conductor.api.throttle import KeyLimit, spend_items
-from conductor.payloads import anomaly_payload, bucket_payload, row_payload, session_payload
+from conductor.payloads import anomaly_payload, bucket_payload, erasure_payload, row_payload, session_payload
 from engagement.buckets import in_buckets
+from engagement.erasure import erase_person, erase_sessions
 from engagement.events import RefusedEvent, record_events
 from engagement.ingest import RefusedReading, record_rows
-from engagement.models import EngagementRow, Event, Session
+from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.sessions import create_session, revise_session
 
 ROWS_PER_PAGE = 1_000
@@ -61,6 +64,15 @@ class BearerKey(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> keys.Caller | None:
         return keys.find_caller(token, monotonic())
+
+
+class AnythingConverter(StringConverter):
+    """The rest of an address, whatever it holds. Django's own `path` ends at a line break."""
+
+    regex = r"[\s\S]+"
+
+
+register_converter(AnythingConverter, "anything")
 
 
 class StrictParser(Parser):
@@ -91,14 +103,13 @@ answer_with_problems(api)
 @api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])
 def post_session(request: keys.KeyedRequest, body: NewSession) -> JsonResponse:
     """Make a session: 201. Where `external_id` is known, 200 and the session that is there, unchanged."""
+    _check_event(request)
     fields = body.model_dump(exclude={"breaks"})
     try:
         session, is_new = create_session(request.auth.event_id, breaks=_pairs(body.breaks), **fields)
-    except IntegrityError as error:
-        if Event.objects.filter(id=request.auth.event_id).exists():
-            raise
-        keys.forget_event(request.auth.event_id)  # it was deleted while its key was remembered
-        raise AuthenticationError from error
+    except IntegrityError:
+        _check_event(request)
+        raise
     return JsonResponse(
         _session(request, session),
         status=201 if is_new else 200,
@@ -112,15 +123,16 @@ def list_sessions(request: keys.KeyedRequest, query: Query[PageQuery]) -> JsonRe
     sessions = Session.objects.filter(event_id=request.auth.event_id).order_by("-created_at", "-id")
     if query.cursor:
         sessions = _before(sessions, "created_at", query.cursor)
-    return JsonResponse(
-        page(
-            request,
-            sessions,
-            ITEMS_PER_PAGE,
-            render=lambda session: _session(request, session),
-            place=lambda session: write_cursor(session.created_at, session.id),
-        )
+    found = page(
+        request,
+        sessions,
+        ITEMS_PER_PAGE,
+        render=lambda session: _session(request, session),
+        place=lambda session: write_cursor(session.created_at, session.id),
     )
+    if not found["items"]:
+        _check_event(request)
+    return JsonResponse(found)
 
 
 @api.get("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
@@ -137,6 +149,27 @@ def patch_session(request: keys.KeyedRequest, session_id: UUID, body: SessionCha
     if "breaks" in changes:
         changes["breaks"] = _pairs(body.breaks)
     return JsonResponse(_session(request, revise_session(session_id, changes)))
+
+
+@api.delete("/sessions/{session_id}", response={202: answers.Erasure}, tags=["erasing"])
+def delete_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
+    """Erase a session: it is gone at once, and everything of it within minutes. Its `external_id` is free again."""
+    _find(request, session_id)
+    for erasure in erase_sessions([session_id], _caller(request), now()):
+        return JsonResponse(erasure_payload(erasure), status=202)
+    raise Session.DoesNotExist  # somebody else erased it just now
+
+
+@api.delete("/people/{anything:user}", response={202: answers.Erasure}, tags=["erasing"])
+def delete_person(request: keys.KeyedRequest, user: Path[Text]) -> JsonResponse:
+    """Erase a person, named as in your raw events, from every session of the event within minutes.
+
+    Rows stay as they are: they hold numbers only. Where a session goes on, the room counts on with somebody whom nobody
+    knows, and whoever comes with the old name afterwards is somebody new. `user` is URL-encoded, its slashes too.
+    """
+    _check_event(request)
+    erasure = erase_person(request.auth.event_id, user, _caller(request), now())
+    return JsonResponse(erasure_payload(erasure), status=202)
 
 
 @api.post("/sessions/{session_id}/end", response=answers.Session, tags=["sessions"])
@@ -233,7 +266,22 @@ def list_anomalies(request: keys.KeyedRequest, session_id: UUID, query: Query[An
 
 def _find(request: keys.KeyedRequest, session_id: UUID) -> Session:
     """Return a session that the caller's key reaches; any other does not exist for them."""
-    return Session.objects.get(id=session_id, event_id=request.auth.event_id)
+    try:
+        return Session.objects.get(id=session_id, event_id=request.auth.event_id)
+    except Session.DoesNotExist:
+        _check_event(request)
+        raise
+
+
+def _check_event(request: keys.KeyedRequest) -> None:
+    """Refuse a key whose event was erased while it was remembered. Asked where nothing is found, or something made."""
+    if not Event.objects.filter(id=request.auth.event_id).exists():
+        keys.forget_event(request.auth.event_id)
+        raise AuthenticationError
+
+
+def _caller(request: keys.KeyedRequest) -> str:
+    return f"API key {ApiKey.objects.filter(id=request.auth.key_id).first() or request.auth.key_id}"
 
 
 def _session(request: keys.KeyedRequest, session: Session) -> dict[str, object]:

@@ -12,6 +12,7 @@ from conductor import live
 from conductor.asgi import application
 from conductor.consumers import Dashboard, SessionSocket
 from conductor.tests import stage
+from engagement.erasure import erase_events, erase_sessions
 from engagement.models import ApiKey, Event, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -170,7 +171,7 @@ async def test_message_from_the_page_is_answered_with_the_state_but_not_in_a_flo
     assert await socket.receive_nothing()
 
 
-@pytest.mark.parametrize("end", ["logged out", "new password", "deactivated", "removed", "session deleted"])
+@pytest.mark.parametrize("end", ["logged out", "new password", "deactivated", "removed", "session erased"])
 async def test_dashboard_is_closed_when_access_ends(session, organizer, open_socket, monkeypatch, end):
     monkeypatch.setattr(SessionSocket, "access_seconds", 0.05)
     client = AsyncClient()
@@ -187,8 +188,34 @@ async def test_dashboard_is_closed_when_access_ends(session, organizer, open_soc
     elif end == "removed":
         await session.event.organizers.aremove(organizer)
     else:
-        await session.adelete()
+        await sync_to_async(erase_sessions)([session.id], "ada", now())
     assert await closed_with(socket) == 4403
+
+
+async def test_page_that_asks_for_the_state_of_an_erased_session_is_closed(
+    session, organizer, open_socket, monkeypatch
+):
+    monkeypatch.setattr(Dashboard, "snapshot_seconds", 0.0)
+    socket, _ = await open_socket(paths(session)[0], cookie=await cookie_of(organizer))
+    await sync_to_async(erase_sessions)([session.id], "ada", now())
+
+    await socket.send_to(text_data="again")
+
+    assert await closed_with(socket) == 4403
+
+
+@pytest.mark.parametrize("erased", ["session", "event"])
+async def test_stream_is_closed_when_its_session_or_event_is_erased(session, key, open_socket, monkeypatch, erased):
+    monkeypatch.setattr(SessionSocket, "access_seconds", 0.05)
+    socket, connected = await open_socket(paths(session)[1], authorization=f"Bearer {key[1]}")
+    assert connected
+    if erased == "session":
+        await sync_to_async(erase_sessions)([session.id], "ada", now())
+    else:
+        await sync_to_async(erase_events)([session.event_id], "ada", now())
+
+    assert await closed_with(socket) == 4403
+    assert (await open_socket(paths(session)[1], authorization=f"Bearer {key[1]}"))[1] is False
 
 
 async def test_stream_is_closed_when_its_key_is_revoked(session, key, open_socket, monkeypatch):

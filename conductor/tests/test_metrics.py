@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from anomalies.models import Anomaly
 from conductor.tests.rest import START, signals
+from engagement.erasure import erase_sessions
 
 
 def scrape(client) -> dict[tuple[str, frozenset], float]:
@@ -53,6 +54,26 @@ def test_metrics_count_requests_by_route_and_not_by_address(client, rest):
     assert value(after, "conductor_requests_total", method="other", route="none", status="404") >= 1
     assert value(after, "conductor_request_seconds_count", method="GET", route=labels["route"]) >= 3
     assert path not in str(after)
+
+
+def test_metrics_tell_nothing_of_what_was_erased(client, rest):
+    session = rest.new_session(status="live")
+    facts = {"anomaly_type": "MASS_EXIT", "severity": "CRITICAL", "anomaly_score": 0.9}
+    Anomaly.objects.create(event=rest.event, session=session, timestamp=START, **facts)
+    rest.post(f"/sessions/{session.id}/signals", signals())
+    before = scrape(client)
+    assert value(before, "conductor_sessions", status="live") == 1
+
+    erase_sessions([session.id], "ada", START)
+
+    found = scrape(client)
+    of_database = (
+        "conductor_sessions",
+        "conductor_anomalies",
+        "conductor_anomalies_unresolved",
+        "conductor_rows_waiting",
+    )
+    assert {number for (name, _), number in found.items() if name in of_database} == {0}
 
 
 def test_metrics_tell_of_sessions_and_anomalies(client, rest):

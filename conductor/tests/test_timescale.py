@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.timescale, pytest.mark.servers]
 
 WASM = Path(__file__).parent / "timescale_wasm"
 TABLES = (
-    "anomalies", "detector_memory", "engagement", "engagement_apikey", "engagement_event",
+    "anomalies", "detector_memory", "engagement", "engagement_apikey", "engagement_erasure", "engagement_event",
     "engagement_event_organizers", "engagement_session",
 )  # fmt: skip
 
@@ -64,6 +64,7 @@ from datetime import UTC, datetime
 from django.contrib.auth.models import User
 from django.test import Client
 from anomalies.models import Anomaly
+from conductor import housekeeping
 from engagement.models import EngagementRow, Event, Session
 
 event = Event.objects.create(name="Autumn school")
@@ -81,8 +82,31 @@ client.post("/admin/anomalies/anomaly/", {"action": "dismiss", "_selected_action
 client.post(f"/admin/anomalies/anomaly/{anomaly.id}/change/", {"note": "Fire drill.", "_review": "confirm"})
 kept = Anomaly.objects.get(id=anomaly.id)
 client.post(f"/admin/engagement/session/{session.id}/delete/", {"post": "yes"})
+housekeeping.step(at, seconds=60)
 left = EngagementRow.objects.filter(session=session.id).count() + Anomaly.objects.filter(session=session.id).count()
 print(json.dumps([str(anomaly.id) in march, str(anomaly.id) in april, kept.review, kept.status, kept.note, left]))
+"""
+ERASE = """
+import json
+from datetime import UTC, datetime, timedelta
+from anomalies.models import Anomaly
+from conductor import housekeeping
+from engagement.erasure import erase_events
+from engagement.models import EngagementRow, Erasure, Event, Session
+
+housekeeping.MOST_ROWS = 7
+at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+facts = {"anomaly_type": "MASS_EXIT", "severity": "CRITICAL", "anomaly_score": 0.9}
+sessions = [Session.objects.create(event=Event.objects.create(name=name), title="Closing") for name in "AB"]
+for session in sessions:
+    for day in range(40):
+        moment = at + timedelta(days=day)
+        EngagementRow.objects.create(session=session, timestamp=moment, received_at=at)
+        Anomaly.objects.create(event=session.event, session=session, timestamp=moment, **facts)
+erase_events([sessions[0].event_id], "ada", at)
+goes_on = housekeeping.step(at, seconds=60)
+left = [Model.objects.filter(session=session.id).count() for session in sessions for Model in (EngagementRow, Anomaly)]
+print(json.dumps([goes_on, Erasure.objects.get(target=sessions[0].event_id).rows_erased, left]))
 """
 BE_DENIED = """
 import json, logging
@@ -231,6 +255,10 @@ def test_duplicate_key_is_refused(timescale, table):
 
 def test_admin_works_on_hypertables(timescale):
     assert run_python(timescale, USE_ADMIN) == [True, False, "confirmed", "acknowledged", "Fire drill.", 0]
+
+
+def test_event_is_erased_from_hypertables_in_steps_as_on_a_plain_server(timescale, plain):
+    assert run_python(timescale, ERASE) == run_python(plain, ERASE) == [False, 82, [0, 0, 40, 40]]
 
 
 def test_flush_empties_the_hypertables(timescale):

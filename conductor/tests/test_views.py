@@ -14,8 +14,9 @@ from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import live
 from conductor.tests import stage, sweeping
+from engagement.erasure import erase_sessions
 from engagement.ingest import record_rows
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, Erasure, Event, Session
 from engagement.readings import Reading
 
 pytestmark = pytest.mark.django_db
@@ -342,3 +343,26 @@ def test_ended_session_offers_no_sensitivity(client, organizer, session):
     Session.objects.update(status="ended", ended_at=stage.NOW)
     page = client.get(f"/sessions/{session.id}/").content.decode()
     assert "Sensitivity" not in page
+
+
+def test_what_was_erased_is_on_no_page(client, organizer, session):
+    addresses = [reverse(name, args=[session.id]) for name in ("session", "session-anomalies")]
+    assert {client.get(address).status_code for address in addresses} == {200}
+
+    erase_sessions([session.id], "ada", stage.NOW)
+
+    assert {client.get(address).status_code for address in addresses} == {404}
+    assert session.title not in client.get(reverse("sessions")).content.decode()
+
+
+def test_organizers_who_are_no_administrators_erase_nothing(client, organizer, session):
+    pages = [client.get(reverse(*args)).content.decode() for args in [("sessions",), ("session", None, [session.id])]]
+    answers = [
+        client.post(reverse(f"admin:engagement_{kind}_delete", args=[id_]), {"post": "yes"})
+        for kind, id_ in (("session", session.id), ("event", session.event_id))
+    ]
+
+    assert not any("delete" in page.lower() or "erase" in page.lower() for page in pages)
+    assert [answer.url.partition("?")[0] for answer in answers] == [reverse("admin:login")] * 2
+    assert Session.objects.get() == session
+    assert not Erasure.objects.exists()

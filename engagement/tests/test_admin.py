@@ -3,7 +3,9 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
@@ -11,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from anomalies.models import Anomaly
+from conductor import housekeeping
 from engagement.admin import count_doomed
-from engagement.models import ApiKey, EngagementRow, Event, Session
+from engagement.models import ApiKey, EngagementRow, Erasure, Event, Session
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -193,7 +196,61 @@ def test_deletion_counts_the_rows_and_never_loads_them(admin_client, full_event,
     assert "Anomalies: 1" in ask.content.decode()
     loads = [q["sql"] for q in queries if q["sql"].startswith("SELECT") and ' FROM "engagement" ' in q["sql"]]
     assert [sql for sql in loads if "COUNT(" not in sql] == []
-    assert not any(model.objects.exists() for model in (Event, Session, ApiKey, EngagementRow, Anomaly))
+    assert not any(model.objects.exists() for model in (Event, Session))
+    assert Erasure.objects.get().requested_by == "admin"
+    assert not housekeeping.step(AT, seconds=60)
+    assert not any(model._base_manager.exists() for model in (Event, Session, ApiKey, EngagementRow, Anomaly))
+
+
+def test_deletion_counts_no_further_than_it_must(admin_client, full_event, monkeypatch):
+    monkeypatch.setattr("engagement.admin.MOST_COUNTED", 4)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = admin_client.get(url(Event, "delete", full_event.id)).content.decode()
+
+    assert "Engagement rows: more than 4" in page
+    assert "Anomalies: 1" in page
+    (count,) = [q["sql"] for q in queries if "COUNT(" in q["sql"] and ' FROM "engagement" ' in q["sql"]]
+    assert "LIMIT 5" in count
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["delete", "action"])
+@pytest.mark.parametrize("model", [Event, Session])
+def test_deletion_of_what_is_in_use_says_so_and_deletes_nothing(admin_client, full_event, monkeypatch, model, page):
+    monkeypatch.setattr("engagement.erasure.WAIT_SECONDS", 0.05)
+    doomed = model.objects.get()
+    action = {"action": "delete_selected", "_selected_action": [doomed.id]} if page == "action" else {}
+    address = url(model, "delete", doomed.id) if page == "delete" else url(model, "changelist")
+
+    with psycopg.connect(**connection.get_connection_params()) as sweep:
+        sweep.execute("SELECT FROM engagement_session FOR NO KEY UPDATE")
+        answer = admin_client.post(address, {"post": "yes"} | action, follow=True)
+
+    assert answer.status_code == 200
+    assert "Nothing was deleted: a session is in use just now." in answer.content.decode()
+    assert model.objects.exists()
+    assert not Erasure.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_erasures_are_facts_to_read(admin_client, session):
+    admin_client.post(url(Session, "delete", session.id), {"post": "yes"})
+    erasure = Erasure.objects.get()
+
+    assert str(session.id) in admin_client.get(url(Erasure, "changelist"), {"q": "admin"}).content.decode()
+    assert admin_client.get(url(Erasure, "change", erasure.id)).status_code == 200
+    for page, *args in [("change", erasure.id), ("delete", erasure.id), ("add",)]:
+        assert admin_client.post(url(Erasure, page, *args), {"post": "yes"}).status_code == 403
+    assert Erasure.objects.get() == erasure
+
+
+def test_what_was_erased_is_in_no_list(admin_client, full_event):
+    admin_client.post(url(Event, "delete", full_event.id), {"post": "yes"})
+
+    addresses = [url(model, "changelist") for model in (Event, Session, ApiKey)]
+    for address in [*addresses, reverse("admin:anomalies_anomaly_changelist")]:
+        assert admin_client.get(address).context["cl"].result_count == 0
 
 
 @pytest.mark.parametrize("model", [Event, Session, ApiKey])

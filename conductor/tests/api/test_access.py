@@ -10,11 +10,13 @@ from conductor import keys
 from conductor.api.throttle import count
 from conductor.tests.api.test_bad_input import check_problem
 from conductor.tests.rest import START, Rest, signals
-from engagement.models import ApiKey, EngagementRow, Session
+from engagement.erasure import erase_events
+from engagement.models import ApiKey, EngagementRow, Erasure, Session
 
 CALLS = [
     ("POST", "/sessions", {"title": "Keynote"}),
     ("GET", "/sessions", None),
+    ("DELETE", "/people/u-17", None),
     ("GET", "/sessions/{}", None),
     ("PATCH", "/sessions/{}", {"title": "Closing"}),
     ("POST", "/sessions/{}/end", None),
@@ -22,10 +24,11 @@ CALLS = [
     ("GET", "/sessions/{}/engagement", None),
     ("GET", "/sessions/{}/engagement?bucket=1m", None),
     ("GET", "/sessions/{}/anomalies", None),
+    ("DELETE", "/sessions/{}", None),
 ]
 every_call = pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=[f"{m} {p}" for m, p, _ in CALLS])
 every_session_call = pytest.mark.parametrize(
-    ("method", "path", "body"), CALLS[2:], ids=[f"{m} {p}" for m, p, _ in CALLS[2:]]
+    ("method", "path", "body"), CALLS[3:], ids=[f"{m} {p}" for m, p, _ in CALLS[3:]]
 )
 
 
@@ -34,6 +37,7 @@ def check_untouched(session: Session) -> None:
     found = Session.objects.get()
     assert (found.id, found.title, found.status) == (session.id, "Keynote", "scheduled")
     assert not EngagementRow.objects.exists()
+    assert not Erasure.objects.exists()
 
 
 @every_call
@@ -112,6 +116,20 @@ def test_a_revoked_key_works_for_seconds_at_most(rest):
     assert keys.find_caller(rest.secret, seconds=100.0 + keys.CACHE_SECONDS) is None
     assert keys.find_caller(rest.secret, seconds=100.0) is None
     assert keys.CACHE_SECONDS <= 30
+
+
+@every_call
+def test_the_key_of_an_erased_event_is_refused_at_once(rest, method, path, body):
+    session = rest.new_session()
+    other = Rest.of_new_event("Another")
+    for caller in (rest, other):
+        assert caller.get("/sessions").status_code == 200  # and the key is remembered
+    erase_events([rest.event.id], "ada", START)
+
+    check_problem(rest.call(method, path.format(session.id), body), 401)
+
+    assert other.get("/sessions").status_code == 200
+    assert Erasure.objects.get().kind == "event"
 
 
 @pytest.mark.django_db(transaction=True)  # the database minds a missing event when it commits

@@ -15,6 +15,8 @@ CALLS = {
     ("/sessions", "get"): {200, 401, 422, 429, 503},
     ("/sessions/{session_id}", "get"): {200, 401, 404, 429, 503},
     ("/sessions/{session_id}", "patch"): {200, 400, 401, 404, 413, 415, 422, 429, 503},
+    ("/sessions/{session_id}", "delete"): {202, 401, 404, 429, 503},
+    ("/people/{user}", "delete"): {202, 401, 404, 429, 503},
     ("/sessions/{session_id}/end", "post"): {200, 401, 404, 429, 503},
     ("/sessions/{session_id}/signals", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/events", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
@@ -132,6 +134,8 @@ def test_answers_are_as_documented(rest):
     ]:
         assert page.model_validate_json(rest.get(address).content).items
     answers.Problem.model_validate_json(rest.get("/sessions?cursor=x").content)
+    for address in ("/people/u-17", path):
+        answers.Erasure.model_validate_json(rest.call("DELETE", address).content)
 
 
 @pytest.mark.browser

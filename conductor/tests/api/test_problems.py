@@ -25,7 +25,7 @@ def test_an_unknown_address_is_a_problem(rest, path):
     [
         ("DELETE", "/sessions", {"GET", "POST"}),
         ("GET", "/sessions/{}/end", {"POST"}),
-        ("PUT", "/sessions/{}", {"GET", "PATCH"}),
+        ("PUT", "/sessions/{}", {"GET", "PATCH", "DELETE"}),
     ],
 )
 def test_a_wrong_method_is_a_problem(rest, method, path, allowed):

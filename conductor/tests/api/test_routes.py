@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils.dateparse import parse_datetime
 
 from anomalies.models import Anomaly
 from conductor.tests.rest import START, Rest, signals
-from engagement.models import EngagementRow, Session
+from engagement.models import EngagementRow, Erasure, Session
 
 
 def rows_of(session: Session) -> list[EngagementRow]:
@@ -178,6 +179,55 @@ def test_end_session_ends_it_once(rest):
 
 
 # Signals
+
+
+def test_delete_session_erases_it_at_once(rest):
+    session = rest.new_session(external_id="room-1")
+    path = f"/sessions/{session.id}"
+    rest.post(f"{path}/signals", signals())
+
+    answer = rest.call("DELETE", path)
+
+    fact = Erasure.objects.get()
+    assert (answer.status_code, answer.json()["id"], answer.json()["kind"]) == (202, str(fact.id), "session")
+    assert parse_datetime(answer.json()["requested_at"]) == fact.requested_at
+    assert fact.requested_by == f"API key {rest.event.api_keys.get()}"
+    assert rest.get("/sessions").json()["items"] == []
+    assert rest.post("/sessions", {"title": "Keynote", "external_id": "room-1"}).status_code == 201
+    for method, address, body in [
+        ("GET", path, None),
+        ("DELETE", path, None),
+        ("PATCH", path, {"title": "Closing"}),
+        ("POST", f"{path}/end", None),
+        ("POST", f"{path}/signals", signals(5)),
+        ("POST", f"{path}/events", [{"type": "chat", "timestamp": START.isoformat()}]),
+        ("GET", f"{path}/engagement", None),
+        ("GET", f"{path}/anomalies", None),
+    ]:
+        assert rest.call(method, address, body).status_code == 404
+    assert Erasure.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete_session_that_is_in_use_is_asked_for_again(rest, monkeypatch):
+    monkeypatch.setattr("engagement.erasure.WAIT_SECONDS", 0.05)
+    session = rest.new_session()
+    with psycopg.connect(**connection.get_connection_params()) as sweep:
+        sweep.execute("SELECT FROM engagement_session FOR NO KEY UPDATE")
+        answer = rest.call("DELETE", f"/sessions/{session.id}")
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "Nothing was erased" in answer.json()["detail"]
+    assert rest.call("DELETE", f"/sessions/{session.id}").status_code == 202
+
+
+def test_delete_person_notes_whom_for_the_keys_event(rest):
+    answer = rest.call("DELETE", "/people/a%2Fb")
+
+    fact = Erasure.objects.get()
+    assert (answer.status_code, answer.json()["id"]) == (202, str(fact.id))
+    assert (fact.kind, fact.target, fact.user) == ("person", rest.event.id, "a/b")
+    assert "a/b" not in answer.content.decode()
 
 
 def test_post_signals_stores_one_row(rest):
