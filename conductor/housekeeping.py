@@ -1,4 +1,4 @@
-"""Erase what was asked for: one short transaction after the other, by the clock.
+"""Erase what was asked for and what was kept for long enough: one short transaction after the other, by the clock.
 
 A step locks its `Erasure` and no more than what it erases, and counts in the same commit. So whatever dies, the next
 step goes on from there, and two at once do different ones.
@@ -11,12 +11,15 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
 from anomalies.models import Anomaly, DetectorMemory
+from conductor.logins import forget_failures
 from engagement import cursors
 from engagement.erasure import hide_latecomers, limit_waiting
 from engagement.models import (
@@ -52,19 +55,31 @@ class Table:
 
 # Children come before what they hang on. A table that is missing here keeps its session or event from ever going, and
 # a test says so before.
-OF_SESSION = (
-    Table(Anomaly, key="id"),
-    Table(Presence, order="user"),
-    Table(RoomState, order=""),
-    Table(RawEventRow, key="id"),
-    Table(DetectorMemory, order=""),
-    Table(EngagementRow),
-)
+RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
+ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow))
+ANOMALIES = (Table(Anomaly, key="id"),)
+OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
     Table(Event.organizers.through, "event", order=""),
     Table(ApiKey, "event", order=""),
 )
+# What a session may keep for so many days, and where its event says so.
+RETAINED = {
+    Kind.RAW_EVENTS: ("raw_event_days", RAW_EVENTS),
+    Kind.ROWS: ("row_days", ROWS),
+    Kind.ANOMALIES: ("anomaly_days", ANOMALIES),
+}
+# From when a recording was uploaded, where that was after the session: else one of last year would be gone at once.
+NOTE_DUE = """
+    INSERT INTO engagement_erasure (id, kind, target, "user", requested_at, requested_by, rows_erased)
+    SELECT gen_random_uuid(), '{kind}', s.id, '', %s, 'the clock', 0
+    FROM engagement_session s JOIN engagement_event e ON e.id = s.event_id
+    WHERE e.{days} IS NOT NULL AND s.settled_at IS NOT NULL AND s.erased_at IS NULL
+        AND GREATEST(s.ended_at, s.created_at) <= %s - e.{days} * INTERVAL '1 day'
+        AND NOT EXISTS (SELECT FROM engagement_erasure x WHERE x.target = s.id AND x.kind = '{kind}')
+    ON CONFLICT DO NOTHING
+"""
 
 
 def step(now: datetime, seconds: float) -> bool:
@@ -74,6 +89,22 @@ def step(now: datetime, seconds: float) -> bool:
     while waiting and time.monotonic() < until:
         waiting = [id_ for id_ in waiting if time.monotonic() >= until or _try_step(id_, now)]
     return Erasure.objects.unfinished().exists()
+
+
+def note_due(now: datetime) -> int:
+    """Have erased what sessions kept for as long as their event says; return how much that is. Cheap where it is 0."""
+    noted = 0
+    with connection.cursor() as cursor:
+        for kind, (days, _) in RETAINED.items():
+            cursor.execute(NOTE_DUE.format(kind=kind, days=days), [now, now])
+            noted += cursor.rowcount
+    return noted
+
+
+def forget_logins(now: datetime) -> None:
+    """Delete what is kept of logins, those that failed among them, and leads nowhere any more."""
+    forget_failures(now)
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
 
 
 def _try_step(erasure_id: uuid.UUID, now: datetime) -> bool:
@@ -104,8 +135,11 @@ def _erase(erasure: Erasure, now: datetime) -> tuple[int, bool]:
             return _erase_sessions(Session._base_manager.filter(id=erasure.target))
         case Kind.EVENT:
             return _erase_event(erasure.target, now)
-        case _:
+        case Kind.PERSON:
             return _erase_person(erasure)
+        case kind:
+            gone = _clear(RETAINED[Kind(kind)][1], erasure.target, MOST_ROWS)
+            return gone, gone < MOST_ROWS
 
 
 def _erase_event(event_id: uuid.UUID, now: datetime) -> tuple[int, bool]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dj_database_url
 import django_stubs_ext
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -157,6 +158,7 @@ TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
     "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
+    "tidying": {"task": "conductor.tasks.tidy", "schedule": crontab(minute="23")},
 }
 CELERY_TIMEZONE = "UTC"
 # On Redis the lowest number goes first, however long the others have waited.

@@ -90,6 +90,13 @@ def keep_house() -> None:
         housekeeping.step(now(), HOUSEKEEPING_SECONDS)
 
 
+@app.task(acks_late=True, ignore_result=True)
+def tidy() -> None:
+    """Find what has been kept for long enough, and forget old logins."""
+    housekeeping.note_due(now())
+    housekeeping.forget_logins(now())
+
+
 def _leave(partition: int, left: pipeline.Left) -> None:
     """See to it that what a sweep has left is done; whoever raised the flag meanwhile may have met our lock."""
     if left.is_woken:

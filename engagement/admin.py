@@ -98,7 +98,10 @@ class EventAdmin(ErasingAdmin[Event]):
     list_display = ["name", "organizer_names", "session_count", "created_at"]
     search_fields = ["name", "id"]
     ordering = ["name", "id"]  # also where a session's event is searched for, page by page
-    fields = ["name", "organizers", "sensitivity"]
+    fieldsets = [
+        (None, {"fields": ["name", "organizers", "sensitivity"]}),
+        ("What is kept", {"fields": ["raw_event_days", "row_days", "anomaly_days"]}),
+    ]
     radio_fields = {"sensitivity": admin.VERTICAL}
     filter_horizontal = ["organizers"]
     inlines = [ApiKeyInline]

@@ -10,3 +10,4 @@ MAX_PER_MINUTE = 1e9  # no audience sends more, and its square is still far from
 FIRST_YEAR, LAST_YEAR = 2000, 2099  # outside them a clock is broken, and not a recording old
 MAX_AHEAD = timedelta(minutes=5)  # of the server's clock
 LATENESS_SECONDS, MAX_LATENESS_SECONDS = 2, 60  # where a session says nothing else, and the most that it may say
+MAX_RETENTION_DAYS = 3_650  # whoever wants to keep something for longer keeps it for ever

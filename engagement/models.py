@@ -13,7 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_TEXT
+from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_RETENTION_DAYS, MAX_TEXT
 from engagement.moments import read_moment
 from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
 
@@ -33,6 +33,15 @@ class StandingManager(models.Manager[M]):
 
     def get_queryset(self) -> models.QuerySet[M]:
         return super().get_queryset().filter(erased_at=None)
+
+
+def _retention(what: str) -> Any:
+    return models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_RETENTION_DAYS)],
+        help_text=f"Days to keep {what} after a session's end. Empty: for ever.",
+    )
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -65,6 +74,9 @@ class Event(models.Model):
         default=Sensitivity.NORMAL,
         help_text="How readily an incident opens. A change counts from the next rows on.",
     )
+    raw_event_days = _retention("raw events, and with them pseudonyms,")
+    row_days = _retention("engagement rows")
+    anomaly_days = _retention("anomalies")
     created_at = models.DateTimeField(auto_now_add=True)
     erased_at = models.DateTimeField(null=True, editable=False)
 
@@ -376,6 +388,9 @@ class Erasure(models.Model):
         SESSION = "session", "A session"
         EVENT = "event", "An event"
         PERSON = "person", "A person of an event"
+        RAW_EVENTS = "raw_events", "Raw events that a session kept for long enough"
+        ROWS = "rows", "Rows that a session kept for long enough"
+        ANOMALIES = "anomalies", "Anomalies that a session kept for long enough"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=20, choices=Kind)
@@ -384,7 +399,7 @@ class Erasure(models.Model):
         max_length=MAX_TEXT, blank=True, default="", help_text="The person's pseudonym, until they are erased."
     )
     requested_at = models.DateTimeField()
-    requested_by = models.CharField(max_length=MAX_TEXT, help_text="A login, a key or a command.")
+    requested_by = models.CharField(max_length=MAX_TEXT, help_text="A login, a key, a command or the clock.")
     finished_at = models.DateTimeField(null=True)
     rows_erased = models.BigIntegerField(default=0, help_text="What was deleted, or lost a person's pseudonym.")
     done_until = models.UUIDField(null=True, help_text="Sessions up to this id know the person no more.")

@@ -1,18 +1,22 @@
-"""What is erased goes in bounded steps, and nothing else goes."""
+"""What is erased or was kept for long enough goes in bounded steps, and nothing else goes."""
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import psycopg
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session as Login
 from django.db import connection
 from django.db.models import ForeignKey
+from django.urls import reverse
 
 from anomalies.models import Anomaly
 from conductor import housekeeping, tasks
-from conductor.tests.plenty import NOW, START, at, count_rows, erase_everything, full_session, in_threads
+from conductor.tests.plenty import NOW, START, TABLES, at, count_rows, erase_everything, full_session, in_threads
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
 from engagement.aggregate import aggregate
@@ -53,6 +57,12 @@ def test_every_table_that_hangs_on_a_session_or_an_event_is_erased_with_it():
     named = {(table.model, table.owner) for table in (*housekeeping.OF_SESSION, *housekeeping.OF_EVENT)}
 
     assert hanging_on(Session, Event) == named | {(Session, "event")}
+
+
+def test_what_a_session_may_keep_for_some_time_is_all_of_it():
+    kept = [table for _, tables in housekeeping.RETAINED.values() for table in tables]
+
+    assert sorted(kept, key=str) == sorted(housekeeping.OF_SESSION, key=str)
 
 
 def test_rows_are_found_by_an_index_that_begins_with_their_owner():
@@ -405,9 +415,117 @@ def test_a_name_that_nobody_can_have_is_not_found(name):
     assert not Erasure.objects.exists()
 
 
+def days(number: float) -> timedelta:
+    return timedelta(days=number)
+
+
+def old_session(event: Event, age: timedelta, **fields) -> Session:
+    """A session that ended so long ago, and was stored then."""
+    session = full_session(event, **{"ended_at": NOW - age} | fields)
+    Session.objects.filter(id=session.id).update(created_at=NOW - age)
+    return session
+
+
+def kept_of(session: Session) -> set[str]:
+    return {model._meta.db_table for model in TABLES if model.objects.filter(session=session).exists()}
+
+
+EVERYTHING = {model._meta.db_table for model in TABLES}
+
+
+@pytest.mark.parametrize(
+    ("field", "gone"),
+    [
+        ("raw_event_days", {"raw_events", "presence", "rooms"}),
+        ("row_days", {"engagement", "detector_memory"}),
+        ("anomaly_days", {"anomalies"}),
+    ],
+)
+def test_what_was_kept_for_long_enough_goes(event, field, gone):
+    Event.objects.filter(id=event.id).update(**{field: 30})
+    old, young = old_session(event, days(30)), old_session(event, days(29.9))
+    elsewhere = old_session(Event.objects.create(name="Another"), days(3000))
+
+    assert housekeeping.note_due(NOW) == 1
+    erase_everything()
+
+    assert kept_of(old) == EVERYTHING - gone
+    assert kept_of(young) == kept_of(elsewhere) == EVERYTHING
+    assert Session.objects.count() == 3
+    fact = Erasure.objects.get()
+    assert (fact.target, fact.requested_by, fact.finished_at) == (old.id, "the clock", NOW)
+
+
+def test_what_was_kept_for_long_enough_is_noted_once(event):
+    Event.objects.update(raw_event_days=1, row_days=2, anomaly_days=3)
+    old_session(event, days(5))
+
+    assert [housekeeping.note_due(NOW) for _ in range(2)] == [3, 0]
+    erase_everything()
+    assert housekeeping.note_due(NOW + days(1)) == 0
+
+
+def test_two_clocks_note_once(event):
+    Event.objects.update(raw_event_days=1)
+    for _ in range(20):
+        Session.objects.create(event=event, title="Keynote", status="ended", ended_at=NOW)
+
+    with in_threads(*[lambda: housekeeping.note_due(NOW + days(2000))] * 3):
+        wait_until(lambda: Erasure.objects.count() == 20)
+
+    assert Erasure.objects.count() == 20
+
+
+@pytest.mark.parametrize("status", ["live", "scheduled"])
+def test_a_session_that_goes_on_keeps_everything(event, status):
+    Event.objects.update(raw_event_days=1, row_days=1, anomaly_days=1)
+    old_session(event, days(50), status=status, ended_at=None)
+
+    assert housekeeping.note_due(NOW) == 0
+
+
+def test_an_old_recording_is_kept_from_its_upload_on(event):
+    Event.objects.update(row_days=30)
+    recording = old_session(event, days(400))
+    Session.objects.filter(id=recording.id).update(created_at=NOW - days(1))
+
+    assert housekeeping.note_due(NOW) == 0
+    assert housekeeping.note_due(NOW + days(29)) == 1
+
+
+def test_a_session_without_rows_is_shown_everywhere(organizer, event, client):
+    session = old_session(event, days(30), title="Long ago")
+    Event.objects.update(raw_event_days=1, row_days=1, anomaly_days=1)
+    _, secret = ApiKey.objects.issue(event, "Platform")
+    housekeeping.note_due(NOW)
+    erase_everything()
+    assert kept_of(session) == set()
+
+    for name, *args in [("sessions",), ("session", session.id), ("session-anomalies", session.id)]:
+        answer = client.get(reverse(name, args=args))
+        assert answer.status_code == 200
+        assert "Long ago" in answer.content.decode()
+    for path in ("engagement", "engagement?bucket=1m", "anomalies"):
+        answer = Rest(event, secret).get(f"/sessions/{session.id}/{path}")
+        assert (answer.status_code, answer.json()) == (200, {"items": [], "next": None})
+
+
+def test_old_logins_are_forgotten():
+    logins = [SessionStore(), SessionStore()]
+    for login, seconds in zip(logins, (-60, 3600), strict=True):
+        login.set_expiry(datetime.now(UTC) + timedelta(seconds=seconds))
+        login.save()
+
+    tasks.tidy()
+
+    assert list(Login.objects.values_list("session_key", flat=True)) == [logins[1].session_key]
+
+
 def test_the_clock_keeps_house(settings):
     """By beat, as long as a worker is there; how often is a promise of the docs."""
     schedule = settings.CELERY_BEAT_SCHEDULE
 
     assert schedule["housekeeping"]["task"] == tasks.keep_house.name
     assert schedule["housekeeping"]["schedule"] == 5.0
+    assert schedule["tidying"]["task"] == tasks.tidy.name
+    assert schedule["tidying"]["schedule"].remaining_estimate(datetime.now(UTC)) <= timedelta(hours=1)

@@ -234,6 +234,16 @@ def test_deletion_of_what_is_in_use_says_so_and_deletes_nothing(admin_client, fu
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.parametrize("field", ["raw_event_days", "row_days", "anomaly_days"])
+@pytest.mark.parametrize(("typed", "kept"), [("", None), ("1", 1), ("3650", 3650), ("0", 7), ("3651", 7), ("-1", 7)])
+def test_retention_is_a_number_of_days_or_for_ever(admin_client, event, field, typed, kept):
+    Event.objects.update(**{field: 7})
+
+    admin_client.post(url(Event, "change", event.id), event_form(event, **{field: typed}))
+
+    assert getattr(Event.objects.get(), field) == kept
+
+
 def test_erasures_are_facts_to_read(admin_client, session):
     admin_client.post(url(Session, "delete", session.id), {"post": "yes"})
     erasure = Erasure.objects.get()
