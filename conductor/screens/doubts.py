@@ -40,14 +40,12 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
     `line` is its newest rows, oldest first. How long nothing came is by the clock, how long numbers stood still
     by the rows' own time.
     """
-    if session.is_ended or session.heard_at is None:
+    if session.is_ended:
         return None
-    # The worker marks when it last looked; what it knew then is no news of rows that came since.
-    waited = now - session.heard_at
-    has_unjudged = bool(line) and session.judged_until is not None and line[-1].timestamp > session.judged_until
-    if has_unjudged and waited > UNJUDGED_AFTER:
-        return Doubt(DoubtKind.UNJUDGED, waited)
-    if session.detector_state != Session.DetectorState.UNKNOWN:
+    since = _waits_since(session, line)
+    if since is not None and now - since > UNJUDGED_AFTER:
+        return Doubt(DoubtKind.UNJUDGED, now - since)
+    if session.detector_state != Session.DetectorState.UNKNOWN or session.heard_at is None:
         return None
     if is_silent(session, now):
         return Doubt(DoubtKind.SILENT, now - silent_since(session))
@@ -55,6 +53,19 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
     if frozen and (lasted := line[-1].timestamp - frozen[0].timestamp) >= FROZEN_AFTER:
         return Doubt(DoubtKind.FROZEN, lasted, is_at_least=len(frozen) == len(line))
     return Doubt(DoubtKind.UNTRUE)
+
+
+def _waits_since(session: Session, line: Sequence[EngagementRow]) -> datetime | None:
+    """Return since when no worker has looked at a session, though something came; None where nothing waits.
+
+    What a worker knew when it last looked is no news of what came since.
+    """
+    judged_until, heard_at = session.judged_until, session.heard_at
+    unjudged = next((row for row in line if judged_until is None or row.timestamp > judged_until), None)
+    if unjudged is not None:
+        return max(unjudged.received_at, heard_at or unjudged.received_at)
+    closed, aggregated = session.closed_until, session.aggregated_until
+    return heard_at if closed is not None and (aggregated is None or aggregated < closed) else None
 
 
 def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:

@@ -14,9 +14,11 @@ from conductor.screens.session import render_session, show_session
 from conductor.tests import sweeping
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.told import Told
+from engagement.events import record_events
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Session
 from engagement.readings import Reading
+from engagement.windows import RawEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -202,6 +204,32 @@ def test_rows_that_no_worker_judges_are_told_of(session):
     sweeping.advance(session.partition, now + timedelta(seconds=60))
     session.refresh_from_db()
     assert "As this room usually is" in shown(session, now + timedelta(seconds=60))
+
+
+def test_rows_that_no_worker_has_ever_judged_are_told_of(session):
+    record_rows(session.id, LIVELY, at_minute(10))
+    session.refresh_from_db()
+    assert doubt_of(session, at_minute(10)) is None
+    assert "Nothing judged for 1 min" in shown(session, at_minute(11))
+
+
+def test_raw_events_of_which_no_worker_makes_rows_are_told_of(session):
+    record_events(session.id, [RawEvent("chat", at_minute(n / 6), "u1") for n in range(12)], at_minute(2))
+    sweeping.advance(session.partition, at_minute(2))
+    session.refresh_from_db()
+    assert doubt_of(session, at_minute(2.5)) is None, "all is made of it that can be"
+    record_events(session.id, [RawEvent("chat", at_minute(2.2), "u1")], at_minute(2.2))
+    session.refresh_from_db()
+    assert doubt_of(session, at_minute(2.3)) is None
+    assert doubt_of(session, at_minute(2.5)) == Doubt(DoubtKind.UNJUDGED, timedelta(seconds=30))
+
+
+def test_a_row_after_a_silence_is_not_one_that_has_waited(session):
+    now = judge(session, LIVELY)
+    later = [replace(LIVELY[-1], timestamp=now + timedelta(minutes=5))]
+    record_rows(session.id, later, later[0].timestamp)
+    session.refresh_from_db()
+    assert doubt_of(session, later[0].timestamp + timedelta(seconds=1)) is None
 
 
 def test_a_row_that_waits_for_its_worker_does_not_hide_what_is_known(session):
