@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -225,6 +225,31 @@ class Servers:
             except not_yet:
                 time.sleep(0.02)
         raise CannotStart(f"{name} does not start: {complaint(server)} {WAY_OUT}")
+
+
+@contextlib.contextmanager
+def postgres_at_hand(data_dir: Path) -> Iterator[None]:
+    """Have the embedded PostgreSQL run where none is named: the one that runs already, else one for as long as this.
+
+    Raises `CannotStart`.
+    """
+    if os.environ.get("DATABASE_URL") or _answers(data_dir):
+        yield
+        return
+    servers = Servers(data_dir, redis=False)
+    servers.start()
+    try:
+        yield
+    finally:
+        servers.stop()
+
+
+def _answers(data_dir: Path) -> bool:
+    try:
+        psycopg.connect(database_url(data_dir)).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def wheel_folder(package: str) -> Path:

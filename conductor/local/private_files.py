@@ -1,9 +1,13 @@
 """Files that only their owner can read, written whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_private(path: Path, text: str) -> None:
@@ -20,6 +24,26 @@ def kept_secret(path: Path, size: int = 48) -> str:
             os.link(draft, path)
         draft.unlink()
     return path.read_text()
+
+
+@contextlib.contextmanager
+def new_private_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file of mode 0600 to write to; it has its name when all of it is on the disk, and never before.
+
+    Raises `FileExistsError`: what is there stays.
+    """
+    if path.exists():
+        raise FileExistsError(errno.EEXIST, "is there already", str(path))
+    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # it is 0600
+    draft = Path(name)
+    try:
+        with open(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _draft(path: Path, text: str) -> Path:

@@ -250,3 +250,17 @@ def test_address_does_not_depend_on_the_environment(data_dir, monkeypatch):
 )
 def test_celery_is_given_its_own_way_of_writing_an_address(address, broker):
     assert embedded.celery_broker_url(address) == broker
+
+
+def test_postgres_is_at_hand_for_as_long_as_it_is_needed(data_dir, monkeypatch):
+    with embedded.postgres_at_hand(data_dir):
+        servers = running_servers(data_dir)
+        psycopg.connect(embedded.database_url(data_dir)).close()
+        with embedded.postgres_at_hand(data_dir):  # it runs already
+            pass
+        assert running_servers(data_dir) == servers != []
+    assert running_servers(data_dir) == []
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://elsewhere/conductor")
+    with embedded.postgres_at_hand(data_dir):
+        assert running_servers(data_dir) == []

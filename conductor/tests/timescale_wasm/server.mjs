@@ -7,7 +7,8 @@ import { timescaledb } from '@electric-sql/pglite/timescaledb'
 const SSL_REQUEST = 80877103
 const CANCEL_REQUEST = 80877102
 const GSSENC_REQUEST = 80877104
-const TERMINATE = 'X'.charCodeAt(0)
+const [TERMINATE, QUERY, COPY_DONE, COPY_FAIL] = ['X', 'Q', 'c', 'f'].map((type) => type.charCodeAt(0))
+const COPY_IN_RESPONSE = Buffer.from([71, 0, 0, 0, 7, 0, 0, 0]) // 'G': as text; of how many columns, nobody asks
 
 /** Cuts the byte stream of one client into whole protocol messages, however the network cut it. */
 class Framer {
@@ -33,16 +34,30 @@ class Framer {
   }
 }
 
+const startsCopy = (message) => message[0] === QUERY && /^COPY [^]* FROM STDIN/.test(message.subarray(5).toString())
+
+const execute = (messages) => database.execProtocolRaw(new Uint8Array(Buffer.concat(messages)))
+
 async function serve(socket) {
   const framer = new Framer()
+  let copy = null // a COPY and its data so far: the database takes them in one call only
   for await (const bytes of socket) {
     const whole = []
     for (const { message, code } of framer.push(bytes)) {
       if (code === SSL_REQUEST || code === GSSENC_REQUEST) socket.write('N')
       else if (code === CANCEL_REQUEST || (code === null && message[0] === TERMINATE)) return
-      else whole.push(message)
+      else if (copy) {
+        copy.push(message)
+        if (message[0] !== COPY_DONE && message[0] !== COPY_FAIL) continue
+        const answer = Buffer.from(await execute(copy))
+        socket.write(answer[0] === COPY_IN_RESPONSE[0] ? answer.subarray(1 + answer.readInt32BE(1)) : answer)
+        copy = null
+      } else if (code === null && startsCopy(message)) {
+        copy = [message]
+        socket.write(COPY_IN_RESPONSE)
+      } else whole.push(message)
     }
-    if (whole.length) socket.write(await database.execProtocolRaw(new Uint8Array(Buffer.concat(whole))))
+    if (whole.length) socket.write(await execute(whole))
   }
 }
 
