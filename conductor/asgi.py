@@ -18,9 +18,11 @@ from django.urls import path, re_path
 
 from conductor import consumers, requests
 from conductor.bodies import FrugalRequest, without_large_bodies
+from conductor.connections import PunctualChannel
 from conductor.origins import OwnOrigin, refuse_handshake
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
+http_protocol.HTTPFactory.protocol = PunctualChannel  # nor for that
 
 # No session or auth middleware: who the user is, the consumers ask, at the start and again while a socket is open.
 sockets = CookieMiddleware(

@@ -1,0 +1,91 @@
+"""A connection has a minute for a header, however it fills it; in Twisted's own time, so none of ours passes."""
+
+import pytest
+from daphne import http_protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from conductor.asgi import application
+from conductor.connections import PunctualChannel
+
+MINUTE = 60
+
+
+class Client:
+    """One who is connected, and the clock of the server."""
+
+    def __init__(self) -> None:
+        self.clock, self.transport = Clock(), StringTransport()
+        self.channel = PunctualChannel()
+        self.channel.callLater, self.channel.timeOut = self.clock.callLater, MINUTE
+        self.channel.makeConnection(self.transport)
+
+    def send(self, text: bytes, seconds_for_each: float = 0) -> None:
+        """Send all at once, or a byte every so many seconds, until it is sent or the connection closed."""
+        if not seconds_for_each:
+            self.channel.dataReceived(text)
+            return
+        for byte in text:
+            if self.is_closed:
+                return
+            self.channel.dataReceived(bytes([byte]))
+            self.clock.advance(seconds_for_each)
+
+    def answer(self) -> None:
+        self.channel.requests[0].finish()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.transport.disconnecting
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def test_daphne_uses_it():
+    assert application
+    assert http_protocol.HTTPFactory.protocol is PunctualChannel
+
+
+@pytest.mark.parametrize("slowly", [b"G" * 100, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"z" * 100])
+def test_header_that_trickles_is_cut_off_after_a_minute(client, slowly):
+    client.clock.advance(50)
+
+    client.send(slowly, seconds_for_each=1)
+
+    assert client.is_closed
+    assert client.clock.seconds() == 50 + MINUTE
+
+
+def test_who_says_nothing_is_cut_off_after_a_minute(client):
+    client.clock.advance(MINUTE - 1)
+    assert not client.is_closed
+    client.clock.advance(1)
+    assert client.is_closed
+
+
+def test_header_that_takes_less_is_taken_and_its_answer_may_take_long(client):
+    client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", seconds_for_each=1.5)
+    client.clock.advance(10 * MINUTE)
+    assert not client.is_closed
+    assert len(client.channel.requests) == 1
+
+
+def test_body_may_take_as_long_as_it_moves(client):
+    client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+    client.send(b"12345678", seconds_for_each=MINUTE - 1)
+    assert not client.is_closed
+    client.clock.advance(1)
+    assert client.is_closed
+
+
+def test_next_request_of_a_connection_has_its_own_minute(client):
+    for _ in range(3):
+        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", seconds_for_each=1)
+        client.answer()
+        client.clock.advance(MINUTE - 1)
+        assert not client.is_closed
+    client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"z" * 100, seconds_for_each=1)
+    assert client.is_closed
