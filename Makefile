@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-fast test-timescale bench check audit browser
+.PHONY: run test test-fast test-timescale bench check audit browser nginx
 
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
@@ -13,7 +13,7 @@ run: .venv/runtime
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 # All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").
-test: .venv/dev $(if $(T),,browser)
+test: .venv/dev $(if $(T),,browser nginx)
 	$(VENV) -m pytest $(or $(T),$(PARALLEL))
 
 # What needs no server and is quick; it names the tests that have become slow.
@@ -65,3 +65,12 @@ browser:
 		$$sudo apt-get update -qq >/dev/null && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; \
 	} || echo "No chromium here: the browser tests will skip. Install it, or name one with CHROMIUM=..."
+
+# Debian's nginx for the tests of the proxy, beside the packages: installed, it would start to serve this machine.
+nginx: .venv/dev
+	@PATH="$$PATH:/usr/sbin:.venv/nginx/usr/sbin" command -v nginx >/dev/null || { \
+		command -v apt-get >/dev/null && echo "Fetching nginx for the tests of the proxy" && \
+		{ [ "$$(id -u)" != 0 ] || apt-get update -qq >/dev/null; } && \
+		mkdir -p .venv/nginx && cd .venv/nginx && apt-get download -qq nginx >/dev/null 2>&1 && \
+		dpkg-deb -x nginx_*.deb . && usr/sbin/nginx -v 2>/dev/null; \
+	} || echo "No nginx here: the tests of the proxy will skip."
