@@ -16,7 +16,7 @@ A session's row in the database is the lock. Who moves a cursor holds it alone; 
 shared. The moves write what they are given: whether it is right, the caller knows, who holds the lock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,10 @@ LOCK_SHARED = """
 LOCK_ALONE = """
     SELECT id, status, source, lateness_seconds, newest_event_at, closed_until FROM engagement_session
     WHERE id = %s AND erased_at IS NULL FOR NO KEY UPDATE
+"""
+LOCK_MANY = """
+    SELECT id, status, source, judged_until, lateness_seconds, newest_event_at, closed_until FROM engagement_session
+    WHERE id = ANY(%s) AND erased_at IS NULL ORDER BY id
 """
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
 # cannot wait for one another.
@@ -105,8 +109,10 @@ NEGLECT = f"""
 """
 
 MOVE_HEARD = """
-    UPDATE engagement_session
-    SET newest_event_at = %s, closed_until = %s, heard_at = COALESCE(heard_at, %s) WHERE id = %s
+    UPDATE engagement_session s
+    SET newest_event_at = new.newest_event_at, closed_until = new.closed_until, heard_at = COALESCE(s.heard_at, %s)
+    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS new (id, newest_event_at, closed_until)
+    WHERE s.id = new.id
 """
 MOVE_CLOSED = """
     UPDATE engagement_session s SET closed_until = new.closed_until
@@ -139,6 +145,15 @@ def lock_alone(session_id: UUID) -> Session:
 def lock_fresh(since: datetime) -> Sequence[Session]:
     """Return the live sessions, but those in use, whose newest raw event happened after `since`."""
     return list(Session.objects.raw(LOCK_FRESH, [since]))
+
+
+def lock_many(session_ids: Collection[UUID], *, alone: bool) -> dict[UUID, Session]:
+    """Return sessions that are ours until the commit, or whose `judged_until` stands still; those that are there.
+
+    In the order of their ids, as sweeps do, so that nobody waits for one another.
+    """
+    strength = "NO KEY UPDATE" if alone else "SHARE"
+    return {session.id: session for session in Session.objects.raw(f"{LOCK_MANY} FOR {strength}", [list(session_ids)])}
 
 
 def lock_due(partition: int, most: int, *, with_behind: bool = True, but: Sequence[UUID] = ()) -> Sequence[Session]:
@@ -209,10 +224,13 @@ def measure_neglect() -> float:
 
 
 def move_heard(
-    session_id: UUID, newest_event_at: datetime | None, closed_until: datetime | None, now: datetime
+    session_ids: Sequence[UUID],
+    newest_event_at: Sequence[datetime | None],
+    closed_until: Sequence[datetime | None],
+    now: datetime,
 ) -> None:
     """Say what a post of raw events brought."""
-    _move(MOVE_HEARD, newest_event_at, closed_until, now, session_id)
+    _move(MOVE_HEARD, now, session_ids, newest_event_at, closed_until)
 
 
 def move_closed(closed_until: Mapping[UUID, datetime]) -> None:

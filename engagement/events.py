@@ -1,7 +1,7 @@
 """Record raw events: a repeat is known by its id, and late is what came after its window had closed."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,14 @@ from engagement.moments import from_microseconds, to_microseconds
 from engagement.room import SECOND, row_end
 from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
-KNOWN_KEYS = "SELECT key FROM raw_events WHERE session_id = %s AND key = ANY(%s)"
+KNOWN_KEYS = """
+    SELECT r.session_id, r.key FROM UNNEST(%s::uuid[], %s::varchar[]) AS sent (session_id, key)
+    JOIN raw_events r ON r.session_id = sent.session_id AND r.key = sent.key
+"""
 INSERT_EVENTS = """
-    INSERT INTO raw_events (session_id, received_at, timestamp, type, "user", key, poll, late)
-    SELECT %s, %s, * FROM UNNEST(
-        %s::timestamptz[], %s::varchar[], %s::varchar[], %s::varchar[], %s::varchar[], %s::bool[])
+    INSERT INTO raw_events (received_at, session_id, timestamp, type, "user", key, poll, late)
+    SELECT %s, * FROM UNNEST(
+        %s::uuid[], %s::timestamptz[], %s::varchar[], %s::varchar[], %s::varchar[], %s::varchar[], %s::bool[])
 """
 
 
@@ -36,19 +39,34 @@ def record_events(session_id: uuid.UUID, events: Sequence[RawEvent], now: dateti
     Raises `Session.DoesNotExist`, `SessionEnded`, `OtherSource` or `RefusedEvent`; nothing is stored then. An event
     whose id is stored already, or came earlier in the batch, is a duplicate, whatever else it says.
     """
-    for index, event in enumerate(events):
-        if detail := refuse_moment(event.timestamp, now):
-            raise RefusedEvent(index, "timestamp", detail)
+    check_events(events, now)
     with transaction.atomic():
         claim_session(session_id, Session.Source.EVENTS)
         session = cursors.lock_alone(session_id)
         check_source(session, Session.Source.EVENTS)
-        new = _without_repeats(session_id, events)
-        lates = _admit(session, new)
-        if new:
-            _insert(session_id, new, lates, now)
-            cursors.move_heard(session_id, session.newest_event_at, session.closed_until, now)
-    return Recorded(len(new), len(events) - len(new), sum(lates))
+        return store_events({session_id: session}, {session_id: events}, now)
+
+
+def check_events(events: Sequence[RawEvent], now: datetime) -> None:
+    """Raise `RefusedEvent` for the first event that lies outside the clock's bounds."""
+    for index, event in enumerate(events):
+        if detail := refuse_moment(event.timestamp, now):
+            raise RefusedEvent(index, "timestamp", detail)
+
+
+def store_events(
+    sessions: Mapping[uuid.UUID, Session], events: Mapping[uuid.UUID, Sequence[RawEvent]], now: datetime
+) -> Recorded:
+    """Store what is new of each session's events, in the order in which they came; the caller holds their locks."""
+    new = _without_repeats(events)
+    lates = {id_: _admit(sessions[id_], new[id_]) for id_ in new}
+    moved = [id_ for id_ in new if new[id_]]
+    if moved:
+        _insert(new, lates, now)
+        newest = [sessions[id_].newest_event_at for id_ in moved]
+        cursors.move_heard(moved, newest, [sessions[id_].closed_until for id_ in moved], now)
+    accepted = sum(map(len, new.values()))
+    return Recorded(accepted, sum(map(len, events.values())) - accepted, sum(map(sum, lates.values())))
 
 
 def close_by_clock(now: datetime) -> None:
@@ -72,16 +90,21 @@ def close_all(session: Session) -> None:
         cursors.move_closed({session.id: session.closed_until})
 
 
-def _without_repeats(session_id: uuid.UUID, events: Sequence[RawEvent]) -> list[RawEvent]:
-    with connection.cursor() as cursor:
-        cursor.execute(KNOWN_KEYS, [session_id, [event.id for event in events if event.id is not None]])
-        known = {key for (key,) in cursor.fetchall()}
-    new = []
-    for event in events:
-        if event.id not in known:
-            new.append(event)
-            if event.id is not None:
-                known.add(event.id)
+def _without_repeats(events: Mapping[uuid.UUID, Sequence[RawEvent]]) -> dict[uuid.UUID, list[RawEvent]]:
+    keyed = [(id_, event.id) for id_, those in events.items() for event in those if event.id is not None]
+    known: set[tuple[uuid.UUID, str]] = set()
+    if keyed:
+        with connection.cursor() as cursor:
+            cursor.execute(KNOWN_KEYS, [[id_ for id_, _ in keyed], [key for _, key in keyed]])
+            known.update(cursor.fetchall())
+    new: dict[uuid.UUID, list[RawEvent]] = {id_: [] for id_ in events}
+    for id_, those in events.items():
+        for event in those:
+            if event.id is None:
+                new[id_].append(event)
+            elif (id_, event.id) not in known:
+                known.add((id_, event.id))
+                new[id_].append(event)
     return new
 
 
@@ -100,14 +123,18 @@ def _admit(session: Session, events: Sequence[RawEvent]) -> list[bool]:
     return lates
 
 
-def _insert(session_id: uuid.UUID, events: Sequence[RawEvent], lates: Sequence[bool], now: datetime) -> None:
+def _insert(
+    events: Mapping[uuid.UUID, Sequence[RawEvent]], lates: Mapping[uuid.UUID, Sequence[bool]], now: datetime
+) -> None:
+    flat = [event for those in events.values() for event in those]
     columns: list[Any] = [
-        [event.timestamp for event in events],
-        [event.type for event in events],
-        [event.user or "" for event in events],
-        [event.id for event in events],
-        [event.poll or "" for event in events],
-        list(lates),
+        [id_ for id_, those in events.items() for _ in those],
+        [event.timestamp for event in flat],
+        [event.type for event in flat],
+        [event.user or "" for event in flat],
+        [event.id for event in flat],
+        [event.poll or "" for event in flat],
+        [late for id_ in events for late in lates[id_]],
     ]
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS, [session_id, now, *columns])
+        cursor.execute(INSERT_EVENTS, [now, *columns])

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-MAX_BATCH = 1_000  # rows or raw events in one request
+MAX_BATCH = 1_000  # rows or raw events of a session in one request
+MAX_BATCH_OF_MANY = 5_000  # of many sessions
 MAX_BREAKS = 100  # of one session
 MAX_TEXT = 200  # characters of a title, or of what a platform calls a session, a person, an event or a poll
 MAX_PEOPLE = 2**31 - 1  # the column is an int4

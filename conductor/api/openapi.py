@@ -9,14 +9,15 @@ from ninja.operation import Operation
 
 from conductor.api import answers
 from conductor.api.problems import CONTENT_TYPE, MAX_MEGABYTES
-from engagement.limits import MAX_BATCH
+from engagement.limits import MAX_BATCH, MAX_BATCH_OF_MANY
 
 WHY = {
     400: "The body is not JSON, or not the gzip that it is said to be.",
     401: "No key, or one that is unknown or revoked.",
     404: "Not there, or of another event.",
     409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
-    413: f"More than {MAX_BATCH:,} items, or more than {MAX_MEGABYTES} MB when it is unpacked.",
+    413: f"More than {MAX_BATCH:,} items of one session or {MAX_BATCH_OF_MANY:,} of many, or more than "
+    f"{MAX_MEGABYTES} MB when it is unpacked.",
     415: "The body is said to be no JSON, or to be packed by something else than gzip.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
     429: "This key sends too many requests.",
@@ -49,7 +50,7 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
     found |= {404} if "{session_id}" in path or "{user}" in path else set()
-    found |= {409} if path.endswith(("/signals", "/events")) else set()
+    found |= {409} if path.endswith(("}/signals", "}/events")) else set()
     return sorted(found)
 
 

@@ -18,7 +18,8 @@ from conductor.api.schemas import ARRAY, OBJECT
 from conductor.outages import RETRY_SECONDS, describe_outage
 from engagement.erasure import Busy
 from engagement.ingest import OtherSource, SessionEnded
-from engagement.limits import MAX_BATCH
+from engagement.limits import MAX_BATCH, MAX_BATCH_OF_MANY
+from engagement.many import RefusedSessions
 from engagement.models import Session
 from engagement.sessions import RefusedTimetable
 
@@ -32,7 +33,8 @@ DETAILS = {
     400: "The request cannot be understood.",
     404: "There is nothing here, or it is not yours.",
     405: "This address does not know the method.",
-    413: f"The body is too large: a batch holds up to {MAX_BATCH:,} items and {MAX_MEGABYTES} MB.",
+    413: f"The body is too large: a batch holds up to {MAX_BATCH:,} items of one session or "
+    f"{MAX_BATCH_OF_MANY:,} of many and {MAX_MEGABYTES} MB.",
     500: "Something broke on our side. It has been logged.",
 }
 OTHER_SOURCE = {
@@ -64,7 +66,7 @@ class Problem(Exception):
             "detail": self.detail,
         }
         if self.errors:
-            document["errors"] = list(self.errors[:MAX_ERRORS])
+            document["errors"] = list(self.errors)
         return JsonResponse(document, status=self.status, content_type=CONTENT_TYPE, headers=self.headers)
 
 
@@ -84,6 +86,13 @@ def wrong_value(path: Sequence[str | int], detail: str) -> Problem:
 
 def _wrong(errors: Sequence[Wrong]) -> Problem:
     count = "1 value" if len(errors) == 1 else f"{len(errors):,} values"
+    return Problem(422, f"{count} cannot be taken; nothing was stored.", errors[:MAX_ERRORS])
+
+
+def _from_refused_sessions(request: HttpRequest, exc: RefusedSessions) -> Problem:
+    # All of them, however many: who posts for many sessions drops these items and sends the rest.
+    errors = [{"pointer": pointer((each.index, each.field)), "detail": each.detail} for each in exc.refusals]
+    count = "1 item" if len(errors) == 1 else f"{len(errors):,} items"
     return Problem(422, f"{count} cannot be taken; nothing was stored.", errors)
 
 
@@ -151,6 +160,7 @@ MAKERS: dict[type[Exception], Maker] = {
     Session.DoesNotExist: lambda request, exc: Problem(404),
     SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
     OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
+    RefusedSessions: _from_refused_sessions,
     RefusedTimetable: lambda request, exc: wrong_value(exc.path, exc.detail),
     Busy: _from_busy,
     OperationalError: _from_database,

@@ -33,8 +33,10 @@ from conductor.api.schemas import (
     OneOrMany,
     PageQuery,
     RawEventBodies,
+    RawEventsOfMany,
     SessionChanges,
     Signals,
+    SignalsOfMany,
     Text,
 )
 from conductor.api.throttle import KeyLimit, spend_items
@@ -43,6 +45,7 @@ from engagement.buckets import in_buckets
 from engagement.erasure import erase_person, erase_sessions
 from engagement.events import RefusedEvent, record_events
 from engagement.ingest import RefusedReading, record_rows
+from engagement.many import record_events_of_many, record_rows_of_many
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.sessions import create_session, revise_session
 
@@ -194,9 +197,7 @@ def post_signals(request: keys.KeyedRequest, session_id: UUID, body: Body[OneOrM
     try:
         recorded = record_rows(session_id, [row.reading(received_at) for row in rows], received_at)
     except RefusedReading as refused:
-        place = () if isinstance(body, Signals) else (refused.index,)
-        field = (refused.field,) if refused.field else ()
-        raise wrong_value(place + field, refused.detail) from refused
+        raise _wrong_reading(refused, is_alone=isinstance(body, Signals)) from refused
     metrics.count_rows(recorded)
     if recorded.accepted:
         tasks.wake([session_id])
@@ -219,6 +220,48 @@ def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEven
     metrics.count_events(recorded)
     if recorded.accepted:
         tasks.wake([session_id])
+    return JsonResponse(asdict(recorded), status=202)
+
+
+@api.post("/signals", response={202: answers.Recorded}, tags=["engagement"])
+def post_signals_of_many(request: keys.KeyedRequest, body: Body[SignalsOfMany]) -> JsonResponse:
+    """Record up to 5,000 engagement rows of any sessions of the event, each as if it were posted to its session.
+
+    All or none: where sessions are unknown, have ended or are told of by raw events, `errors` names each item of them.
+    """
+    _check_event(request)
+    spend_items(request.auth.event_id, len(body))
+    received_at = now()
+    readings = [row.reading(received_at) for row in body]
+    try:
+        recorded, session_ids = record_rows_of_many(
+            request.auth.event_id, [row.session_name for row in body], readings, received_at
+        )
+    except RefusedReading as refused:
+        raise _wrong_reading(refused) from refused
+    metrics.count_rows(recorded)
+    if recorded.accepted:
+        tasks.wake(session_ids)
+    return JsonResponse(asdict(recorded), status=202)
+
+
+@api.post("/events", response={202: answers.RecordedEvents}, tags=["engagement"])
+def post_events_of_many(request: keys.KeyedRequest, body: Body[RawEventsOfMany]) -> JsonResponse:
+    """Record up to 5,000 raw events of any sessions of the event, each as if it were posted to its session.
+
+    All or none: where sessions are unknown, have ended or are told of by signals, `errors` names each item of them.
+    """
+    _check_event(request)
+    spend_items(request.auth.event_id, len(body))
+    try:
+        recorded, session_ids = record_events_of_many(
+            request.auth.event_id, [event.session_name for event in body], [event.event() for event in body], now()
+        )
+    except RefusedEvent as refused:
+        raise wrong_value((refused.index, refused.field), refused.detail) from refused
+    metrics.count_events(recorded)
+    if recorded.accepted:
+        tasks.wake(session_ids)
     return JsonResponse(asdict(recorded), status=202)
 
 
@@ -271,6 +314,11 @@ def _find(request: keys.KeyedRequest, session_id: UUID) -> Session:
     except Session.DoesNotExist:
         _check_event(request)
         raise
+
+
+def _wrong_reading(refused: RefusedReading, *, is_alone: bool = False) -> Problem:
+    place: list[str | int] = [] if is_alone else [refused.index]
+    return wrong_value([*place, refused.field] if refused.field else place, refused.detail)
 
 
 def _check_event(request: keys.KeyedRequest) -> None:

@@ -3,7 +3,8 @@
 import re
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +17,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -25,13 +27,15 @@ from engagement.limits import (
     LAST_YEAR,
     LATENESS_SECONDS,
     MAX_BATCH,
+    MAX_BATCH_OF_MANY,
     MAX_BREAKS,
     MAX_LATENESS_SECONDS,
     MAX_TEXT,
 )
+from engagement.many import SessionName
 from engagement.models import Session
 from engagement.moments import is_rfc3339, read_moment
-from engagement.readings import MOST, Reading, SignalKind
+from engagement.readings import MEASURED, MOST, Reading, SignalKind
 from engagement.room import EVENT_TYPES
 from engagement.scoring import LEVELS
 from engagement.windows import RawEvent
@@ -39,6 +43,7 @@ from engagement.windows import RawEvent
 NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
 CLOCK_BOUNDS = f"Not before the year {FIRST_YEAR}, nor more than five minutes ahead of the server's clock."
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
+EXAMPLE_ID = "6f1c2e3a-5b7d-4c8e-9f00-1a2b3c4d5e6f"
 
 BUCKET = re.compile(r"(\d{1,4})([smhd])", re.ASCII)
 BUCKET_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -252,6 +257,55 @@ class RawEventBody(Taken):
 
 
 RawEventBodies = Annotated[list[RawEventBody], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class _Named(Taken):
+    """What says which session an item is of: one of the two."""
+
+    session_id: UUID | None = Field(None, description="The session's id; or `external_id`.")
+    external_id: Text | None = Field(None, description="Your own name of the session; or `session_id`.")
+
+    @model_validator(mode="after")
+    def _name_one(self) -> Self:
+        if (self.session_id is None) == (self.external_id is None):
+            raise PydanticCustomError("unnamed", "Input should name its session by session_id or by external_id")
+        return self
+
+    @property
+    def session_name(self) -> SessionName:
+        return SessionName(self.session_id, self.external_id)
+
+
+class NamedSignals(_Named, Signals):
+    """One engagement row of a session that it names."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"session_id": EXAMPLE_ID, "timestamp": EXAMPLE_AT, "active_users": 180, "total_users": 240}]
+        }
+    )
+
+    def reading(self, now: datetime) -> Reading:
+        """Return the row as a value; `now` stands in for a timestamp that was left out."""
+        return Reading(timestamp=self.timestamp or now, **{name: getattr(self, name) for name in MEASURED})
+
+
+class NamedRawEvent(_Named, RawEventBody):
+    """A raw event of a session that it names."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"external_id": "room-1/keynote", "type": "chat", "timestamp": EXAMPLE_AT, "user": "u-17"}]
+        }
+    )
+
+    def event(self) -> RawEvent:
+        """Return it as a value."""
+        return RawEvent(self.type, self.timestamp, self.user, self.id, self.poll)
+
+
+SignalsOfMany = Annotated[list[NamedSignals], Field(min_length=1, max_length=MAX_BATCH_OF_MANY)]
+RawEventsOfMany = Annotated[list[NamedRawEvent], Field(min_length=1, max_length=MAX_BATCH_OF_MANY)]
 
 # Where an error is, Pydantic says with the tag of the branch it took; these two are no names of fields.
 OBJECT, ARRAY = "{}", "[]"

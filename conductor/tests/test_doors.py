@@ -25,6 +25,7 @@ from conductor.asgi import sockets
 from conductor.tests import stage
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
+from engagement.erasure import erase_person
 from engagement.models import ApiKey, Event, Session
 
 ROLES = (
@@ -60,7 +61,9 @@ UNKNOWN_TO_STAFF = 302, 302, 302, 302, 404, 404, 302, 302, 302
 ANY_KEY = 401, 401, 401, 401, 401, 401, 200, 200, 401
 ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 201, 201, 401
 OWN_KEY = 401, 401, 401, 401, 401, 401, 200, 404, 401
-OWN_KEY_POSTS = 401, 401, 401, 401, 401, 401, 202, 404, 401
+OWN_KEY_POSTS = OWN_KEY_ERASES = 401, 401, 401, 401, 401, 401, 202, 404, 401
+OWN_KEY_POSTS_MANY = 401, 401, 401, 401, 401, 401, 202, 422, 401
+ANY_KEY_ERASES = 401, 401, 401, 401, 401, 401, 202, 202, 401
 
 Answers = tuple[int, ...]
 
@@ -101,6 +104,10 @@ DOORS: dict[str, Answers] = {
     "POST /api/v1/sessions/{unheard}/end": OWN_KEY,
     "POST /api/v1/sessions/{session}/signals": OWN_KEY_POSTS,
     "POST /api/v1/sessions/{unheard}/events": OWN_KEY_POSTS,
+    "POST /api/v1/signals": OWN_KEY_POSTS_MANY,
+    "POST /api/v1/events": OWN_KEY_POSTS_MANY,
+    "DELETE /api/v1/sessions/{session}": OWN_KEY_ERASES,
+    "DELETE /api/v1/people/u-1": ANY_KEY_ERASES,
     "GET /api/v1/sessions/{session}/engagement": OWN_KEY,
     "GET /api/v1/sessions/{session}/anomalies": OWN_KEY,
     "GET /admin/": STAFF,
@@ -120,6 +127,7 @@ DOORS: dict[str, Answers] = {
     **admin_pages("engagement/apikey", "{apikey}", add=FORBIDDEN, delete=FORBIDDEN),
     "POST /admin/engagement/apikey/": PERMITTED_CLICK,
     **admin_pages("engagement/session", "{session}"),
+    **admin_pages("engagement/erasure", "{erasure}", add=FORBIDDEN, delete=FORBIDDEN),
     **admin_pages("anomalies/anomaly", "{anomaly}", add=FORBIDDEN, delete=FORBIDDEN),
     "POST /admin/anomalies/anomaly/": PERMITTED_CLICK,
     **admin_pages("axes/accessattempt", "{attempt}", add=FORBIDDEN),
@@ -127,7 +135,8 @@ DOORS: dict[str, Answers] = {
 }
 ELSEWHERE = {"readyz"}  # asks for a worker: test_health has it
 
-BODIES: dict[str, dict[str, object]] = {
+CHAT: dict[str, object] = {"type": "chat", "timestamp": "2026-03-02T09:00:05Z"}
+BODIES: dict[str, object] = {
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
@@ -135,7 +144,9 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /api/v1/sessions": {"title": "Keynote"},
     "PATCH /api/v1/sessions/{session}": {"title": "Closing"},
     "POST /api/v1/sessions/{session}/signals": signals(5_000),
-    "POST /api/v1/sessions/{unheard}/events": [{"type": "chat", "timestamp": "2026-03-02T09:00:05Z"}],
+    "POST /api/v1/sessions/{unheard}/events": [CHAT],
+    "POST /api/v1/signals": [signals(5_000) | {"external_id": "workshop"}],
+    "POST /api/v1/events": [CHAT | {"external_id": "workshop"}],
 }
 
 
@@ -166,13 +177,14 @@ class World:
         other_secret = ApiKey.objects.issue(Event.objects.for_organizer(users["stranger"]).get(), "other platform")[1]
         names = {
             "session": session.id,
-            "unheard": Session.objects.create(event=event, title=f"{SEALED} workshop").id,
+            "unheard": Session.objects.create(event=event, title=f"{SEALED} workshop", external_id="workshop").id,
             "anomaly": anomaly.id,
             "event": event.id,
             "apikey": key.id,
             "group": Group.objects.create(name=f"{SEALED} group").id,
             "user": users["organizer"].id,
             "attempt": AccessAttempt.objects.create(username=SEALED, ip_address="192.0.2.1", failures_since_start=1).id,
+            "erasure": erase_person(event.id, SEALED, "a test", now()).id,
             "session_type": ContentType.objects.get_for_model(Session).id,
         }
         secrets = {"key": secret, "other key": other_secret, "revoked key": revoked_secret}
@@ -262,7 +274,7 @@ def test_every_route_is_in_the_table():
 
 def test_every_call_is_in_the_table():
     calls = {
-        f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}")
+        f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}").replace("{anything:user}", "u-1")
         for prefix, router in api._routers
         for path, view in router.path_operations.items()
         for operation in view.operations

@@ -167,9 +167,9 @@ def test_each_move_writes_its_own_cursors_of_its_own_sessions():
     session, other = new_session(), new_session(place=1)
     untouched = read_cursors(other)
     moves = [
-        (lambda: cursors.move_heard(session.id, at(7), at(5), at(9)),
+        (lambda: cursors.move_heard([session.id], [at(7)], [at(5)], at(9)),
          {"newest_event_at": at(7), "closed_until": at(5), "heard_at": at(9)}),
-        (lambda: cursors.move_heard(session.id, at(8), at(5), at(10)), {"newest_event_at": at(8)}),
+        (lambda: cursors.move_heard([session.id], [at(8)], [at(5)], at(10)), {"newest_event_at": at(8)}),
         (lambda: cursors.move_closed({session.id: at(10)}), {"closed_until": at(10)}),
         (lambda: cursors.move_aggregated([session.id], [at(10)], [8.0]),
          {"aggregated_until": at(10), "patience_seconds": 8.0}),

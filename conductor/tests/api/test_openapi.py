@@ -20,6 +20,8 @@ CALLS = {
     ("/sessions/{session_id}/end", "post"): {200, 401, 404, 429, 503},
     ("/sessions/{session_id}/signals", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/events", "post"): {202, 400, 401, 404, 409, 413, 415, 422, 429, 503},
+    ("/signals", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
+    ("/events", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/engagement", "get"): {200, 401, 404, 422, 429, 503},
     ("/sessions/{session_id}/anomalies", "get"): {200, 401, 404, 422, 429, 503},
 }
