@@ -421,7 +421,7 @@ def days(number: float) -> timedelta:
 
 def old_session(event: Event, age: timedelta, **fields) -> Session:
     """A session that ended so long ago, and was stored then."""
-    session = full_session(event, **{"ended_at": NOW - age} | fields)
+    session = full_session(event, **{"ended_at": NOW - age, "settled_at": NOW - age} | fields)
     Session.objects.filter(id=session.id).update(created_at=NOW - age)
     return session
 

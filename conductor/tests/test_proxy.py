@@ -31,7 +31,7 @@ from conductor.uploads import MAX_BODY
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PLACES = [os.environ["PATH"], "/usr/sbin", str(settings.BASE_DIR / ".venv" / "nginx" / "usr" / "sbin")]
+PLACES = [*os.get_exec_path(), "/usr/sbin", str(settings.BASE_DIR / ".venv" / "nginx" / "usr" / "sbin")]
 NGINX = shutil.which("nginx", path=os.pathsep.join(PLACES))
 SHIPPED = (settings.BASE_DIR / "docs" / "nginx.conf").read_text()
 AROUND = """

@@ -40,7 +40,7 @@ record_rows(rooms[0].id, collapse(healthy_room(minutes=22), at_minute(18)), at_m
 told = [RawEvent("chat", at_minute(n / 9), user=f"u{n % 7}", id=str(n)) for n in range(90)]
 record_events(rooms[1].id, told, at_minute(60))
 for partition in range(PARTITIONS):
-    pipeline.advance(partition, at_minute(60))
+    pipeline.catch_up(partition, at_minute(60), seconds=600)
 Anomaly.objects.first().annotate("Fire drill.", mara, at_minute(61))
 gone.delete()
 print("null")

@@ -44,7 +44,7 @@ from engagement.models import PARTITIONS, Session
 for session in Session.objects.all():
     record_rows(session.id, story(int(session.title)), at_minute(60))
 for partition in range(PARTITIONS):
-    pipeline.advance(partition, at_minute(60))
+    pipeline.catch_up(partition, at_minute(60), seconds=600)
 print("null")
 """
 

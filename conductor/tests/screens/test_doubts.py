@@ -184,7 +184,7 @@ def test_an_ended_session_is_not_doubted(session):
 
 def test_standing_still_from_the_first_row_at_hand_is_at_least_so_long():
     rows = [EngagementRow(timestamp=at_minute(place / 12), chat_msgs_per_min=12.0) for place in range(13)]
-    unknown = Session(detector_state="UNKNOWN", heard_at=at_minute(1))
+    unknown = Session(detector_state="UNKNOWN", heard_at=at_minute(1), judged_until=at_minute(1))
     assert find_doubt(unknown, rows, at_minute(1)) == Doubt(DoubtKind.FROZEN, timedelta(minutes=1), is_at_least=True)
     rows[0].chat_msgs_per_min = None
     assert find_doubt(unknown, rows, at_minute(1)) == Doubt(DoubtKind.FROZEN, timedelta(seconds=55))
@@ -195,7 +195,7 @@ def test_rows_that_no_worker_judges_are_told_of(session):
     """What the detector knew half a minute ago is not how the room is now."""
     now = judge(session, LIVELY)
     later = healthy_room(minutes=11, audience=400, chats_per_head=0.2)[120:]
-    record_rows(session.id, later, later[-1].timestamp)
+    record_rows(session.id, later, now)
     session.refresh_from_db()
     assert doubt_of(session, now + timedelta(seconds=10)) is None
     page = shown(session, now + timedelta(seconds=40))
