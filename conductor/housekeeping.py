@@ -31,6 +31,8 @@ from engagement.models import (
     RawEventRow,
     RoomState,
     Session,
+    Upload,
+    UploadPart,
 )
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,8 @@ OF_EVENT = (
     Table(Anomaly, "event", key="id"),
     Table(Event.organizers.through, "event", order=""),
     Table(ApiKey, "event", order=""),
+    Table(UploadPart, "upload__event", order=""),
+    Table(Upload, "event", order=""),
 )
 # What a session may keep for so many days, and where its event says so.
 RETAINED = {

@@ -159,6 +159,8 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
     "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
     "tidying": {"task": "conductor.tasks.tidy", "schedule": crontab(minute="23")},
+    # For what nobody was woken for, or broke off. Where no worker is free to look, one look is enough later.
+    "reading": {"task": "conductor.tasks.read_upload", "schedule": 15.0, "options": {"expires": 15}},
 }
 CELERY_TIMEZONE = "UTC"
 # On Redis the lowest number goes first, however long the others have waited.
@@ -167,8 +169,11 @@ CELERY_TASK_ROUTES = {
     "conductor.tasks.advance_partition": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},
+    "conductor.tasks.read_upload": {"priority": 9},
 }
-CELERY_TASK_TIME_LIMIT = 30  # no task works for longer than a second or two; one that hangs is killed with its process
+# No task works for longer than a second or two, but for reading uploads, which has limits of its own. One that hangs is
+# killed with its process.
+CELERY_TASK_TIME_LIMIT = 30
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

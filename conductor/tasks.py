@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from typing import ParamSpec
 
 import redis
 from celery import Task
@@ -15,15 +16,19 @@ from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import housekeeping, pipeline, wakeups
+from conductor import archive, housekeeping, pipeline, wakeups
 from conductor.celery import app
+from engagement import uploads
 from engagement.models import partition_of
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
 PRODUCER_SECONDS = 1.0
 LONG_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 1.0  # of each five, so that sweeps find a worker
+READING_SECONDS = 600  # of one upload: a day of a thousand people takes one of them
 
 
 @app.task(acks_late=True, ignore_result=True)
@@ -95,6 +100,23 @@ def tidy() -> None:
     """Find what has been kept for long enough, and forget old logins."""
     housekeeping.note_due(now())
     housekeeping.forget_logins(now())
+    uploads.forget_uploads(now())
+
+
+# The one task that works for long, so only one at a time does; who comes meanwhile leaves, and the next is called then.
+@app.task(acks_late=True, ignore_result=True, soft_time_limit=READING_SECONDS, time_limit=READING_SECONDS + 60)
+def read_upload() -> None:
+    """Read the next upload, and have the one after it read."""
+    if finished := archive.read_next_upload(now()):
+        if finished.session_id:
+            wake([finished.session_id])
+        if uploads.is_one_waiting():
+            wake_reader()
+
+
+def wake_reader() -> None:
+    """See to it, after the commit, that an upload is read; what is lost here the clock makes good."""
+    transaction.on_commit(partial(_send, read_upload))
 
 
 def _leave(partition: int, left: pipeline.Left) -> None:
@@ -111,10 +133,10 @@ def _enqueue(partition: int, *, of_rest: bool = False) -> None:
             _send(catch_up if of_rest else advance_partition, partition)
 
 
-def _send(task: Task[[int], None], partition: int) -> None:
+def _send(task: Task[P, None], *args: P.args, **_: P.kwargs) -> None:
     try:
-        # A connection of the pool is waited for so long and no longer: the row is stored already.
+        # A connection of the pool is waited for so long and no longer: what the task is for is stored already.
         with app.producer_pool.acquire(block=True, timeout=PRODUCER_SECONDS) as producer:
-            task.apply_async((partition,), producer=producer, retry=False)
+            task.apply_async(args, producer=producer, retry=False)
     except (BrokerError, LimitExceeded) as error:
-        log.warning("Partition %s was not woken, the tick will find it: %s", partition, error)
+        log.warning("Nobody was woken for %s%s, the clock will see to it: %s", task.name, args, error)

@@ -1,32 +1,34 @@
-"""The door for recordings: a file comes in, its session is kept as it would have run, and its page is shown."""
+"""The door for recordings: files come in, a page says what becomes of them, and ends at their session's."""
 
 from datetime import UTC, datetime, tzinfo
 from functools import cache
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 from django.utils.timezone import now
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from conductor import tasks
-from conductor.archive import keep_recording
 from conductor.views import OrganizerRequest, for_organizers
-from engagement.ingest import RefusedReading
 from engagement.limits import MAX_TEXT
-from engagement.models import Event, EventQuerySet, Session
-from engagement.recordings import BadRecording, Recording, open_recordings
+from engagement.models import Event, EventQuerySet, Session, Upload
+from engagement.moments import read_moment
 from engagement.recordings.source import MAX_BYTES
-from engagement.sessions import RefusedTimetable
+from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, keep_upload
 
 MAX_FILES = 5
 MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
+TOO_MANY = f"{MOST_UNFINISHED} recordings of this event wait to be read already. Upload it when one of them was."
 TOO_LARGE = f"An upload holds up to {MAX_BYTES // 2**20} MB. Pack the file with gzip, or split the recording."
 
 
@@ -86,8 +88,9 @@ class RecordingForm(forms.Form):
         events: EventQuerySet,
         data: QueryDict | None = None,
         files: "MultiValueDict[str, UploadedFile[bytes]] | None" = None,
+        initial: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data, files, label_suffix="")
+        super().__init__(data, files, initial=initial, label_suffix="")
         choice = self.fields["event"]
         assert isinstance(choice, forms.ModelChoiceField)
         choice.queryset = events
@@ -127,28 +130,65 @@ def _upload(request: OrganizerRequest) -> HttpResponse:
     kept = _keep(form) if form.is_valid() else None
     if kept is None:
         return render(request, "recordings/upload.html", {"form": form})
-    session, recording = kept
-    tasks.wake([session.id])
-    report = {"recording": recording, "rows": session.rows.count()}
-    messages.info(request, render_to_string("recordings/_recording_report.html", report))
-    return redirect("session", session.id)
+    tasks.wake_reader()
+    return redirect("recording-progress", kept.id)
 
 
-def _keep(form: RecordingForm) -> tuple[Session, Recording] | None:
-    """Return the session that is kept, or None where the form now says what is wrong; nothing is stored then."""
+def _keep(form: RecordingForm) -> Upload | None:
+    """Return the upload that waits to be read, or None where the form now says why there is none."""
     fields = form.cleaned_data
-    starts_at, ends_at = fields["starts_at"], fields["ends_at"]
+    files: list[UploadedFile[bytes]] = fields["files"]
+    upload = Upload(
+        **{name: fields[name] for name in ("event", "title", "starts_at", "ends_at")},
+        zone=str(fields["zone"]),
+        file_names=[file.name for file in files],
+        size=sum(file.size or 0 for file in files),
+        uploaded_at=now(),
+    )
     try:
-        sources = [(file.file, file.name) for file in fields["files"]]
-        recording = open_recordings(sources, starts_at=starts_at, zone=fields["zone"])
-        session = keep_recording(
-            fields["event"], fields["title"], recording, now(), starts_at=starts_at, ends_at=ends_at
-        )
-        return session, recording
-    except BadRecording as error:
-        form.add_error("files", f"{error}.")
-    except RefusedReading as error:
-        form.add_error("files", f"A time in the recording {error.detail}. Is the time zone right?")
-    except RefusedTimetable:
-        form.add_error("ends_at", "The session ends before its planned start. Is the time zone right?")
-    return None
+        keep_upload(upload, [file.chunks(PART_BYTES) for file in files])
+    except TooManyUploads:
+        form.add_error("event", TOO_MANY)
+        return None
+    return upload
+
+
+@require_safe
+@for_organizers
+def progress(request: OrganizerRequest, upload_id: UUID) -> HttpResponse:
+    """What becomes of an upload; once that is known its session, or the form with what is wrong."""
+    upload = get_object_or_404(Upload.objects.for_organizer(request.user).select_related("event"), id=upload_id)
+    session = Session.objects.filter(id=upload.session_id).first() if upload.session_id else None
+    # While its rows are judged, its page would alarm people of what is over.
+    if session and session.is_settling:
+        return _show_progress(request, upload, session)
+    if upload.finished_at and request.htmx:
+        return HttpResponseClientRefresh()
+    if upload.status == Upload.Status.DONE:
+        report = {**upload.report, "ended_at": upload.report["ended_at"] and read_moment(upload.report["ended_at"])}
+        messages.info(request, render_to_string("recordings/_recording_report.html", {"recording": report}))
+        return redirect("session", upload.session_id)
+    if upload.status == Upload.Status.REFUSED:
+        return render(request, "recordings/upload.html", {"form": _refused_form(request, upload)})
+    return _show_progress(request, upload, None)
+
+
+def _show_progress(request: OrganizerRequest, upload: Upload, session: Session | None) -> HttpResponse:
+    context = {
+        "upload": upload,
+        "session": session,
+        "before": Upload.objects.unfinished().filter(uploaded_at__lt=upload.uploaded_at).count(),
+        "lasted": now() - upload.reading_at if upload.reading_at else None,
+    }
+    return render(request, f"recordings/{'_recording_progress' if request.htmx else 'progress'}.html", context)
+
+
+def _refused_form(request: OrganizerRequest, upload: Upload) -> RecordingForm:
+    """Return the form as it was filled in, the files aside, and what is wrong."""
+    filled = {"event": upload.event_id, "title": upload.title, "zone": upload.zone}
+    zone = UTC if upload.zone == "UTC" else ZoneInfo(upload.zone)
+    for name, at in (("starts_at", upload.starts_at), ("ends_at", upload.ends_at)):
+        filled[name] = f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" if at else ""
+    form = RecordingForm(Event.objects.for_organizer(request.user), initial=filled)
+    form.errors[upload.refused_field] = form.error_class([upload.refusal])
+    return form

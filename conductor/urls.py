@@ -23,6 +23,7 @@ urlpatterns = [
     path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/dismiss/", views.dismiss, name="anomaly-dismiss"),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
+    path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

@@ -373,6 +373,76 @@ class Presence(models.Model):
         return f"one of {self.session_id}"
 
 
+class UploadQuerySet(models.QuerySet["Upload"]):
+    def for_organizer(self, user: User | AnonymousUser) -> "UploadQuerySet":
+        """The uploads whose page this user may see."""
+        return self.filter(event__in=Event.objects.for_organizer(user))
+
+    def unfinished(self) -> "UploadQuerySet":
+        """Those that wait to be read, or are being read."""
+        return self.filter(finished_at=None)
+
+
+class Upload(models.Model):
+    """A recording that came in as files: it waits, is read, and becomes a session or is refused.
+
+    Its files are kept until it is finished, and itself for a day more. `engagement.uploads` says who changes it.
+    """
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        READING = "reading"
+        DONE = "done"
+        REFUSED = "refused"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="uploads")
+    title = models.CharField(max_length=MAX_TEXT)
+    zone = models.CharField(max_length=100, help_text="That of times which name none.")
+    starts_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    file_names = ArrayField(models.TextField(), help_text="What messages call the files, until they are read.")
+    size = models.BigIntegerField(help_text="Bytes of all its files.")
+    uploaded_at = models.DateTimeField()
+    status = models.CharField(max_length=20, choices=Status, default=Status.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="How often somebody began to read it.")
+    reading_at = models.DateTimeField(null=True, help_text="When somebody last did.")
+    finished_at = models.DateTimeField(null=True)
+    refused_field = models.CharField(max_length=20, blank=True, default="", help_text="Of the form.")
+    refusal = models.TextField(blank=True, default="", help_text="Why it was refused, in words for people.")
+    # No foreign key, as the session may be erased before this is forgotten.
+    session_id = models.UUIDField(null=True, help_text="What became of it.")
+    report = models.JSONField(default=dict, help_text="What was read, and what could not be used.")
+
+    objects = UploadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["uploaded_at"]
+        indexes = [
+            # The next one to be read; few at any time.
+            models.Index(fields=["uploaded_at"], condition=models.Q(finished_at=None), name="upload_unfinished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} upload {self.id}"
+
+
+class UploadPart(models.Model):
+    """A part of one file of an upload, of bounded size, so that nobody holds or sends a whole one at once."""
+
+    id = models.BigAutoField(primary_key=True)
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="parts", db_index=False)
+    file = models.PositiveSmallIntegerField(help_text="Its place in `file_names`.")
+    place = models.PositiveIntegerField(help_text="Of the part in its file.")
+    content = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["upload", "file", "place"], name="unique_upload_part")]
+
+    def __str__(self) -> str:
+        return f"part {self.place} of file {self.file} of {self.upload_id}"
+
+
 class ErasureQuerySet(models.QuerySet["Erasure"]):
     def unfinished(self) -> "ErasureQuerySet":
         return self.filter(finished_at=None)

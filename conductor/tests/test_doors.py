@@ -26,7 +26,7 @@ from conductor.tests import stage
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from engagement.erasure import erase_person
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, Event, Session, Upload
 
 ROLES = (
     "anonymous",
@@ -90,6 +90,7 @@ DOORS: dict[str, Answers] = {
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
+    "GET /recordings/{upload}/": OWN_PAGE,
     "GET /accounts/login/": LOGIN,
     "POST /accounts/logout/": LOGOUT,
     "GET /healthz": EVERYBODY,
@@ -185,6 +186,9 @@ class World:
             "user": users["organizer"].id,
             "attempt": AccessAttempt.objects.create(username=SEALED, ip_address="192.0.2.1", failures_since_start=1).id,
             "erasure": erase_person(event.id, SEALED, "a test", now()).id,
+            "upload": Upload.objects.create(
+                event=event, title=SEALED, zone="UTC", file_names=[SEALED], size=1, uploaded_at=now()
+            ).id,
             "session_type": ContentType.objects.get_for_model(Session).id,
         }
         secrets = {"key": secret, "other key": other_secret, "revoked key": revoked_secret}
@@ -247,6 +251,7 @@ def test_what_is_sealed_is_there_to_be_read(world):
     for door, role in (
         ("GET /", "organizer"),
         ("GET /sessions/{session}/", "superuser"),
+        ("GET /recordings/{upload}/", "organizer"),
         ("GET /api/v1/sessions", "key"),
         ("GET /admin/engagement/session/", "superuser"),
         ("GET /admin/axes/accessattempt/", "superuser"),

@@ -9,18 +9,20 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
+from django.utils.timezone import now
 
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import archive, uploads
 from conductor.tests import stage, sweeping
 from engagement.ingest import record_rows
-from engagement.models import EngagementRow, Event, Session
+from engagement.models import EngagementRow, Event, Session, Upload, UploadPart
 from engagement.recordings.jsonl import signals_object
 from engagement.tests.recordings.test_bigbluebutton import document, join, leave
 from engagement.tests.recordings.test_bigbluebutton import event as recorded
 from engagement.tests.recordings.test_chatlog import DATED
 from engagement.tests.recordings.test_zoom import REPORT, SAVED, SEVEN_PM
+from engagement.uploads import MOST_UNFINISHED, claim_upload, keep_upload
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +33,10 @@ ROWS = "\n".join(json.dumps(signals_object(row)) for row in ROOM).encode()
 
 @pytest.fixture
 def upload(client, organizer, event):
-    """Post the form as a browser does; whole by default, each field may be changed."""
+    """Post the form as a browser does, have it read, and look at what becomes of it.
+
+    The form is whole by default, each field may be changed.
+    """
 
     def post(*contents: bytes, names: tuple[str, ...] = (), **fields):
         files = [
@@ -39,14 +44,20 @@ def upload(client, organizer, event):
             for name, content in zip(names or ("recording",) * len(contents), contents, strict=True)
         ]
         whole = {"files": files, "event": str(event.id), "title": "Rehearsal", "zone": "UTC"}
-        return client.post("/recordings/", whole | fields)
+        answer = client.post("/recordings/", whole | fields)
+        if answer.status_code != 302:
+            return answer
+        archive.read_next_upload(now())
+        sweeping.sweep_all(now())
+        return client.get(answer["Location"])
 
     return post
 
 
 def error_of(answer) -> str:
-    """What the page says is wrong, and only the page: nothing is stored."""
+    """What the page says is wrong, and only the page: nothing is stored, and the files are not kept."""
     assert (answer.status_code, Session.objects.count(), EngagementRow.objects.count()) == (200, 0, 0)
+    assert not UploadPart.objects.exists()
     return " ".join(re.findall(r'class="form-error".*?</svg>(.*?)</p>', answer.content.decode()))
 
 
@@ -208,11 +219,11 @@ def test_no_temporary_file_stays(upload, tmp_path, monkeypatch, kilobytes):
     monkeypatch.setattr(settings, "FILE_UPLOAD_TEMP_DIR", tmp_path)
     seen = []
 
-    def look_and_keep(*args, **plan):
+    def look_and_keep(*args):
         seen.extend(tmp_path.iterdir())
-        return archive.keep_recording(*args, **plan)
+        keep_upload(*args)
 
-    monkeypatch.setattr(uploads, "keep_recording", look_and_keep)
+    monkeypatch.setattr(uploads, "keep_upload", look_and_keep)
     upload(ROWS + (b"\n" + b" " * 1023) * kilobytes)
     assert len(seen) == (kilobytes * 1024 > settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
     assert list(tmp_path.iterdir()) == []
@@ -282,3 +293,76 @@ def test_the_list_leads_to_the_page(client, organizer):
 def test_the_time_zones_are_known_to_the_page(client, organizer):
     page = client.get("/recordings/").content.decode()
     assert '<option value="America/New_York">America/New York</option>' in page
+
+
+def send(client, event, content: bytes = ROWS, **fields) -> str:
+    """Upload a file and return the address of its progress; nobody reads it."""
+    whole = {"files": SimpleUploadedFile("room.jsonl", content), "event": str(event.id), "title": "Rehearsal"}
+    return client.post("/recordings/", {**whole, "zone": "UTC", **fields})["Location"]
+
+
+def test_the_page_says_what_is_being_done(client, organizer, event):
+    first, second = send(client, event), send(client, event, title="Closing")
+    for upload, address in zip(Upload.objects.all(), (first, second), strict=True):
+        assert address == f"/recordings/{upload.id}/"
+    assert "It is the next one." in client.get(first).content.decode()
+    assert "1 recording is read before it." in client.get(second).content.decode()
+    claim_upload(now() - timedelta(seconds=70))
+    page = client.get(first).content.decode()
+    assert "<h1>Rehearsal</h1>" in page
+    assert "<strong>Being read</strong> for 1 min 10 s" in page
+    assert f'hx-get="{first}"' in page
+
+
+def test_the_session_opens_when_it_is_judged_to_its_end(client, organizer, event):
+    address = send(client, event)
+    archive.read_next_upload(now())
+    session = Session.objects.get()
+    page = client.get(address).content.decode()
+    assert "<h1>Rehearsal</h1>" in page
+    assert f"{len(ROOM)} rows" in page
+    assert "<strong>Being judged</strong><span" in page
+    assert f'href="/sessions/{session.id}/"' in page
+    assert "Being judged" in client.get(address, headers={"HX-Request": "true"}).content.decode()
+    sweeping.sweep_all(now())
+    assert client.get(address)["Location"] == f"/sessions/{session.id}/"
+
+
+def test_a_poll_gets_the_fragment_and_then_the_page_anew(client, organizer, event):
+    address = send(client, event)
+    poll = {"HX-Request": "true"}
+    fragment = client.get(address, headers=poll).content.decode()
+    assert fragment.startswith('<ol id="recording-progress"')
+    assert fragment in client.get(address).content.decode()
+    archive.read_next_upload(now())
+    sweeping.sweep_all(now())
+    answer = client.get(address, headers=poll)
+    assert (answer["HX-Refresh"], answer.content) == ("true", b"")
+    assert client.get(address)["Location"] == f"/sessions/{Session.objects.get().id}/"
+
+
+def test_what_was_filled_in_stands_beside_what_is_wrong(client, organizer, event):
+    address = send(client, event, ROWS[:-9], zone="Europe/Oslo", starts_at="2026-03-02T10:00")
+    archive.read_next_upload(now())
+    page = client.get(address).content.decode()
+    assert f"room.jsonl, line {len(ROOM)}: is not JSON, or breaks off." in page
+    assert 'action="/recordings/"' in page
+    assert 'value="Rehearsal"' in page
+    assert 'value="2026-03-02T10:00"' in page
+    assert '<option value="Europe/Oslo" selected>' in page
+    assert f'<option value="{event.id}" selected>' in page
+
+
+def test_only_so_many_of_an_event_wait(client, organizer, event):
+    for _ in range(MOST_UNFINISHED):
+        send(client, event)
+    fields = {"event": str(event.id), "title": "x", "zone": "UTC", "files": SimpleUploadedFile("r", ROWS)}
+    assert "5 recordings of this event wait" in client.post("/recordings/", fields).content.decode()
+    archive.read_next_upload(now())
+    assert client.post("/recordings/", fields | {"files": SimpleUploadedFile("r", ROWS)}).status_code == 302
+
+
+def test_the_progress_of_an_erased_event_is_gone(client, organizer, event):
+    address = send(client, event)
+    Event.objects.update(erased_at=now())
+    assert client.get(address).status_code == 404
