@@ -5,4 +5,6 @@ class ConductorConfig(AppConfig):
     name = "conductor"
 
     def ready(self) -> None:
-        from conductor import checks  # noqa: F401 - registers them
+        from conductor import audit, checks  # noqa: F401 - registers them
+
+        audit.begin()

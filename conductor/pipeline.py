@@ -137,7 +137,8 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     resolved = watch.resolve_at_end(session, judged_until or now)
     if forget_people(session):
         session.settled_at = now
-    session.save(update_fields=["forgotten_until", "settled_at"])
+    moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
+    Session._base_manager.filter(id=session.id).update(**moved)  # a save is looked at by the audit trail
     return [SessionChange(session.id, None, (), tuple(resolved))] if resolved or session.settled_at else []
 
 
@@ -178,6 +179,6 @@ def end_session(session_id: uuid.UUID, now: datetime) -> Session:
             return session
         close_all(session)
         session.status, session.ended_at = Session.Status.ENDED, now
-        session.save(update_fields=["status", "ended_at"])
+        Session.objects.filter(id=session_id).update(status=session.status, ended_at=now)
     live.announce([SessionChange(session_id, None)], now)
     return session

@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "ninja",
     "axes",
+    "auditlog",
     "engagement",
     "anomalies",
     "conductor",
@@ -93,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "conductor.audit.remembered",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -203,6 +205,8 @@ AXES_LOCKOUT_CALLABLE = "conductor.logins.answer_locked"
 AXES_DISABLE_ACCESS_LOG = True  # who logged in when and from where, nobody asks
 AXES_ENABLE_ADMIN = False  # `conductor.admin` has the page
 AXES_VERBOSE = False
+
+AUDIT_DAYS = number("CONDUCTOR_AUDIT_DAYS", 365, least=1, most=3_650)  # who changed what is kept for so long
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import archive, housekeeping, pipeline, wakeups
+from conductor import archive, audit, housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement import uploads
 from engagement.models import partition_of
@@ -97,10 +97,11 @@ def keep_house() -> None:
 
 @app.task(acks_late=True, ignore_result=True)
 def tidy() -> None:
-    """Find what has been kept for long enough, and forget old logins."""
+    """Find what has been kept for long enough, and forget old logins, uploads and changes."""
     housekeeping.note_due(now())
     housekeeping.forget_logins(now())
     uploads.forget_uploads(now())
+    audit.forget(now())
 
 
 # The one task that works for long, so only one at a time does; who comes meanwhile leaves, and the next is called then.

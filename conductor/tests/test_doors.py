@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from asgiref.sync import sync_to_async
+from auditlog.models import LogEntry
 from axes.models import AccessAttempt
 from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
@@ -131,6 +132,7 @@ DOORS: dict[str, Answers] = {
     **admin_pages("engagement/erasure", "{erasure}", add=FORBIDDEN, delete=FORBIDDEN),
     **admin_pages("anomalies/anomaly", "{anomaly}", add=FORBIDDEN, delete=FORBIDDEN),
     "POST /admin/anomalies/anomaly/": PERMITTED_CLICK,
+    **admin_pages("auditlog/logentry", "{entry}", add=FORBIDDEN, delete=FORBIDDEN),
     **admin_pages("axes/accessattempt", "{attempt}", add=FORBIDDEN),
     "POST /admin/axes/accessattempt/": PERMITTED_CLICK,
 }
@@ -189,6 +191,7 @@ class World:
             "upload": Upload.objects.create(
                 event=event, title=SEALED, zone="UTC", file_names=[SEALED], size=1, uploaded_at=now()
             ).id,
+            "entry": LogEntry.objects.earliest("timestamp").id,
             "session_type": ContentType.objects.get_for_model(Session).id,
         }
         secrets = {"key": secret, "other key": other_secret, "revoked key": revoked_secret}
