@@ -47,3 +47,23 @@ def check_allowed_hosts(**_: object) -> Sequence[CheckMessage]:
             id="conductor.E004",
         )
     ]
+
+
+@register("environment")
+def check_heartbeat_url(**_: object) -> Sequence[CheckMessage]:
+    """CONDUCTOR_HEARTBEAT_URL is empty, or something that can be called over HTTP."""
+    text = settings.HEARTBEAT_URL
+    try:
+        url = urlsplit(text)
+        is_right = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and "@" not in url.netloc
+    except ValueError:
+        is_right = False
+    if not text or (is_right and text.isascii() and text.isprintable() and " " not in text):
+        return []
+    return [
+        Error(
+            "CONDUCTOR_HEARTBEAT_URL cannot be called.",
+            hint="Write https://HOST/PATH or http://HOST:PORT/PATH, without a login, special characters as %XX.",
+            id="conductor.E005",
+        )
+    ]

@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
     "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
     "tidying": {"task": "conductor.tasks.tidy", "schedule": crontab(minute="23")},
+    "heartbeat": {"task": "conductor.tasks.send_heartbeat", "schedule": 60.0, "options": {"expires": 60}},
     # For what nobody was woken for, or broke off. Where no worker is free to look, one look is enough later.
     "reading": {"task": "conductor.tasks.read_upload", "schedule": 15.0, "options": {"expires": 15}},
 }
@@ -169,6 +170,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_TASK_ROUTES = {
     "conductor.tasks.tick": {"priority": 0},
     "conductor.tasks.advance_partition": {"priority": 3},
+    "conductor.tasks.send_heartbeat": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},
     "conductor.tasks.read_upload": {"priority": 9},
@@ -247,6 +249,8 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+
+HEARTBEAT_URL = os.environ.get("CONDUCTOR_HEARTBEAT_URL", "").strip()  # called every minute while all is well
 
 RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
 ITEM_LIMIT = number("CONDUCTOR_ITEM_LIMIT", 50_000, least=0, most=10_000_000)  # rows and raw events of an event

@@ -11,12 +11,13 @@ from typing import ParamSpec
 import redis
 from celery import Task
 from celery.signals import heartbeat_sent, worker_shutting_down
+from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import archive, audit, housekeeping, pipeline, wakeups
+from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement import uploads
 from engagement.models import partition_of
@@ -28,6 +29,7 @@ P = ParamSpec("P")
 PRODUCER_SECONDS = 1.0
 LONG_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 1.0  # of each five, so that sweeps find a worker
+HEARTBEAT_SECONDS = 15  # a server may answer a byte at a time
 READING_SECONDS = 600  # of one upload: a day of a thousand people takes one of them
 
 
@@ -102,6 +104,13 @@ def tidy() -> None:
     housekeeping.forget_logins(now())
     uploads.forget_uploads(now())
     audit.forget(now())
+
+
+@app.task(acks_late=True, ignore_result=True, soft_time_limit=HEARTBEAT_SECONDS)
+def send_heartbeat() -> None:
+    """Tell whoever watches from outside that all is well."""
+    if wakeups.claim_tick("heartbeat-due"):
+        heartbeat.send(settings.HEARTBEAT_URL)
 
 
 # The one task that works for long, so only one at a time does; who comes meanwhile leaves, and the next is called then.

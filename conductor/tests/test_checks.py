@@ -21,6 +21,13 @@ READ = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|\bflag\(|\bwords\(|\b
         ("REDIS_URL", "redis://", "conductor.E003"),
         ("REDIS_URL", "redis://host:port/0", "conductor.E003"),
         ("ALLOWED_HOSTS", [], "conductor.E004"),
+        ("HEARTBEAT_URL", "file:///etc/passwd", "conductor.E005"),
+        ("HEARTBEAT_URL", "hc-ping.com/1234", "conductor.E005"),
+        ("HEARTBEAT_URL", "https://", "conductor.E005"),
+        ("HEARTBEAT_URL", "https://host:port/x", "conductor.E005"),
+        ("HEARTBEAT_URL", "https://user:word@host/x", "conductor.E005"),
+        ("HEARTBEAT_URL", "https://host/a b", "conductor.E005"),
+        ("HEARTBEAT_URL", "https://host/\nx", "conductor.E005"),
     ],
 )
 def test_check_refuses_wrong_setting(settings, name, value, identity):
