@@ -18,11 +18,11 @@ def pulse_folder(data_dir: Path) -> Path:
 
 
 class Pulse:
-    """The signs of life of this process."""
+    """The signs of life of a process: of this one, unless another's pid is given."""
 
-    def __init__(self, folder: Path, name: str):
+    def __init__(self, folder: Path, name: str, pid: int | None = None):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / f"{name}.{os.getpid()}"
+        self.path = folder / f"{name}.{pid or os.getpid()}"
 
     def beat(self) -> None:
         self.path.touch()

@@ -24,7 +24,7 @@ from conductor.local.children import Child, Children, die_with_parent
 from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
 from conductor.local.embedded import CannotStart, Servers
 from conductor.local.private_files import write_private
-from conductor.local.pulse import find_stuck, pulse_folder
+from conductor.local.pulse import Pulse, find_stuck, pulse_folder
 from conductor.local.rest_client import CannotReach, Refused
 from conductor.local.supervisor import Probe, Program, Supervisor
 
@@ -173,7 +173,7 @@ def supervise(servers: Servers, programs: Children, port: int, say: Callable[[st
         supervisor.add(Program(name, servers.children, start_server, probes[name], running[name]))
     for name, command in PROGRAMS.items():
         arguments = ["-m", *command.format(host=HOST, port=port).split()]
-        launch = partial(start, programs, name, *arguments, port=port)
+        launch = partial(start if name == "web" else start_alive, programs, name, *arguments, port=port)
         finds = Probe(partial(web_answers, port)) if name == "web" else partial(find_stuck_ones, name)
         supervisor.add(Program(name, programs, launch, finds))
     return supervisor
@@ -225,6 +225,13 @@ def start(programs: Children, name: str, *arguments: str | Path, port: int) -> C
     """Start a Python process of the product."""
     environment = child_environment(port)
     return programs.start(name, [sys.executable, *arguments], env=environment, cwd=settings.BASE_DIR)
+
+
+def start_alive(programs: Children, name: str, *arguments: str | Path, port: int) -> Child:
+    """Start a process that gives signs of life; the first is given for it, so that it is missed if it never does."""
+    child = start(programs, name, *arguments, port=port)
+    Pulse(pulse_folder(settings.DATA_DIR), name, child.process.pid).beat()
+    return child
 
 
 def await_readiness(port: int, supervisor: Supervisor) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,11 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from conductor.local.children import Children
 from conductor.local.embedded import Servers, running_servers
+from conductor.local.pulse import STUCK_SECONDS, find_stuck, pulse_folder
 from conductor.local.rest_client import Refused, RestClient
+from conductor.management.commands.up import start_alive
 from conductor.tests.waiting import is_running, wait_until
 
 pytestmark = pytest.mark.servers
@@ -178,6 +182,18 @@ def test_up_ends_what_is_stuck_and_starts_it_again(data_dir, port, name):
     up.await_words(f"{name} is stuck and is ended")
     up.await_words(f"{name} is started again.")
     up.stop()
+
+
+@pytest.mark.parametrize("name", ["worker", "beat"])
+def test_what_is_stuck_before_its_first_sign_of_life_is_missed_too(name, tmp_path, settings):
+    settings.DATA_DIR = tmp_path
+    children = Children(tmp_path)
+    child = start_alive(children, name, "-c", "import time; time.sleep(60)", port=1)
+    try:
+        assert find_stuck(pulse_folder(tmp_path), name, time.time()) == []
+        assert find_stuck(pulse_folder(tmp_path), name, time.time() + STUCK_SECONDS + 1) == [child.process.pid]
+    finally:
+        children.stop(0)
 
 
 def test_up_answers_ctrl_c_while_it_starts(data_dir, port):
