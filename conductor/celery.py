@@ -1,6 +1,7 @@
 """The Celery application, and the signs of life of its processes; its tasks are in `conductor.tasks`."""
 
 import os
+import time
 from typing import Any
 
 from celery import Celery
@@ -11,6 +12,8 @@ from django.db import close_old_connections
 
 from conductor.local.children import die_with_parent
 from conductor.local.pulse import Pulse, pulse_folder
+
+JUMP_SECONDS = 1.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conductor.settings")
 app = Celery("conductor")
@@ -49,8 +52,23 @@ class Clock(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._pulse = _pulse("beat")
+        self._began_at = _began_at()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         self._pulse.beat()
+        if abs(_began_at() - self._began_at) > JUMP_SECONDS:
+            self._begin_anew()
         return super().tick(*args, **kwargs)
+
+    def _begin_anew(self) -> None:
+        """Count from now: whose wall clock was set back would wait until it has come to where it was."""
+        self._began_at = _began_at()
+        for entry in self.schedule.values():
+            entry.last_run_at = entry.default_now()
+        self._heap = None  # made again by the next tick
+
+
+def _began_at() -> float:
+    """Return what the wall clock would have said when the monotonic one began; it moves when a clock is set."""
+    return time.time() - time.monotonic()
