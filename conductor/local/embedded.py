@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -213,7 +214,7 @@ class Servers:
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
         with redis.Redis.from_url(redis_url(self.data_dir)) as client:
-            return self._wait(server, "Redis", client.ping, redis.ConnectionError)
+            return self._wait(server, "Redis", partial(answers_ping, client), redis.ConnectionError)
 
     @staticmethod
     def _wait(server: Child, name: str, probe: Callable[[], object], not_yet: type[Exception]) -> Child:
@@ -249,6 +250,16 @@ def _answers(data_dir: Path) -> bool:
         psycopg.connect(database_url(data_dir)).close()
     except psycopg.OperationalError:
         return False
+    return True
+
+
+def answers_ping(client: "redis.Redis") -> bool:
+    """Tell that Redis answers: one that refuses to work, as its disk is full, runs all the same.
+
+    Raises `redis.ConnectionError` or `redis.TimeoutError` where it does not answer.
+    """
+    with contextlib.suppress(redis.ResponseError):
+        client.ping()
     return True
 
 

@@ -85,7 +85,7 @@ class Supervisor:
             return
         try:
             program.child = program.start()
-        except CannotStart as error:
+        except (CannotStart, OSError) as error:  # as on a full disk, where there is no room for a log
             self.say(str(error))
             self._wait(program, now)
         else:

@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,7 +23,7 @@ from django.utils.timezone import now
 
 from conductor.local.children import Child, Children, die_with_parent
 from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
-from conductor.local.embedded import CannotStart, Servers
+from conductor.local.embedded import CannotStart, Servers, answers_ping
 from conductor.local.private_files import write_private
 from conductor.local.pulse import Pulse, find_stuck, pulse_folder
 from conductor.local.rest_client import CannotReach, Refused
@@ -200,7 +201,7 @@ def redis_answers() -> bool:
         with redis.Redis.from_url(
             settings.REDIS_URL, socket_connect_timeout=PROBE_SECONDS, socket_timeout=PROBE_SECONDS
         ) as client:
-            return bool(client.ping())
+            return answers_ping(client)
     except redis.RedisError:
         return False
 
@@ -230,7 +231,8 @@ def start(programs: Children, name: str, *arguments: str | Path, port: int) -> C
 def start_alive(programs: Children, name: str, *arguments: str | Path, port: int) -> Child:
     """Start a process that gives signs of life; the first is given for it, so that it is missed if it never does."""
     child = start(programs, name, *arguments, port=port)
-    Pulse(pulse_folder(settings.DATA_DIR), name, child.process.pid).beat()
+    with suppress(OSError):  # on a full disk it goes without
+        Pulse(pulse_folder(settings.DATA_DIR), name, child.process.pid).beat()
     return child
 
 

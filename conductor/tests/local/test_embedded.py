@@ -124,6 +124,21 @@ def test_stop_leaves_neither_process_nor_socket(data_dir):
     assert not socket_folder(data_dir).exists()
 
 
+def test_redis_that_refuses_to_work_answers_all_the_same(data_dir):
+    servers = Servers(data_dir, postgres=False)
+    servers.start()
+    with redis.Redis.from_url(embedded.redis_url(data_dir)) as client:
+        client.execute_command("ACL SETUSER default -ping")  # as it refuses a ping when its disk is full
+        with pytest.raises(redis.ResponseError):
+            client.ping()
+        assert embedded.answers_ping(client)
+
+        servers.stop()
+
+        with pytest.raises(redis.ConnectionError):
+            embedded.answers_ping(client)
+
+
 def test_start_ends_servers_that_nobody_owns(data_dir, monkeypatch):
     monkeypatch.setattr(embedded, "PATIENCE_SECONDS", 0)
     sockets = socket_folder(data_dir)

@@ -78,7 +78,8 @@ def test_what_ran_for_long_starts_again_soon(children, supervisor):
     assert sleeper.starts_again_at == sleeper.started_at + 60.5
 
 
-def test_what_cannot_start_is_tried_again(children, supervisor, said):
+@pytest.mark.parametrize("error", [CannotStart("PostgreSQL does not start."), OSError("No space left on device")])
+def test_what_cannot_start_is_tried_again(error, children, supervisor, said):
     sleeper = program(children, SLEEP)
     supervisor.add(sleeper)
     sleeper.child.process.kill()
@@ -86,12 +87,12 @@ def test_what_cannot_start_is_tried_again(children, supervisor, said):
     start = sleeper.start
 
     def refuse():
-        raise CannotStart("PostgreSQL does not start.")
+        raise error
 
     sleeper.start = refuse
     supervisor.step(sleeper.started_at)
     supervisor.step(sleeper.starts_again_at)
-    assert said[-2:] == ["PostgreSQL does not start.", "child starts again in 1 s."]
+    assert said[-2:] == [str(error), "child starts again in 1 s."]
     sleeper.start = start
     supervisor.step(sleeper.starts_again_at)
     assert not sleeper.child.has_ended
