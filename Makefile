@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-fast test-timescale bench check audit browser nginx
+.PHONY: run test test-fast test-timescale bench chaos check audit browser nginx
 
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
@@ -25,6 +25,10 @@ test-timescale: .venv/dev
 
 bench: .venv/dev
 	$(VENV) -m benchmarks
+
+# Faults on purpose; SCENARIO (one of them), SEED and KILLS choose.
+chaos: .venv/dev
+	$(VENV) -m benchmarks.chaos $(if $(SCENARIO),--scenario $(SCENARIO)) --seed $(or $(SEED),1) --kills $(or $(KILLS),100)
 
 # With the settings of production, and no server running.
 check: export SECRET_KEY := only-for-the-checks-0123456789-abcdefghijklmnopqrstuvwxyz
