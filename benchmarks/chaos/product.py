@@ -69,15 +69,19 @@ class Product:
 
     def get(self, path: str, seconds: float = 30, cookie: str = "") -> tuple[int, float]:
         """Return the status of an answer, 0 where there is none, and how long it took."""
+        return self.read(path, seconds, cookie)[:2]
+
+    def read(self, path: str, seconds: float = 30, cookie: str = "") -> tuple[int, float, str]:
+        """Return the status of an answer, 0 where there is none, how long it took, and its text."""
         started = time.monotonic()
         client = HTTPConnection(HOST, self.port, timeout=seconds)
         try:
             client.request("GET", path, headers={"Cookie": cookie} if cookie else {})
             answer = client.getresponse()
-            answer.read()
-            return answer.status, time.monotonic() - started
-        except (OSError, HTTPException):
-            return 0, time.monotonic() - started
+            text = answer.read().decode(errors="replace")
+            return answer.status, time.monotonic() - started, text
+        except (OSError, HTTPException) as error:
+            return 0, time.monotonic() - started, str(error)
         finally:
             client.close()
 

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from uuid import UUID
 
@@ -85,7 +87,8 @@ def noisy(seed: int, count: int) -> Outcome:
         is_over = threading.Event()
         quiet = Load(product.url, new_key("Quiet"), seed, writers=1)
         noises = _make_noise(product, is_over)
-        probes = [ask_meanwhile(lambda: product.get("/readyz"), is_over, pause=0.0) for _ in range(PROBES)]
+        said: list[str] = []
+        probes = [ask_meanwhile(partial(_ask_readiness, product, said), is_over, pause=0.0) for _ in range(PROBES)]
         try:
             judged = _be_quiet(quiet.writers[0], seed, time.monotonic() + NOISY_SECONDS)
         finally:
@@ -93,12 +96,18 @@ def noisy(seed: int, count: int) -> Outcome:
         outcome.expect_within(JUDGED_SECONDS, judged, "quiet row judged after")
         outcome.expect_within(POST_SECONDS, seconds_of(quiet.answers()), "quiet post answered after")
         readiness = [answer for probe in probes for answer in probe]
-        ready = sum(answer.status == 200 for answer in readiness)
-        outcome.figures["GET /readyz"] = f"{len(readiness)}, of which {ready} said 200"
+        for text, number in Counter(said).most_common(5):
+            outcome.figures[f"readyz: {text[:80]}"] = number
         outcome.expect_within(POST_SECONDS, seconds_of(readiness), "readyz answered after")
         _count_noise(noises, outcome)
         close_the_books(product, quiet, outcome)
     return outcome
+
+
+def _ask_readiness(product: Product, said: list[str]) -> tuple[int, float]:
+    status, seconds, text = product.read("/readyz")
+    said.append(text)
+    return status, seconds
 
 
 def _make_noise(product: Product, is_over: threading.Event) -> list[tuple[Noise, threading.Thread]]:
