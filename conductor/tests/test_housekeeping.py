@@ -477,7 +477,7 @@ def test_what_was_kept_for_long_enough_is_noted_once(event):
 def test_two_clocks_note_once(event):
     Event.objects.update(raw_event_days=1)
     for _ in range(20):
-        Session.objects.create(event=event, title="Keynote", status="ended", ended_at=NOW)
+        Session.objects.create(event=event, title="Keynote", status="ended", ended_at=NOW, settled_at=NOW)
 
     with in_threads(*[lambda: housekeeping.note_due(NOW + days(2000))] * 3):
         wait_until(lambda: Erasure.objects.count() == 20)
@@ -488,7 +488,7 @@ def test_two_clocks_note_once(event):
 @pytest.mark.parametrize("status", ["live", "scheduled"])
 def test_a_session_that_goes_on_keeps_everything(event, status):
     Event.objects.update(raw_event_days=1, row_days=1, anomaly_days=1)
-    old_session(event, days(50), status=status, ended_at=None)
+    old_session(event, days(50), status=status, ended_at=None, settled_at=None)
 
     assert housekeeping.note_due(NOW) == 0
 
