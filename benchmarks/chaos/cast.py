@@ -51,7 +51,7 @@ def close_the_books(product: Product, load: Load, outcome: Outcome) -> None:
     outcome.figures |= load.tell() | {"judged after, s": round(seconds, 1)}
     outcome.broken += load.failures
     outcome.broken += [
-        f"session {told.session_id} is not judged {JUDGED_SECONDS:.0f} s after the last answer" for told in unjudged
+        f"session {told.session_id} is not judged, and for {JUDGED_SECONDS:.0f} s nothing was" for told in unjudged
     ]
     compare([told for told in load.told if told not in unjudged], outcome)
     stored = Session.objects.count()

@@ -17,14 +17,15 @@ from anomalies.models import Anomaly, DetectorMemory
 from anomalies.watch import ENDED
 from benchmarks.chaos.figures import Outcome
 from benchmarks.chaos.load import Told
-from benchmarks.chaos.product import wait_for
+from engagement import cursors
 from engagement.models import EngagementRow, RawEventRow, Session
 from engagement.moments import write_moment
 from engagement.readings import Reading
 from engagement.scoring import find_score
 from engagement.windows import RawEvent, Windows
 
-JUDGED_SECONDS = 180.0  # in which all that waits is judged, once nothing is disturbed
+JUDGED_SECONDS = 180.0  # in which something that waits is judged, once nothing is disturbed
+LOOK_SECONDS = 0.3
 
 Incident = dict[str, Any]
 EventFacts = tuple[datetime, str, str | None, str]
@@ -95,10 +96,17 @@ def _remember(incident: Incident, at: datetime, change: str, score: float) -> No
 
 
 def await_judgement(told: Sequence[Told]) -> tuple[list[Told], float]:
-    """Wait until all that was told is judged, and what was ended is settled; return what is not, and the seconds."""
-    started = time.monotonic()
-    wait_for(lambda: not _unjudged(told), JUDGED_SECONDS, every=0.3)
-    return _unjudged(told), time.monotonic() - started
+    """Wait until all that was told is judged, and what was ended is settled, or nothing moves any more.
+
+    Return what is not, and the seconds.
+    """
+    started = moved_at = time.monotonic()
+    waiting = cursors.measure_backlog()[0]
+    while (unjudged := _unjudged(told)) and time.monotonic() < moved_at + JUDGED_SECONDS:
+        time.sleep(LOOK_SECONDS)
+        before, waiting = waiting, cursors.measure_backlog()[0]
+        moved_at = time.monotonic() if waiting < before else moved_at
+    return unjudged, time.monotonic() - started
 
 
 def _unjudged(told: Sequence[Told]) -> list[Told]:
