@@ -40,15 +40,18 @@ class Undisturbed:
     memory: bytes
 
 
-def compute(told: Told) -> Undisturbed:
-    """Replay what was answered of a session through the pure core, in one piece."""
-    rows = [row for row in _rows_of(told) if not row.is_empty]
-    states = new_states(1)
-    [changes] = judge_rows(states, [rows], [Timetable()])
-    incidents = _gather(changes)
-    if told.is_ended and incidents and incidents[-1]["resolved_at"] is None:
-        _resolve(incidents[-1], rows[-1].timestamp, incidents[-1]["anomaly_score"], ENDED)
-    return Undisturbed([(row, find_score(row)) for row in rows], incidents, pack(states[0]))
+def compute(told: Sequence[Told]) -> list[Undisturbed]:
+    """Replay what was answered of each session through the pure core; all at once, as that is far quicker."""
+    rows = [[row for row in _rows_of(each) if not row.is_empty] for each in told]
+    states = new_states(len(told))
+    changes = judge_rows(states, rows, [Timetable()] * len(told))
+    found = []
+    for each, its_rows, its_changes, state in zip(told, rows, changes, states, strict=True):
+        incidents = _gather(its_changes)
+        if each.is_ended and incidents and incidents[-1]["resolved_at"] is None:
+            _resolve(incidents[-1], its_rows[-1].timestamp, incidents[-1]["anomaly_score"], ENDED)
+        found.append(Undisturbed([(row, find_score(row)) for row in its_rows], incidents, pack(state)))
+    return found
 
 
 def _rows_of(told: Told) -> Sequence[Reading]:
@@ -127,8 +130,7 @@ def _unjudged(told: Sequence[Told]) -> list[Told]:
 def compare(told: Sequence[Told], outcome: Outcome) -> None:
     """Note in what the database differs from undisturbed runs of all that was answered."""
     tally: Counter[str] = Counter()
-    for each in told:
-        expected = compute(each)
+    for each, expected in zip(told, compute(told), strict=True):
         tally["incidents"] += len(expected.incidents)
         for name, differs in DIFFERENCES.items():
             if differs(each, expected):
