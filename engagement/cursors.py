@@ -92,8 +92,8 @@ BACKLOG = f"""
     SELECT count(*), COALESCE(extract(epoch FROM clock_timestamp() - min(e.received_at)), 0)::float8
     FROM engagement_session s JOIN engagement e ON e.session_id = s.id AND {IS_UNJUDGED} WHERE {IS_UNSETTLED}
 """
-# Since when a session waits to be looked at: since its oldest row came, or since it was last looked at. One that is
-# sent a week in one minute is looked at again and again, and does not count as one that nobody looks at.
+# Since when a session waits to be looked at: since its oldest row came, or since it was last looked at. One of which a
+# sweep left some, as it was sent a week in one minute, waits behind all others by right and is not neglected.
 NEGLECT = f"""
     SELECT COALESCE(extract(epoch FROM clock_timestamp() - min(greatest(s.heard_at, waiting.since))), 0)::float8
     FROM engagement_session s CROSS JOIN LATERAL (
@@ -105,7 +105,7 @@ NEGLECT = f"""
                     AND r.timestamp >= COALESCE(s.aggregated_until, '-infinity')
                 ORDER BY r.timestamp LIMIT 1)
         ) AS since) waiting
-    WHERE {IS_UNSETTLED} AND s.status = 'live' AND waiting.since IS NOT NULL
+    WHERE {IS_UNSETTLED} AND s.status = 'live' AND NOT s.is_behind AND waiting.since IS NOT NULL
 """
 
 MOVE_HEARD = """

@@ -204,6 +204,14 @@ def test_neglect_is_how_long_a_session_with_something_to_judge_was_not_looked_at
     assert cursors.measure_neglect() == 0
 
 
+def test_a_backlog_is_not_neglected():
+    session = new_session()
+    EngagementRow.objects.create(session=session, timestamp=at(0), received_at=datetime.now(UTC) - timedelta(hours=1))
+    assert cursors.measure_neglect() > 3_000
+    cursors.mark_behind([session.id], True)
+    assert cursors.measure_neglect() == 0
+
+
 def test_neglect_counts_closed_windows_that_nobody_looks_at():
     now = datetime.now(UTC)
     session = new_session(source="events", closed_until=at(5), aggregated_until=at(0))
