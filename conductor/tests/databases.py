@@ -86,5 +86,6 @@ def _rows_of(database: psycopg.Connection, table: str) -> list[str]:
 def _run(url: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, settings.BASE_DIR / "manage.py", *map(str, arguments)],
-        env=os.environ | {"DATABASE_URL": url, "DEBUG": "1"}, capture_output=True, text=True,
+        # Where this process has imported the ASGI application, its own pool is none of theirs.
+        env=os.environ | {"DATABASE_URL": url, "DEBUG": "1", "CONDUCTOR_DB_POOL": ""}, capture_output=True, text=True,
     )  # fmt: skip
