@@ -59,7 +59,8 @@ IS_BEHIND = f"""
 IS_UNSETTLED = "s.settled_at IS NULL AND NOT s.status = 'scheduled'"
 IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # Each event in its turn, and of an event the session that has waited longest: who sends much waits behind who sends
-# little, and what is over behind what goes on. They are locked in the order of their ids, as everywhere.
+# little, and what is over behind what goes on. They are locked in the order of their ids, as everywhere. One that was
+# erased while its lock was waited for is settled by then: that is looked at again when the lock is there.
 LOCK_DUE = f"""
     SELECT s.* FROM (
         SELECT s.id FROM (
@@ -68,7 +69,7 @@ LOCK_DUE = f"""
             FROM engagement_session s
             WHERE s.partition = %s AND NOT s.id = ANY(%s) AND (%s OR NOT s.is_behind) AND {IS_DUE}) s
         ORDER BY s.status = 'ended', s.turn, s.heard_at NULLS FIRST LIMIT %s) due
-    JOIN engagement_session s ON s.id = due.id
+    JOIN engagement_session s ON s.id = due.id AND s.settled_at IS NULL
     ORDER BY s.id FOR NO KEY UPDATE OF s
 """
 LOCK_SECONDS = 0.3  # what is held for longer is left for the next time

@@ -55,6 +55,20 @@ def pytest_configure() -> None:
     # Pages rendered in this process name static files plainly: hashed names exist only after collectstatic.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
+    keep_content_types()
+
+
+def keep_content_types() -> None:
+    """Between two tests every table is emptied, but not this one: processes that run on remember its ids."""
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    flush = DatabaseOperations.sql_flush
+
+    def flush_others(self: object, style: object, tables: list[str], **options: bool) -> list[str]:
+        return flush(self, style, [table for table in tables if table != "django_content_type"], **options)
+
+    DatabaseOperations.sql_flush = flush_others
+
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     fixtures = {"django_db_setup", "live_server"}.intersection(getattr(item, "fixturenames", ()))

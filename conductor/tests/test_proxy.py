@@ -239,7 +239,7 @@ def test_a_batch_that_is_too_large_is_refused_as_a_problem(proxy, rest, megabyte
         "type": "about:blank",
         "title": "Request Entity Too Large",
         "status": 413,
-        "detail": "The body is too large: a batch holds up to 1,000 items and 2 MB.",
+        "detail": "The body is too large: a batch holds up to 1,000 items of one session or 5,000 of many and 2 MB.",
     }
 
 
@@ -257,7 +257,7 @@ def test_a_recording_of_many_megabytes_passes_and_one_beyond_the_limit_does_not(
         with browser.open(urllib.request.Request(page, body, headers)) as answer:
             return answer.read().decode()
 
-    assert "chat.txt" in send(10)  # it came to the reader, who says what it thinks of it
+    assert "You need not wait here" in send(10)  # it came, whole, and waits for its reader
     with pytest.raises(urllib.error.HTTPError, match="413") as refused:
         send(66)
     refused.value.close()
