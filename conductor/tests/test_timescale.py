@@ -63,7 +63,7 @@ from engagement.models import PARTITIONS, Event, Session
 session = Session.objects.create(event=Event.objects.get(), title="Keynote")
 record_rows(session.id, collapse(healthy_room(minutes=22), at_minute(18)), at_minute(60))
 for partition in range(PARTITIONS):
-    pipeline.advance(partition, at_minute(60))
+    pipeline.catch_up(partition, at_minute(60), seconds=600)
 print("null")
 """
 
