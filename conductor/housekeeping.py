@@ -15,13 +15,13 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
 from anomalies.models import Anomaly, DetectorMemory
 from conductor.logins import forget_failures
 from engagement import cursors
-from engagement.erasure import hide_latecomers, limit_waiting
+from engagement.erasure import hide_latecomers
 from engagement.models import (
     ApiKey,
     EngagementRow,
@@ -115,14 +115,13 @@ def _try_step(erasure_id: uuid.UUID, now: datetime) -> bool:
     """Do a step of an erasure; return whether it is worth while to go on with it at once."""
     try:
         return _step(erasure_id, now)
-    except DatabaseError as error:  # a lock that somebody holds, or a table that is not known here
+    except (cursors.Busy, DatabaseError) as error:  # a lock that somebody holds, or a table that is not known here
         log.warning("Erasure %s is left for later: %s", erasure_id, error)
         return False
 
 
 def _step(erasure_id: uuid.UUID, now: datetime) -> bool:
-    with transaction.atomic():
-        limit_waiting(WAIT_SECONDS)
+    with cursors.limited_waiting(WAIT_SECONDS):
         open_ones = Erasure.objects.unfinished().select_for_update(skip_locked=True)
         erasure = open_ones.filter(id=erasure_id).first()
         if erasure is None:  # somebody else is at it

@@ -16,7 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from engagement.erasure import Busy, erase_events, erase_sessions
+from engagement.cursors import Busy
+from engagement.erasure import erase_events, erase_sessions
 from engagement.models import ApiKey, Erasure, Event, Session
 from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks

@@ -22,8 +22,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 from engagement.models import EngagementRow, Session
 
@@ -164,11 +164,9 @@ def lock_due(partition: int, most: int, *, with_behind: bool = True, but: Sequen
     """
     asked = [partition, list(but), with_behind, most]
     try:
-        with transaction.atomic(), limited_waiting():
+        with limited_waiting(LOCK_SECONDS):
             return list(Session.objects.raw(LOCK_DUE, asked))
-    except OperationalError as error:
-        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-            raise
+    except Busy:
         return list(Session.objects.raw(f"{LOCK_DUE} SKIP LOCKED", asked))
 
 
@@ -178,11 +176,9 @@ def try_lock_partition(partition: int, *, patiently: bool = False) -> bool:
         [is_ours] = _ask("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
         return bool(is_ours)
     try:
-        with transaction.atomic(), limited_waiting():
+        with limited_waiting(LOCK_SECONDS):
             _ask("SELECT pg_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
-    except OperationalError as error:
-        if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-            raise
+    except Busy:
         return False
     return True
 
@@ -264,13 +260,25 @@ def mark_unknown(session_ids: Sequence[UUID]) -> None:
     Session.objects.filter(id__in=session_ids).update(detector_state=Session.DetectorState.UNKNOWN)
 
 
+class Busy(Exception):
+    """Somebody held what was wanted for so long that nothing was done. Whoever asks again will be heard."""
+
+
 @contextmanager
-def limited_waiting() -> Iterator[None]:
-    """Wait for no lock longer than `LOCK_SECONDS`; as long as before, afterwards."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = {round(LOCK_SECONDS * 1000)}")
-        yield
-        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+def limited_waiting(seconds: float) -> Iterator[None]:
+    """Do something, all or nothing, and wait for no lock longer than this; for others as long as before.
+
+    Raises `Busy`.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
+            yield
+            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")  # the transaction may be part of a longer one
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise Busy(str(error)) from error
+        raise
 
 
 def _lock(query: str, session_id: UUID) -> Session:

@@ -4,23 +4,17 @@ The locks are those of `cursors`, in the order in which sweeps take them: sessio
 them, and the event last. Nobody is waited for longer than `WAIT_SECONDS`.
 """
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
-from psycopg.errors import LockNotAvailable
 
+from engagement.cursors import limited_waiting
 from engagement.models import Erasure, Event, Session, SessionQuerySet
 
 WAIT_SECONDS = 3.0  # a sweep holds a session for about as long, where much has come
-
-
-class Busy(Exception):
-    """A session was in use for so long that nothing was erased. Whoever asks again will be heard."""
 
 
 def erase_sessions(session_ids: Collection[UUID], by: str, now: datetime) -> list[Erasure]:
@@ -28,14 +22,14 @@ def erase_sessions(session_ids: Collection[UUID], by: str, now: datetime) -> lis
 
     Raises `Busy`.
     """
-    with _waiting_briefly():
+    with limited_waiting(WAIT_SECONDS):
         hidden = _hide(Session.objects.filter(id__in=session_ids), now)
         return _note(Erasure.Kind.SESSION, hidden, by, now)
 
 
 def erase_events(event_ids: Collection[UUID], by: str, now: datetime) -> list[Erasure]:
     """Let events and their sessions vanish, all or none, and have their rows erased; as `erase_sessions` does."""
-    with _waiting_briefly():
+    with limited_waiting(WAIT_SECONDS):
         _hide(Session.objects.filter(event_id__in=event_ids), now)
         # A session that is being made just now is not among them: the steps hide it, and its event hides its key.
         events = Event.objects.filter(id__in=event_ids).order_by("id").select_for_update(no_key=True)
@@ -54,25 +48,6 @@ def erase_person(event_id: UUID, user: str, by: str, now: datetime) -> Erasure:
 def hide_latecomers(event_id: UUID, now: datetime) -> None:
     """Hide the sessions that were made while their event was being erased; within a step's transaction."""
     _hide(Session.objects.filter(event_id=event_id), now)
-
-
-def limit_waiting(seconds: float) -> None:
-    """Have every wait for a lock end after so long, with an `OperationalError`, until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
-
-
-@contextmanager
-def _waiting_briefly() -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            limit_waiting(WAIT_SECONDS)
-            yield
-            limit_waiting(0)  # the transaction may be part of a longer one, which waits as it likes
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise Busy from error
-        raise
 
 
 def _hide(sessions: SessionQuerySet, now: datetime) -> list[UUID]:

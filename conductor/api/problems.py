@@ -16,7 +16,7 @@ from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationEr
 
 from conductor.api.schemas import ARRAY, OBJECT
 from conductor.outages import RETRY_SECONDS, describe_outage
-from engagement.erasure import Busy
+from engagement.cursors import Busy
 from engagement.ingest import OtherSource, SessionEnded
 from engagement.limits import MAX_BATCH, MAX_BATCH_OF_MANY
 from engagement.many import RefusedSessions

@@ -136,7 +136,7 @@ def test_waiting_is_limited_only_for_so_long():
 
     before = timeout()
     with transaction.atomic():
-        with cursors.limited_waiting():
+        with cursors.limited_waiting(0.3):
             assert timeout() == "300ms"
         assert timeout() == before
 

@@ -10,7 +10,8 @@ from django.db import connection, connections, transaction
 
 from conductor.tests.waiting import wait_until
 from engagement import cursors, erasure
-from engagement.erasure import Busy, erase_events, erase_person, erase_sessions
+from engagement.cursors import Busy
+from engagement.erasure import erase_events, erase_person, erase_sessions
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, Erasure, Event, Session
 from engagement.readings import Reading

@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.timezone import now
 
 from conductor.management.commands.apikey import find_event
-from engagement.erasure import Busy, erase_events, erase_person, erase_sessions
+from engagement.cursors import Busy
+from engagement.erasure import erase_events, erase_person, erase_sessions
 from engagement.limits import MAX_TEXT
 from engagement.models import Erasure
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
-from engagement.erasure import Busy
+from engagement.cursors import Busy
 from engagement.models import Erasure, Event, Session
 
 pytestmark = pytest.mark.django_db
