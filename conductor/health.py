@@ -10,6 +10,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 
 from conductor import carrier, requests, wakeups
+from conductor.outages import COME_BACK
 from engagement import cursors
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,6 @@ QUERY_OPTIONS = "-c statement_timeout=2s -c lock_timeout=1s"
 FRESH_SECONDS = 2.0  # how long what was found is answered again, however many ask
 PATIENCE_SECONDS = 8.0  # how long one who asks waits for the one who looks
 NEGLECT_SECONDS = 20.0  # a session is judged within seconds, whatever else there is to do
-RETRY_SECONDS = 5
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -33,8 +33,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Database, Redis and at least one worker answer, and rows are judged, or else what is missing."""
     missing = READINESS.missing()
     if missing:
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        return JsonResponse({"status": "not ready", "missing": missing}, status=503, headers=headers)
+        return JsonResponse({"status": "not ready", "missing": missing}, status=503, headers=COME_BACK)
     return JsonResponse({"status": "ready", "missing": []})
 
 

@@ -10,7 +10,7 @@ from django.views.defaults import server_error
 from psycopg import errors
 from psycopg_pool import PoolTimeout
 
-RETRY_SECONDS = 5
+COME_BACK = {"Retry-After": "5"}  # seconds
 
 BUSY = (
     errors.LockNotAvailable,
@@ -38,10 +38,15 @@ def describe_outage(error: BaseException) -> str:
     return "The database cannot be reached"
 
 
+def first_line(error: Exception) -> str:
+    """Return what a server says, without where and why, and without the full stop."""
+    return str(error).strip().split("\n")[0].rstrip(".")
+
+
 def broken_page(request: HttpRequest) -> HttpResponse:
     """Answer where something broke: 503 if it was the database, 500 if it was us."""
     error = sys.exc_info()[1]
     if not isinstance(error, (OperationalError, InterfaceError)):
         return server_error(request)
     page = render_to_string("503.html", {"outage": describe_outage(error)})
-    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_SECONDS)})
+    return HttpResponse(page, status=503, headers=COME_BACK)

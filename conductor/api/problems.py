@@ -15,8 +15,9 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, Throttled, ValidationError
 
 from conductor.api.schemas import ARRAY, OBJECT
-from conductor.outages import RETRY_SECONDS, describe_outage
+from conductor.outages import COME_BACK, describe_outage
 from engagement.cursors import Busy
+from engagement.events import RefusedEvent
 from engagement.ingest import OtherSource, SessionEnded
 from engagement.limits import MAX_BATCH, MAX_BATCH_OF_MANY
 from engagement.many import RefusedSessions
@@ -84,16 +85,15 @@ def wrong_value(path: Sequence[str | int], detail: str) -> Problem:
     return _wrong([{"pointer": pointer(path), "detail": detail}])
 
 
-def _wrong(errors: Sequence[Wrong]) -> Problem:
-    count = "1 value" if len(errors) == 1 else f"{len(errors):,} values"
-    return Problem(422, f"{count} cannot be taken; nothing was stored.", errors[:MAX_ERRORS])
+def _wrong(errors: Sequence[Wrong], what: str = "value", most: int | None = MAX_ERRORS) -> Problem:
+    count = f"1 {what}" if len(errors) == 1 else f"{len(errors):,} {what}s"
+    return Problem(422, f"{count} cannot be taken; nothing was stored.", errors[:most])
 
 
 def _from_refused_sessions(request: HttpRequest, exc: RefusedSessions) -> Problem:
     # All of them, however many: who posts for many sessions drops these items and sends the rest.
     errors = [{"pointer": pointer((each.index, each.field)), "detail": each.detail} for each in exc.refusals]
-    count = "1 item" if len(errors) == 1 else f"{len(errors):,} items"
-    return Problem(422, f"{count} cannot be taken; nothing was stored.", errors)
+    return _wrong(errors, "item", most=None)
 
 
 def _from_validation(request: HttpRequest, exc: ValidationError) -> Problem:
@@ -135,13 +135,15 @@ def _from_authentication(request: HttpRequest, exc: AuthenticationError) -> Prob
 def _from_database(request: HttpRequest, exc: Exception) -> Problem:
     outage = describe_outage(exc)
     logger.error("%s: %s", outage, exc)
-    headers = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(503, f"{outage}. Nothing was stored; send it again.", headers=headers)
+    return _unavailable(f"{outage}. Nothing was stored; send it again.")
 
 
 def _from_busy(request: HttpRequest, exc: Busy) -> Problem:
-    headers = {"Retry-After": str(RETRY_SECONDS)}
-    return Problem(503, "The session is in use just now. Nothing was erased; send it again.", headers=headers)
+    return _unavailable("The session is in use just now. Nothing was erased; send it again.")
+
+
+def _unavailable(detail: str) -> Problem:
+    return Problem(503, detail, headers=COME_BACK)
 
 
 def _from_unknown(request: HttpRequest, exc: Exception) -> Problem:
@@ -160,6 +162,7 @@ MAKERS: dict[type[Exception], Maker] = {
     Session.DoesNotExist: lambda request, exc: Problem(404),
     SessionEnded: lambda request, exc: Problem(409, "The session has ended and takes no more."),
     OtherSource: lambda request, exc: Problem(409, OTHER_SOURCE[exc.source]),
+    RefusedEvent: lambda request, exc: wrong_value((exc.index, exc.field), exc.detail),
     RefusedSessions: _from_refused_sessions,
     RefusedTimetable: lambda request, exc: wrong_value(exc.path, exc.detail),
     Busy: _from_busy,

@@ -1,5 +1,6 @@
 """REST under /api/v1: parse, call one function, answer."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from time import monotonic
@@ -43,8 +44,8 @@ from conductor.api.throttle import KeyLimit, spend_items
 from conductor.payloads import anomaly_payload, bucket_payload, erasure_payload, row_payload, session_payload
 from engagement.buckets import in_buckets
 from engagement.erasure import erase_person, erase_sessions
-from engagement.events import RefusedEvent, record_events
-from engagement.ingest import RefusedReading, record_rows
+from engagement.events import record_events
+from engagement.ingest import Recorded, RefusedReading, record_rows
 from engagement.many import record_events_of_many, record_rows_of_many
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.sessions import create_session, revise_session
@@ -199,9 +200,7 @@ def post_signals(request: keys.KeyedRequest, session_id: UUID, body: Body[OneOrM
     except RefusedReading as refused:
         raise _wrong_reading(refused, is_alone=isinstance(body, Signals)) from refused
     metrics.count_rows(recorded)
-    if recorded.accepted:
-        tasks.wake([session_id])
-    return JsonResponse(asdict(recorded), status=202)
+    return _recorded(recorded, [session_id])
 
 
 @api.post("/sessions/{session_id}/events", response={202: answers.RecordedEvents}, tags=["engagement"])
@@ -213,14 +212,9 @@ def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEven
     """
     _find(request, session_id)
     spend_items(request.auth.event_id, len(body))
-    try:
-        recorded = record_events(session_id, [event.event() for event in body], now())
-    except RefusedEvent as refused:
-        raise wrong_value((refused.index, refused.field), refused.detail) from refused
+    recorded = record_events(session_id, [event.event() for event in body], now())
     metrics.count_events(recorded)
-    if recorded.accepted:
-        tasks.wake([session_id])
-    return JsonResponse(asdict(recorded), status=202)
+    return _recorded(recorded, [session_id])
 
 
 @api.post("/signals", response={202: answers.Recorded}, tags=["engagement"])
@@ -240,9 +234,7 @@ def post_signals_of_many(request: keys.KeyedRequest, body: Body[SignalsOfMany]) 
     except RefusedReading as refused:
         raise _wrong_reading(refused) from refused
     metrics.count_rows(recorded)
-    if recorded.accepted:
-        tasks.wake(session_ids)
-    return JsonResponse(asdict(recorded), status=202)
+    return _recorded(recorded, session_ids)
 
 
 @api.post("/events", response={202: answers.RecordedEvents}, tags=["engagement"])
@@ -253,16 +245,11 @@ def post_events_of_many(request: keys.KeyedRequest, body: Body[RawEventsOfMany])
     """
     _check_event(request)
     spend_items(request.auth.event_id, len(body))
-    try:
-        recorded, session_ids = record_events_of_many(
-            request.auth.event_id, [event.session_name for event in body], [event.event() for event in body], now()
-        )
-    except RefusedEvent as refused:
-        raise wrong_value((refused.index, refused.field), refused.detail) from refused
+    recorded, session_ids = record_events_of_many(
+        request.auth.event_id, [event.session_name for event in body], [event.event() for event in body], now()
+    )
     metrics.count_events(recorded)
-    if recorded.accepted:
-        tasks.wake(session_ids)
-    return JsonResponse(asdict(recorded), status=202)
+    return _recorded(recorded, session_ids)
 
 
 @api.get("/sessions/{session_id}/engagement", response=answers.EngagementPage, tags=["engagement"])
@@ -314,6 +301,13 @@ def _find(request: keys.KeyedRequest, session_id: UUID) -> Session:
     except Session.DoesNotExist:
         _check_event(request)
         raise
+
+
+def _recorded(recorded: Recorded, session_ids: Iterable[UUID]) -> JsonResponse:
+    """Have what was stored judged, and tell what became of the batch."""
+    if recorded.accepted:
+        tasks.wake(session_ids)
+    return JsonResponse(asdict(recorded), status=202)
 
 
 def _wrong_reading(refused: RefusedReading, *, is_alone: bool = False) -> Problem:

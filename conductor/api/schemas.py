@@ -218,7 +218,7 @@ class Signals(Taken):
 
     def reading(self, now: datetime) -> Reading:
         """Return the row as a value; `now` stands in for a timestamp that was left out."""
-        return Reading(**{**self.__dict__, "timestamp": self.timestamp or now})
+        return Reading(self.timestamp or now, **{name: getattr(self, name) for name in MEASURED})
 
 
 class RawEventBody(Taken):
@@ -253,7 +253,7 @@ class RawEventBody(Taken):
 
     def event(self) -> RawEvent:
         """Return it as a value."""
-        return RawEvent(**self.__dict__)
+        return RawEvent(self.type, self.timestamp, self.user, self.id, self.poll)
 
 
 RawEventBodies = Annotated[list[RawEventBody], Field(min_length=1, max_length=MAX_BATCH)]
@@ -285,10 +285,6 @@ class NamedSignals(_Named, Signals):
         }
     )
 
-    def reading(self, now: datetime) -> Reading:
-        """Return the row as a value; `now` stands in for a timestamp that was left out."""
-        return Reading(timestamp=self.timestamp or now, **{name: getattr(self, name) for name in MEASURED})
-
 
 class NamedRawEvent(_Named, RawEventBody):
     """A raw event of a session that it names."""
@@ -298,10 +294,6 @@ class NamedRawEvent(_Named, RawEventBody):
             "examples": [{"external_id": "room-1/keynote", "type": "chat", "timestamp": EXAMPLE_AT, "user": "u-17"}]
         }
     )
-
-    def event(self) -> RawEvent:
-        """Return it as a value."""
-        return RawEvent(self.type, self.timestamp, self.user, self.id, self.poll)
 
 
 SignalsOfMany = Annotated[list[NamedSignals], Field(min_length=1, max_length=MAX_BATCH_OF_MANY)]

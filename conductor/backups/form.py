@@ -128,7 +128,3 @@ def release() -> str:
 
 def listed(migrations: list[Migration]) -> str:
     return ", ".join(f"{app}.{name}" for app, name in migrations)
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")

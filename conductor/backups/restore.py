@@ -17,10 +17,10 @@ from conductor.backups.form import (
     Manifest,
     Migration,
     copy_statement,
-    first_line,
     member_of,
     open_backup,
 )
+from conductor.outages import first_line
 
 MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}  # there before anybody did anything
 LOCK_SECONDS = 10

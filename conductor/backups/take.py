@@ -25,12 +25,12 @@ from conductor.backups.form import (
     Sequence,
     Table,
     copy_statement,
-    first_line,
     listed,
     member_of,
     release,
 )
 from conductor.local.private_files import new_private_file
+from conductor.outages import first_line
 
 logger = logging.getLogger(__name__)
 

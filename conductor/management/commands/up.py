@@ -28,6 +28,7 @@ from conductor.local.private_files import write_private
 from conductor.local.pulse import Pulse, find_stuck, pulse_folder
 from conductor.local.rest_client import CannotReach, Refused
 from conductor.local.supervisor import Probe, Program, Supervisor
+from conductor.outages import first_line
 
 HOST = "127.0.0.1"
 READY_SECONDS = 60
@@ -159,10 +160,6 @@ def require_reachable_servers() -> None:
             client.ping()
     except redis.RedisError as error:
         raise CommandError(f"Redis: {first_line(error)}. Check REDIS_URL.") from error
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".")
 
 
 def supervise(servers: Servers, programs: Children, port: int, say: Callable[[str], object]) -> Supervisor:
