@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
@@ -14,7 +13,7 @@ from conductor import pipeline
 from engagement import uploads
 from engagement.ingest import RefusedReading, record_rows
 from engagement.models import Event, Session, Upload
-from engagement.moments import write_moment
+from engagement.moments import read_zone, write_moment
 from engagement.readings import Reading
 from engagement.recordings import BadRecording, Recording, open_recordings
 from engagement.sessions import RefusedTimetable, create_session
@@ -56,9 +55,8 @@ def read_next_upload(now: datetime) -> Finished | None:
 
 
 def _read(upload: Upload, now: datetime) -> UUID | None:
-    # A machine without zone files knows UTC all the same.
-    zone = UTC if upload.zone == "UTC" else ZoneInfo(upload.zone)
-    recording = open_recordings(uploads.open_upload(upload), starts_at=upload.starts_at, zone=zone)
+    files, zone = uploads.open_upload(upload), read_zone(upload.zone)
+    recording = open_recordings(files, starts_at=upload.starts_at, zone=zone)
     rows = recording.readings()  # no transaction waits for what takes long
     with uploads.finishing(upload) as is_ours:
         if not is_ours:

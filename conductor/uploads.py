@@ -4,7 +4,7 @@ from datetime import UTC, datetime, tzinfo
 from functools import cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import messages
@@ -22,7 +22,7 @@ from conductor import tasks
 from conductor.views import OrganizerRequest, for_organizers
 from engagement.limits import MAX_TEXT
 from engagement.models import Event, EventQuerySet, Session, Upload
-from engagement.moments import read_moment
+from engagement.moments import read_moment, read_zone
 from engagement.recordings.source import MAX_BYTES
 from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, keep_upload
 
@@ -96,8 +96,7 @@ class RecordingForm(forms.Form):
         choice.queryset = events
 
     def clean_zone(self) -> tzinfo:
-        name = self.cleaned_data["zone"]
-        return UTC if name == "UTC" else ZoneInfo(name)  # a machine without zone files knows UTC all the same
+        return read_zone(self.cleaned_data["zone"])
 
     def clean_starts_at(self) -> datetime | None:
         return self._in_zone("starts_at")
@@ -186,7 +185,7 @@ def _show_progress(request: OrganizerRequest, upload: Upload, session: Session |
 def _refused_form(request: OrganizerRequest, upload: Upload) -> RecordingForm:
     """Return the form as it was filled in, the files aside, and what is wrong."""
     filled = {"event": upload.event_id, "title": upload.title, "zone": upload.zone}
-    zone = UTC if upload.zone == "UTC" else ZoneInfo(upload.zone)
+    zone = read_zone(upload.zone)
     for name, at in (("starts_at", upload.starts_at), ("ends_at", upload.ends_at)):
         filled[name] = f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" if at else ""
     form = RecordingForm(Event.objects.for_organizer(request.user), initial=filled)
