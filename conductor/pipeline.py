@@ -14,7 +14,7 @@ from anomalies import watch
 from conductor import live, wakeups
 from conductor.live import SessionChange
 from engagement import cursors
-from engagement.aggregate import MOST_EVENTS, aggregate, forget_people, has_closed
+from engagement.aggregate import MOST_EVENTS, aggregate, forget_people
 from engagement.events import close_all, close_by_clock
 from engagement.models import Session
 from engagement.sessions import find_long_silent
@@ -120,7 +120,7 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
         if judged is not None and (judged.detected or judged.resolved or not session.is_ended):
             swept.changes.append(SessionChange(session.id, new[-1], tuple(judged.detected), tuple(judged.resolved)))
-        is_behind = len(new) == most_rows or has_closed(session)
+        is_behind = len(new) == most_rows or session.has_closed_windows
         if session.is_ended and not is_behind:
             swept.changes += _settle(session, now)
             is_behind = session.is_settling

@@ -83,7 +83,7 @@ def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int, most_e
 
     Whoever calls again until `aggregated_until` is `closed_until` has them all.
     """
-    sessions = [session for session in sessions if has_closed(session)]
+    sessions = [session for session in sessions if session.has_closed_windows]
     if not sessions:
         return
     entries, untils = _new_entries(sessions, most_events)
@@ -119,12 +119,6 @@ def forget_people(session: Session) -> bool:
     session.forgotten_until = until or session.forgotten_until
     RoomState.objects.filter(session_id=session.id).delete()
     return bool(max(n_present, n_named) < FORGET_AT_ONCE)
-
-
-def has_closed(session: Session) -> bool:
-    """Tell whether windows have closed that are not aggregated."""
-    closed, done = session.closed_until, session.aggregated_until
-    return session.source == Session.Source.EVENTS and closed is not None and (done is None or done < closed)
 
 
 def _new_entries(

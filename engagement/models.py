@@ -253,6 +253,12 @@ class Session(models.Model):
         return self.is_ended and self.settled_at is None
 
     @property
+    def has_closed_windows(self) -> bool:
+        """Whether windows have closed that are not aggregated."""
+        closed, done = self.closed_until, self.aggregated_until
+        return closed is not None and (done is None or done < closed)
+
+    @property
     def planned_breaks(self) -> list[tuple[datetime, datetime]]:
         """The planned breaks as pairs of moments."""
         return [(read_moment(b["starts_at"]), read_moment(b["ends_at"])) for b in self.breaks]

@@ -64,8 +64,7 @@ def _waits_since(session: Session, line: Sequence[EngagementRow]) -> datetime | 
     unjudged = next((row for row in line if judged_until is None or row.timestamp > judged_until), None)
     if unjudged is not None:
         return max(unjudged.received_at, heard_at or unjudged.received_at)
-    closed, aggregated = session.closed_until, session.aggregated_until
-    return heard_at if closed is not None and (aggregated is None or aggregated < closed) else None
+    return heard_at if session.has_closed_windows else None
 
 
 def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:
