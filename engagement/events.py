@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from engagement import cursors
-from engagement.ingest import Recorded, check_source, claim_session, refuse_moment
+from engagement.ingest import Recorded, check_source, claim_sessions, refuse_moment
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
 from engagement.room import SECOND, row_end
@@ -41,7 +41,7 @@ def record_events(session_id: uuid.UUID, events: Sequence[RawEvent], now: dateti
     """
     check_events(events, now)
     with transaction.atomic():
-        claim_session(session_id, Session.Source.EVENTS)
+        claim_sessions([session_id], Session.Source.EVENTS)
         session = cursors.lock_alone(session_id)
         check_source(session, Session.Source.EVENTS)
         return store_events({session_id: session}, {session_id: events}, now)

@@ -1,7 +1,7 @@
 """Record engagement rows: checked against the clock, idempotent, a batch whole or not at all."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -70,7 +70,7 @@ def record_rows(session_id: uuid.UUID, readings: Sequence[Reading], now: datetim
     check_readings(readings, now)
     rows = {reading.timestamp: reading for reading in reversed(readings)}  # the first of equals wins
     with transaction.atomic():
-        claim_session(session_id, Session.Source.SIGNALS)
+        claim_sessions([session_id], Session.Source.SIGNALS)
         session = cursors.lock_shared(session_id)
         check_source(session, Session.Source.SIGNALS)
         ordered = sorted(rows.values(), key=lambda reading: reading.timestamp)
@@ -96,12 +96,12 @@ def refuse_moment(at: datetime, now: datetime) -> str | None:
     return f"is before {EARLIEST:%Y-%m-%d}" if at < EARLIEST else None
 
 
-def claim_session(session_id: uuid.UUID, source: Session.Source) -> None:
-    """Make a session live, and this its source, unless it has one.
+def claim_sessions(session_ids: Collection[uuid.UUID], source: Session.Source) -> None:
+    """Make sessions live, and this their source, unless they have one.
 
     Before any other lock: two first posts that both held a shared one could not both change the row.
     """
-    unclaimed = Session.objects.filter(id=session_id, source="").exclude(status=Session.Status.ENDED)
+    unclaimed = Session.objects.filter(id__in=session_ids, source="").exclude(status=Session.Status.ENDED)
     unclaimed.update(status=Session.Status.LIVE, source=source)
 
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from engagement import cursors
 from engagement.events import check_events, store_events
-from engagement.ingest import Recorded, check_readings, insert_rows
+from engagement.ingest import Recorded, check_readings, claim_sessions, insert_rows
 from engagement.models import Session
 from engagement.readings import Reading
 from engagement.windows import RawEvent
@@ -103,8 +103,8 @@ def _lock(event_id: uuid.UUID, names: Sequence[SessionName], source: Session.Sou
     sessions = [locked.get(named[name].id) if name in named else None for name in names]
     if refusals := list(_refuse(names, sessions, source)):
         raise RefusedSessions(refusals)
-    if unclaimed := [session.id for session in locked.values() if session.source == ""]:
-        Session.objects.filter(id__in=unclaimed).update(status=Session.Status.LIVE, source=source)
+    if is_first_post:
+        claim_sessions(locked, source)
     return [session for session in sessions if session is not None]
 
 
