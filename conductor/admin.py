@@ -10,12 +10,13 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from conductor.audit import tell_what, tell_who
+from engagement.admin import ReadOnlyAdmin
 
 admin.site.unregister(LogEntry)
 
 
 @admin.register(LogEntry)
-class AuditAdmin(admin.ModelAdmin[LogEntry]):
+class AuditAdmin(ReadOnlyAdmin[LogEntry]):
     """Who changed what: to read, and nothing else."""
 
     list_display = ["timestamp", "who", "action", "content_type", "object_repr", "what"]
@@ -35,15 +36,6 @@ class AuditAdmin(admin.ModelAdmin[LogEntry]):
     @admin.display(description="changes")
     def what(self, entry: LogEntry) -> SafeString | str:
         return format_html_join("", "{}<br>", ([change] for change in tell_what(entry))) or "–"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: LogEntry | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: LogEntry | None = None) -> bool:
-        return False
 
 
 @admin.register(AccessAttempt)

@@ -83,6 +83,19 @@ class ErasingAdmin(admin.ModelAdmin[M]):
         return redirect(request.get_full_path())
 
 
+class ReadOnlyAdmin(admin.ModelAdmin[M]):
+    """Facts: made elsewhere, and here to be read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+
 class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
     model = ApiKey
     fields = ["name", "prefix", "created_at", "revoked_at"]
@@ -144,7 +157,7 @@ class EventAdmin(ErasingAdmin[Event]):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     """Keys are made on their event's page and never edited; here they are revoked."""
 
     list_display = ["name", "event", "prefix", "created_at", "revoked_at"]
@@ -157,15 +170,6 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         """Those of erased events go a little later than these."""
         return super().get_queryset(request).filter(event__erased_at=None)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("engagement.change_apikey")
@@ -271,7 +275,7 @@ class SessionAdmin(ErasingAdmin[Session]):
 
 
 @admin.register(Erasure)
-class ErasureAdmin(admin.ModelAdmin[Erasure]):
+class ErasureAdmin(ReadOnlyAdmin[Erasure]):
     """What was erased, and whether its rows are gone yet: facts, made by the deletion of something else."""
 
     list_display = ["kind", "target", "requested_at", "requested_by", "finished_at", "rows_erased"]
@@ -279,12 +283,3 @@ class ErasureAdmin(admin.ModelAdmin[Erasure]):
     list_filter = ["kind", ("finished_at", admin.EmptyFieldListFilter)]
     date_hierarchy = "requested_at"
     search_fields = ["target", "requested_by", "id"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Erasure | None = None) -> bool:
-        return False
