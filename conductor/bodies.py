@@ -4,20 +4,12 @@ daphne, and then Django, would write all of one to a file before any view runs. 
 the same: it knows who sends it, and answers in words, by Content-Length.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-
 from daphne.http_protocol import WebRequest
 from django.conf import settings
 from django.urls import reverse
 
+from conductor.requests import Application, Message, Receive, Scope, Send
 from conductor.uploads import MAX_BODY
-
-Scope = dict[str, Any]
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class FrugalRequest(WebRequest):

@@ -14,7 +14,7 @@ from django.utils.decorators import sync_and_async_middleware
 from django.utils.log import log_response
 
 from conductor.api.problems import Problem, is_rest
-from conductor.bodies import Application, Receive, Scope, Send
+from conductor.requests import Application, Receive, Scope, Send
 
 logger = logging.getLogger("django.security.DisallowedHost")
 

@@ -2,10 +2,14 @@
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-Application = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 STUCK_SECONDS = 50.0  # everything that a request may wait for is given up much sooner
 
@@ -16,7 +20,7 @@ _started_at: dict[int, float] = {}
 def noted(application: Application) -> Application:
     """Return the HTTP application that knows since when it works on each request."""
 
-    async def wrapped(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         number = next(_numbers)
         _started_at[number] = time.monotonic()
         try:
