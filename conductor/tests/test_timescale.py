@@ -56,14 +56,13 @@ print(json.dumps(list(buckets.order_by("bucket").values_list("bucket", "rows", "
 
 JUDGE_ROWS = """
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
-from conductor import pipeline
+from conductor.tests.sweeping import sweep_all
 from engagement.ingest import record_rows
-from engagement.models import PARTITIONS, Event, Session
+from engagement.models import Event, Session
 
 session = Session.objects.create(event=Event.objects.get(), title="Keynote")
 record_rows(session.id, collapse(healthy_room(minutes=22), at_minute(18)), at_minute(60))
-for partition in range(PARTITIONS):
-    pipeline.catch_up(partition, at_minute(60), seconds=600)
+sweep_all(at_minute(60))
 print("null")
 """
 

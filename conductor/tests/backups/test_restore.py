@@ -24,10 +24,10 @@ from datetime import timedelta
 from django.contrib.auth.models import Group, User
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
-from conductor import pipeline
+from conductor.tests.sweeping import sweep_all
 from engagement.events import record_events
 from engagement.ingest import record_rows
-from engagement.models import PARTITIONS, ApiKey, Event, Session
+from engagement.models import ApiKey, Event, Session
 from engagement.windows import RawEvent
 
 event = Event.objects.create(name="Spring\tschool \\N \\. \r\n „größer“ 🌷")
@@ -39,8 +39,7 @@ rooms = [Session.objects.create(event=event, title=f"Room {place}") for place in
 record_rows(rooms[0].id, collapse(healthy_room(minutes=22), at_minute(18)), at_minute(60))
 told = [RawEvent("chat", at_minute(n / 9), user=f"u{n % 7}", id=str(n)) for n in range(90)]
 record_events(rooms[1].id, told, at_minute(60))
-for partition in range(PARTITIONS):
-    pipeline.catch_up(partition, at_minute(60), seconds=600)
+sweep_all(at_minute(60))
 Anomaly.objects.first().annotate("Fire drill.", mara, at_minute(61))
 gone.delete()
 print("null")

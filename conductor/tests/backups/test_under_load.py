@@ -36,15 +36,14 @@ print(json.dumps({session.title: {
 GO_ON = """
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute
-from conductor import pipeline
+from conductor.tests.sweeping import sweep_all
 from conductor.tests.backups.test_under_load import story
 from engagement.ingest import record_rows
-from engagement.models import PARTITIONS, Session
+from engagement.models import Session
 
 for session in Session.objects.all():
     record_rows(session.id, story(int(session.title)), at_minute(60))
-for partition in range(PARTITIONS):
-    pipeline.catch_up(partition, at_minute(60), seconds=600)
+sweep_all(at_minute(60))
 print("null")
 """
 
