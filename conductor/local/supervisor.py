@@ -63,8 +63,9 @@ class Supervisor:
 
     def look(self) -> None:
         """End what is stuck, and keep the logs from growing for ever."""
+        for family in {program.family for program in self.programs}:
+            family.cut_logs()
         for program in self.programs:
-            program.family.cut_logs()
             if program.child is not None:
                 self._end_stuck(program, program.child)
         self._looks_again_at = time.monotonic() + LOOK_SECONDS
