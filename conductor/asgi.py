@@ -19,6 +19,7 @@ from django.urls import path, re_path
 from conductor import consumers, requests
 from conductor.bodies import FrugalRequest, without_large_bodies
 from conductor.connections import PunctualChannel
+from conductor.deadline import punctual
 from conductor.origins import OwnOrigin, refuse_handshake
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
@@ -34,4 +35,6 @@ sockets = CookieMiddleware(
         ]
     )
 )
-application = ProtocolTypeRouter({"http": requests.noted(without_large_bodies(http)), "websocket": OwnOrigin(sockets)})
+application = ProtocolTypeRouter(
+    {"http": punctual(requests.noted(without_large_bodies(http))), "websocket": OwnOrigin(sockets)}
+)
