@@ -108,6 +108,8 @@ def test_page_that_lost_its_connection_shows_the_state_as_it_is(stack, browser, 
     page.wait_for_selector("#connection-status:has-text('Live')")
     stack.stop("web")
     page.wait_for_selector("#connection-status:not(:has-text('Live'))")
+    waits = page.evaluate("Array.from({length: 100}, (_, retries) => htmx.config.wsReconnectDelay(retries))")
+    assert 1_000 < max(waits) <= 8_000, "milliseconds, however long the server is away"
     stack.start_web()
     post(f"/sessions/{session['id']}/signals", fallen, key)
     page.wait_for_selector(f"{OPEN}[data-severity=CRITICAL]", timeout=30_000)

@@ -2,6 +2,7 @@
 
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
 const ACCESS_ENDED = 4403; // that of consumers.py
+const LONGEST_WAIT_MS = 8_000; // htmx's own waits grow to a minute
 const pill = document.getElementById("connection-status");
 const banner = () => document.getElementById("anomaly-banner");
 let shownAt = Date.now();
@@ -52,6 +53,9 @@ function mayReplace(shown, next) {
   const id = next.querySelector("[data-notice]")?.dataset.notice;
   return isBeingRead ? next.dataset.kind !== "calm" : !id || id !== notice.id;
 }
+
+// Full jitter: a thousand pages that lost one server do not all come back in the same moment.
+htmx.config.wsReconnectDelay = (retries) => Math.random() * Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** retries);
 
 const tellLive = () => tell("live", banner().dataset.kind === "ended" ? "Ended" : "Live");
 
