@@ -2,7 +2,12 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+import psycopg
+from django.db import connection
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
@@ -10,18 +15,61 @@ from conductor.api.problems import PREFIX, Problem
 from conductor.outages import COME_BACK
 from conductor.requests import Application, Message, Receive, Scope, Send
 
-# The database gives up a statement, and says why, before this.
+# The database gives up a statement, and says why, before the last of these.
+SLOW_SECONDS = 0.5  # then it is looked whether the database answers at all, and after a while again
 ANSWER_SECONDS = 7.0
+LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 _left: set[asyncio.Task[None]] = set()  # nobody else holds on to them
 
+Look = Callable[[], Awaitable[bool]]
 
-def punctual(application: Application, seconds: float = ANSWER_SECONDS) -> Application:
-    """Return the HTTP application that answers 503 where it has not begun to answer after so many seconds.
 
-    What was begun goes on, and what it stores is stored; whoever sends it again is told so, as always.
+async def database_answers() -> bool:
+    """Return whether a new connection gets an answer within a second."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS), await psycopg.AsyncConnection.connect(**_params()) as fresh:
+            await fresh.execute("SELECT 1")
+    except (TimeoutError, psycopg.Error):
+        return False
+    return True
+
+
+def _params() -> dict[str, Any]:
+    # As Django connects, but for what is of the synchronous kind.
+    params = connection.get_connection_params()
+    return {name: value for name, value in params.items() if name not in ("cursor_factory", "context")}
+
+
+class SharedLook:
+    """What one look has found, told to all who ask until it is a second old."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._found: asyncio.Future[bool] | None = None
+        self._fresh_until = 0.0
+
+    async def __call__(self) -> bool:
+        if self._found is None or (self._found.done() and time.monotonic() >= self._fresh_until):
+            self._found = asyncio.ensure_future(self._look())
+            self._fresh_until = time.monotonic() + LOOK_SECONDS
+        return await asyncio.shield(self._found)
+
+
+def punctual(
+    application: Application,
+    *,
+    slow_after: float = SLOW_SECONDS,
+    late_after: float = ANSWER_SECONDS,
+    look: Look = database_answers,
+) -> Application:
+    """Return the HTTP application that answers 503 where it would answer too late.
+
+    That is after `late_after` seconds, or after `slow_after` as soon as the database is found to say nothing. What was
+    begun goes on, and what it stores is stored; whoever sends it again is told so, as always.
     """
+    is_there = SharedLook(look)
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         is_begun = is_given_up = False
@@ -33,8 +81,11 @@ def punctual(application: Application, seconds: float = ANSWER_SECONDS) -> Appli
                 await send(message)
 
         work = asyncio.create_task(application(scope, receive, send_in_time))
+        late_at = time.monotonic() + late_after
         try:
-            await asyncio.wait({work}, timeout=seconds)
+            await asyncio.wait({work}, timeout=slow_after)
+            while not (work.done() or is_begun) and time.monotonic() < late_at and await is_there():
+                await asyncio.wait({work}, timeout=min(LOOK_SECONDS, late_at - time.monotonic()))
             if work.done() or is_begun:
                 await work
                 return
@@ -44,7 +95,7 @@ def punctual(application: Application, seconds: float = ANSWER_SECONDS) -> Appli
         is_given_up = True
         _left.add(work)
         work.add_done_callback(_forget)
-        log.error("%s %s was given up after %.0f s.", scope["method"], scope["path"], seconds)
+        log.error("%s %s was given up: the database does not answer.", scope["method"], scope["path"])
         await _answer(_too_late(scope["path"]), send)
 
     return wrapped

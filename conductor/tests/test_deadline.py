@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conductor import requests
+from conductor import deadline, requests
 from conductor.deadline import punctual
 
 SCOPE = {"type": "http", "method": "POST", "path": "/api/v1/signals", "headers": []}
@@ -14,7 +14,11 @@ START = {"type": "http.response.start", "status": 202, "headers": []}
 BODY = {"type": "http.response.body", "body": b"stored"}
 
 
-async def call(application, seconds, scope=SCOPE):
+async def answers():
+    return True
+
+
+async def call(application, seconds, scope=SCOPE, look=answers):
     sent: list[dict] = []
 
     async def send(message):
@@ -23,7 +27,7 @@ async def call(application, seconds, scope=SCOPE):
     async def receive():
         return {"type": "http.request"}
 
-    await punctual(application, seconds)(scope, receive, send)
+    await punctual(application, slow_after=0, late_after=seconds, look=look)(scope, receive, send)
     return sent
 
 
@@ -60,11 +64,54 @@ async def test_who_waits_is_told_to_come_back_and_the_work_is_done_all_the_same(
 
 
 async def test_problem_says_that_sending_again_is_harmless():
-    async def held(scope, receive, send):
-        await asyncio.Event().wait()
-
-    [_, body] = await call(held, 0.01)
+    [_, body] = await call(held_for_ever, 0.01)
     assert json.loads(body["body"])["detail"].endswith("what is stored already is not stored twice.")
+
+
+async def held_for_ever(scope, receive, send):
+    await asyncio.Event().wait()
+
+
+async def test_nobody_waits_for_a_database_that_does_not_answer():
+    looks = 0
+
+    async def is_frozen():
+        nonlocal looks
+        looks += 1
+        return False
+
+    application = punctual(held_for_ever, slow_after=0, late_after=600, look=is_frozen)
+    sent: list[dict] = []
+
+    async def send(message):
+        sent.append(message)
+
+    await asyncio.gather(*(application(SCOPE, None, send) for _ in range(20)))
+
+    assert [message["status"] for message in sent[::2]] == [503] * 20
+    assert looks == 1, "one looks for all"
+
+
+@pytest.mark.django_db
+async def test_looks_at_the_real_database(monkeypatch):
+    assert await deadline.database_answers()
+    monkeypatch.setattr(deadline, "_params", lambda: {"host": "/nowhere"})
+    assert not await deadline.database_answers()
+
+
+async def test_database_that_accepts_and_says_nothing_does_not_answer(tmp_path, monkeypatch):
+    gone = asyncio.Event()
+
+    async def say_nothing(reader, writer):
+        await reader.read()
+        writer.close()
+        gone.set()
+
+    monkeypatch.setattr(deadline, "_params", lambda: {"host": str(tmp_path), "port": 5432, "user": "x"})
+    monkeypatch.setattr(deadline, "LOOK_SECONDS", 0.1)
+    async with await asyncio.start_unix_server(say_nothing, tmp_path / ".s.PGSQL.5432"):
+        assert not await deadline.database_answers()
+        await asyncio.wait_for(gone.wait(), 5)
 
 
 async def test_answer_that_was_begun_may_take_its_time():
