@@ -12,7 +12,7 @@ from anomalies.detector.config import BY_SENSITIVITY, DetectorConfig
 from anomalies.detector.incidents import Change, Step
 from anomalies.detector.outlook import Outlook, is_trusted, learning_seconds_left, outlook_of
 from anomalies.detector.replay import judge_rows
-from anomalies.detector.state import VERSION, States, new_states, pack, unpack
+from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack, unpack_all
 from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import cursors
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 ENDED = "the session ended"
 
+LOAD_STATES = "SELECT session_id, state FROM detector_memory WHERE session_id = ANY(%s) AND version = %s"
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)
     SELECT id, %s, state, %s FROM UNNEST(%s::uuid[], %s::bytea[]) AS new (id, state)
@@ -65,11 +66,9 @@ def judge_new_rows(
             changes[place] = session_changes
     _save_states(sessions, states, [rows[session.id][-1].timestamp for session in sessions], now)
     found = {session.id: Found() for session in sessions}
-    _keep_changes(
-        {session: changes[place] for place, session in enumerate(sessions) if changes[place]},
-        {(id_, row.timestamp): row for id_, session_rows in rows.items() for row in session_rows},
-        found,
-    )
+    changed = {session: changes[place] for place, session in enumerate(sessions) if changes[place]}
+    if changed:
+        _keep_changes(changed, {(s.id, row.timestamp): row for s in changed for row in rows[s.id]}, found)
     return found
 
 
@@ -98,15 +97,21 @@ def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
 
 
 def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig]) -> States:
-    stored = DetectorMemory.objects.in_bulk([session.id for session in sessions])
+    stored = _read_states([session.id for session in sessions])
     states = new_states(len(sessions))
+    known = [place for place, session in enumerate(sessions) if session.id in stored]
+    if known:
+        states[known] = unpack_all([stored[sessions[place].id] for place in known])
     for place, session in enumerate(sessions):
-        found = stored.get(session.id)
-        if found is not None and found.version == VERSION:
-            states[place] = unpack(bytes(found.state))
-        elif session.judged_until is not None:
+        if session.id not in stored and session.judged_until is not None:
             states[place] = _rebuild(session, configs[place])
     return states
+
+
+def _read_states(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(LOAD_STATES, [list(session_ids), VERSION])
+        return dict(cursor.fetchall())
 
 
 def _rebuild(session: Session, config: DetectorConfig) -> States:
@@ -127,7 +132,7 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
     ids = [session.id for session in sessions]
     with connection.cursor() as cursor:
-        cursor.execute(SAVE_STATES, [VERSION, now, ids, [pack(state) for state in states]])
+        cursor.execute(SAVE_STATES, [VERSION, now, ids, pack_all(states)])
     cursors.move_judged(ids, judged_until, [_detector_state(state) for state in states], now)
 
 

@@ -7,9 +7,9 @@ from django.db import connection
 
 from anomalies.bench.simulation import simulate
 from benchmarks.measure import Measurement, best_seconds
-from conductor import pipeline
+from conductor import pipeline, wakeups
 from engagement.ingest import record_rows
-from engagement.models import PARTITIONS, Event, Session
+from engagement.models import Event, Session
 
 ROWS = 200
 SESSIONS = 50
@@ -36,10 +36,12 @@ def measure() -> Iterator[Measurement]:
     yield Measurement("record a row, 200 in a batch", "µs", recording, "bare INSERT", bare)
 
     def sweep() -> None:
-        for _ in range(SESSIONS):
-            record_rows(new_session().id, readings[:60], now)
-        for partition in range(PARTITIONS):
-            pipeline.advance(partition, now)
+        ids = [new_session().id for _ in range(SESSIONS)]
+        for id_ in ids:
+            record_rows(id_, readings[:60], now)
+        wakeups.DUE.add(ids)
+        while pipeline.advance(now) or pipeline.catch_up(now):
+            pass
 
     with_recording = best_seconds(sweep) / (60 * SESSIONS) * 1e6
     yield Measurement("record and judge a row, 50 sessions", "µs", with_recording, "bare INSERT", bare)

@@ -1,4 +1,4 @@
-"""New rows → verdicts → incidents → screens: a sweep over one partition, and the tick that heals."""
+"""New rows → verdicts → incidents → screens: a sweep over what is due, and the tick that heals."""
 
 import logging
 import time
@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import redis
 from django.db import InterfaceError, OperationalError, transaction
 
 from anomalies import watch
@@ -21,91 +22,101 @@ from engagement.sessions import find_long_silent
 from engagement.silence import find_silent
 
 SESSIONS_A_SWEEP = 200
+CANDIDATES = 2_000  # among whom each event has its turn
 EVENTS_A_SWEEP = 40_000
 FEW_ROWS = 20  # of a session, while others wait: a minute and a half of it
 MANY_ROWS = 60
-CATCH_UP_SECONDS = 0.2  # then it is another partition's turn
 SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
+DUE_A_TICK = 20_000
 
 log = logging.getLogger(__name__)
 
 _set_aside: dict[uuid.UUID, float] = {}  # sessions at which a sweep of this process failed, and until when
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What a sweep leaves to others: rows that came meanwhile, of which nobody may know; and rows that have waited."""
+def advance(now: datetime) -> bool:
+    """Make and judge new rows of sessions that are due, some of each; return whether there were any.
 
-    is_woken: bool = False
-    is_behind: bool = False
-
-
-def advance(partition: int, now: datetime) -> Left:
-    """Make and judge new rows of a partition, some of every session that no sweep has left behind."""
-    return _advance(partition, now, FEW_ROWS, with_behind=False, seconds=0.0)
+    Sessions that a sweep has left behind are left to `catch_up`.
+    """
+    return _advance(wakeups.DUE, now, FEW_ROWS, with_behind=False)
 
 
-def catch_up(partition: int, now: datetime, seconds: float = CATCH_UP_SECONDS) -> Left:
-    """Make and judge what sweeps of a partition have left behind, while there is some and the time lasts."""
-    return _advance(partition, now, MANY_ROWS, with_behind=True, seconds=seconds)
+def catch_up(now: datetime) -> bool:
+    """Make and judge some of what sweeps have left behind; return whether there was any."""
+    return _advance(wakeups.LEFT, now, MANY_ROWS, with_behind=True)
 
 
-def _advance(partition: int, now: datetime, most_rows: int, with_behind: bool, seconds: float) -> Left:
-    """Sweep, a transaction at a time, and tell the screens after each."""
-    ends_at = time.monotonic() + seconds
-    while True:
+def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind: bool) -> bool:
+    candidates = queue.peek(CANDIDATES)
+    if not candidates:
+        return False
+    aside = _find_set_aside()
+    able = [id_ for id_ in candidates if id_ not in aside]
+    swept, taken = Swept(), []
+    try:
         with transaction.atomic():
-            # Whoever holds it looks at the flag again after letting go, so new rows are not missed.
-            if not cursors.try_lock_partition(partition, patiently=with_behind):
-                return Left(is_behind=with_behind)
-            wakeups.lower_flag(partition)
-            sessions = cursors.lock_due(partition, SESSIONS_A_SWEEP, with_behind=with_behind, but=_find_set_aside())
-            swept = _sweep_or_set_aside(sessions, now, most_rows)
-        if swept.changes:
-            live.announce(swept.changes, now)
-        left = Left(wakeups.is_flag_up(partition), swept.is_behind or len(sessions) == SESSIONS_A_SWEEP)
-        if left == Left() or time.monotonic() >= ends_at:
-            return left
+            sessions = cursors.lock_due(able, SESSIONS_A_SWEEP, with_behind=with_behind)
+            taken = [session.id for session in sessions]
+            # Whoever stores rows from here on waits for our locks, and adds the session again after them.
+            queue.remove(taken)
+            _sweep(sessions, now, most_rows, swept)
+    except (OperationalError, InterfaceError, redis.RedisError):
+        raise  # no session is at fault
+    except Exception as error:
+        log.warning("A sweep over %d sessions failed, so each is tried by itself: %r", len(taken), error)
+        swept = _sweep_each(taken, now, most_rows)
+    if swept.changes:
+        live.announce(swept.changes, now)
+    wakeups.LEFT.add(swept.behind)
+    if len(taken) < SESSIONS_A_SWEEP:
+        _sort_out(queue, set(candidates).difference(taken), aside, with_behind=with_behind)
+    return True
+
+
+def _sort_out(queue: wakeups.Queue, others: set[uuid.UUID], aside: set[uuid.UUID], *, with_behind: bool) -> None:
+    """Leave in the queue whom somebody holds just now; not those that are settled or set aside, or wait elsewhere."""
+    if not others:
+        return
+    unsettled = Session.objects.filter(id__in=others - aside, settled_at=None)
+    is_behind = dict(unsettled.values_list("id", "is_behind"))
+    left = [id_ for id_ in is_behind if is_behind[id_] and not with_behind]
+    wakeups.LEFT.add(left)
+    queue.remove((others - is_behind.keys()).union(left))
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep changed, and whether one of its sessions has more to judge."""
+    """What a sweep changed, and which of its sessions have more to judge."""
 
     changes: list[SessionChange] = field(default_factory=list)
-    is_behind: bool = False
+    behind: list[uuid.UUID] = field(default_factory=list)
 
 
-def _find_set_aside() -> list[uuid.UUID]:
+def _find_set_aside() -> set[uuid.UUID]:
     for session_id, until in list(_set_aside.items()):
         if time.monotonic() >= until:
             del _set_aside[session_id]
-    return list(_set_aside)
+    return set(_set_aside)
 
 
-def _sweep_or_set_aside(sessions: Sequence[Session], now: datetime, most_rows: int) -> Swept:
-    """Sweep the sessions; where that fails, each by itself, so that one that cannot be judged stops no other."""
+def _sweep_each(session_ids: Sequence[uuid.UUID], now: datetime, most_rows: int) -> Swept:
+    """Sweep one session after the other, so that one that cannot be judged stops no other: it is set aside."""
     swept = Swept()
-    try:
-        with transaction.atomic():
-            _sweep(sessions, now, most_rows, swept)
-    except (OperationalError, InterfaceError):
-        raise  # the database is away or busy, and no session is at fault
-    except Exception as error:
-        log.warning("A sweep over %d sessions failed, so each is tried by itself: %r", len(sessions), error)
-    else:
-        return swept
-    swept = Swept()
-    for session in sessions:
+    for session_id in session_ids:
+        alone = Swept()
         try:
             with transaction.atomic():
-                _sweep([Session._base_manager.get(id=session.id)], now, most_rows, swept)
+                _sweep(cursors.lock_due([session_id], 1), now, most_rows, alone)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
-            log.exception("Session %s cannot be judged; it is set aside for a while.", session.id)
-            _set_aside[session.id] = time.monotonic() + SET_ASIDE_SECONDS
+            log.exception("Session %s cannot be judged; it is set aside for a while.", session_id)
+            _set_aside[session_id] = time.monotonic() + SET_ASIDE_SECONDS
+        else:
+            swept.changes += alone.changes
+            swept.behind += alone.behind
     return swept
 
 
@@ -114,7 +125,7 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
     found = watch.judge_new_rows(sessions, rows, now)
-    behind: dict[bool, list[uuid.UUID]] = {True: [], False: []}
+    moved: dict[bool, list[uuid.UUID]] = {True: [], False: []}
     for session in sessions:
         new, judged = rows[session.id], found.get(session.id)
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
@@ -124,10 +135,11 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
         if session.is_ended and not is_behind:
             swept.changes += _settle(session, now)
             is_behind = session.is_settling
-        swept.is_behind |= is_behind
+        if is_behind:
+            swept.behind.append(session.id)
         if is_behind != session.is_behind:
-            behind[is_behind].append(session.id)
-    for is_behind, ids in behind.items():
+            moved[is_behind].append(session.id)
+    for is_behind, ids in moved.items():
         cursors.mark_behind(ids, is_behind)
 
 
@@ -142,17 +154,17 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     return [SessionChange(session.id, None, (), tuple(resolved))] if resolved or session.settled_at else []
 
 
-def tick(now: datetime) -> list[tuple[int, bool, bool]]:
+def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
     """Do what no post does: close windows by the clock, notice silence and ends.
 
-    Return the partitions to sweep: whether for something new, and whether for what a sweep has left.
+    Return the sessions to sweep: for something new, and for what a sweep has left.
     """
     close_by_clock(now)
     for session_id in find_long_silent(now, ENDS_A_TICK):
         with suppress(Session.DoesNotExist):  # it was erased just now
             end_session(session_id, now)
     _notice_silence(now)
-    return cursors.find_partitions_due()
+    return cursors.find_due(DUE_A_TICK)
 
 
 def _notice_silence(now: datetime) -> None:

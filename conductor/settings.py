@@ -169,7 +169,7 @@ CELERY_TIMEZONE = "UTC"
 # On Redis the lowest number goes first, however long the others have waited.
 CELERY_TASK_ROUTES = {
     "conductor.tasks.tick": {"priority": 0},
-    "conductor.tasks.advance_partition": {"priority": 3},
+    "conductor.tasks.advance": {"priority": 3},
     "conductor.tasks.send_heartbeat": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},

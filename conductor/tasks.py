@@ -3,8 +3,9 @@
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from typing import ParamSpec
 
@@ -20,7 +21,6 @@ from kombu.exceptions import OperationalError as BrokerError
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement import uploads
-from engagement.models import partition_of
 
 log = logging.getLogger(__name__)
 
@@ -28,24 +28,65 @@ P = ParamSpec("P")
 
 PRODUCER_SECONDS = 1.0
 LONG_SECONDS = 2.0
+ADVANCE_SECONDS = 0.25  # then it is the turn of whatever goes before
+CATCH_UP_SECONDS = 0.2
+REST_SECONDS = 0.04
+MANY = 2 * pipeline.SESSIONS_A_SWEEP  # sessions due, for which another worker is called
 HOUSEKEEPING_SECONDS = 1.0  # of each five, so that sweeps find a worker
 HEARTBEAT_SECONDS = 15  # a server may answer a byte at a time
 READING_SECONDS = 600  # of one upload: a day of a thousand people takes one of them
 
-
-@app.task(acks_late=True, ignore_result=True)
-def advance_partition(partition: int) -> None:
-    """Judge new rows of the sessions in one partition, some of each."""
-    with _told_if_long(f"A sweep of partition {partition}"):
-        _leave(partition, pipeline.advance(partition, now()))
+_swept_at = [float("-inf")]  # by this process
 
 
 @app.task(acks_late=True, ignore_result=True)
-def catch_up(partition: int) -> None:
-    """Judge rows that a sweep left, while no others wait: the settings say what goes before what."""
-    wakeups.lower_flag(partition, of_rest=True)
-    with _told_if_long(f"Catching up in partition {partition}"):
-        _leave(partition, pipeline.catch_up(partition, now()))
+def advance() -> None:
+    """Judge new rows, some of each session, while they come and the time lasts."""
+    with _swept_again(wakeups.DUE):
+        _sweep_for(ADVANCE_SECONDS, "A sweep", pipeline.advance, _rest)
+    _enqueue(wakeups.LEFT)
+
+
+@app.task(acks_late=True, ignore_result=True)
+def catch_up() -> None:
+    """Judge rows that sweeps have left, while no others wait: the settings say what goes before what."""
+    with _swept_again(wakeups.LEFT):
+        _sweep_for(CATCH_UP_SECONDS, "Catching up", pipeline.catch_up)
+
+
+@contextmanager
+def _swept_again(queue: wakeups.Queue) -> Iterator[None]:
+    """Sweep while nobody else is sent for, and see to it that somebody is for what is left."""
+    queue.hold()
+    if len(queue.peek(MANY)) == MANY:
+        _send(TASKS[queue])  # more than one can do
+    try:
+        yield
+    finally:
+        queue.release()
+        _enqueue(queue)
+
+
+def _sweep_for(
+    seconds: float, what: str, sweep: Callable[[datetime], bool], rest: Callable[[], None] | None = None
+) -> None:
+    ends_at = time.monotonic() + seconds
+    while True:
+        if rest is not None:
+            rest()
+        with _told_if_long(what):
+            is_found = sweep(now())
+        if not is_found or time.monotonic() >= ends_at:
+            return
+
+
+def _rest() -> None:
+    """Wait until the last sweep began long enough ago: what comes meanwhile is judged together, at less cost.
+
+    While little comes it did, and nobody waits.
+    """
+    time.sleep(max(0.0, _swept_at[0] + REST_SECONDS - time.monotonic()))
+    _swept_at[0] = time.monotonic()
 
 
 @app.task(acks_late=True, ignore_result=True)
@@ -53,11 +94,9 @@ def tick() -> None:
     """Do what no post does: close windows by the clock, heal lost wake-ups, notice silence, end sessions."""
     if wakeups.claim_tick():
         with _told_if_long("A tick"):
-            for partition, is_new, is_left in pipeline.tick(now()):
-                if is_new:
-                    _enqueue(partition)
-                if is_left:
-                    _enqueue(partition, of_rest=True)
+            due, left = pipeline.tick(now())
+        _add(wakeups.DUE, due)
+        _add(wakeups.LEFT, left)
 
 
 @contextmanager
@@ -81,13 +120,11 @@ def say_that_we_go(**_: object) -> None:
 
 
 def wake(session_ids: Iterable[uuid.UUID]) -> None:
-    """See to it, after the commit, that the partitions of these sessions are swept.
+    """See to it, after the commit, that these sessions are swept.
 
     A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
     """
-    partitions = sorted({partition_of(session_id) for session_id in session_ids})
-    for partition in partitions:
-        transaction.on_commit(partial(_enqueue, partition))
+    transaction.on_commit(partial(_add, wakeups.DUE, list(session_ids)))
 
 
 @app.task(acks_late=True, ignore_result=True)
@@ -129,18 +166,20 @@ def wake_reader() -> None:
     transaction.on_commit(partial(_send, read_upload))
 
 
-def _leave(partition: int, left: pipeline.Left) -> None:
-    """See to it that what a sweep has left is done; whoever raised the flag meanwhile may have met our lock."""
-    if left.is_woken:
-        _send(advance_partition, partition)
-    if left.is_behind:
-        _enqueue(partition, of_rest=True)
-
-
-def _enqueue(partition: int, *, of_rest: bool = False) -> None:
+def _add(queue: wakeups.Queue, session_ids: Collection[uuid.UUID]) -> None:
     with suppress(redis.RedisError):  # the log has been told, and the tick will find what waits
-        if wakeups.raise_flag(partition, of_rest=of_rest):
-            _send(catch_up if of_rest else advance_partition, partition)
+        if queue.call(session_ids):
+            _send(TASKS[queue])
+
+
+def _enqueue(queue: wakeups.Queue) -> None:
+    """Send for what waits, if something does."""
+    with suppress(redis.RedisError):
+        if queue.call_again():
+            _send(TASKS[queue])
+
+
+TASKS: dict[wakeups.Queue, Task[[], None]] = {wakeups.DUE: advance, wakeups.LEFT: catch_up}
 
 
 def _send(task: Task[P, None], *args: P.args, **_: P.kwargs) -> None:

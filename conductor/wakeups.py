@@ -1,41 +1,91 @@
-"""What Redis remembers for a moment: which partitions have new rows, so that one wake-up is enough for many posts;
-when the last tick was; and that a worker lives."""
+"""What Redis remembers for a moment: of which sessions something waits, and whether somebody was sent for it; when the
+last tick was; and that a worker lives."""
 
+import time
+from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID
 
 import redis
 from django.conf import settings
 
 from conductor import carrier
 
-REST_FLAG_SECONDS = 30  # what is left waits for its turn
-FLAG_SECONDS = 5  # a wake-up that got lost is forgotten after this long, and the next tick wakes again
 WORKER, WORKER_SECONDS = "conductor:worker", 10  # a worker's heart beats every two seconds
 
 
-def raise_flag(partition: int, *, of_rest: bool = False) -> bool:
-    """Return whether the flag was down, so that a sweep must be enqueued. Raises `redis.RedisError`.
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The sessions of which something waits, each once; those first that were added first.
 
-    A partition has a second flag, for what a sweep has left to do.
+    What Redis forgets of it the tick adds again. Every method raises `redis.RedisError`.
     """
-    with carrier.reach() as client:
-        seconds = REST_FLAG_SECONDS if of_rest else FLAG_SECONDS
-        return bool(client.set(_key(partition, of_rest), 1, nx=True, ex=seconds))
 
+    name: str
+    sent_seconds: int  # a task that got lost is forgotten after this long, and who adds next sends another
 
-def lower_flag(partition: int, *, of_rest: bool = False) -> None:
-    """Say that the rows of this partition are being read."""
-    with suppress(redis.RedisError), carrier.reach() as client:
-        client.delete(_key(partition, of_rest))
+    def add(self, session_ids: Collection[UUID]) -> None:
+        if session_ids:
+            with carrier.reach() as client:
+                client.zadd(self._key, self._scores(session_ids), nx=True)
 
+    def call(self, session_ids: Collection[UUID]) -> bool:
+        """Add sessions; return whether a task must be sent for them, as none is under way."""
+        if not session_ids:
+            return False
+        with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:
+            pipeline.zadd(self._key, self._scores(session_ids), nx=True)
+            pipeline.set(self._sent, 1, nx=True, ex=self.sent_seconds)
+            return bool(pipeline.execute()[-1])
 
-def is_flag_up(partition: int) -> bool:
-    """Tell whether rows came after the flag was lowered; no, where Redis cannot say."""
-    try:
+    def call_again(self) -> bool:
+        """Return whether a task must be sent: something waits, and none is under way."""
         with carrier.reach() as client:
-            return bool(client.exists(_key(partition)))
-    except redis.RedisError:
-        return False
+            return bool(client.zcard(self._key)) and bool(client.set(self._sent, 1, nx=True, ex=self.sent_seconds))
+
+    def hold(self) -> None:
+        """Say that a task is at work, which sees what is added: no other one is sent."""
+        with carrier.reach() as client:
+            client.set(self._sent, 1, ex=self.sent_seconds)
+
+    def release(self) -> None:
+        """Say that the task looks no more: for what is added from here on another one is sent."""
+        with carrier.reach() as client:
+            client.delete(self._sent)
+
+    def peek(self, most: int) -> list[UUID]:
+        """Return so many of those that have waited longest; they stay."""
+        with carrier.reach() as client:
+            found = cast(list[bytes], client.zrange(self._key, 0, most - 1))
+        return [UUID(bytes=id_) for id_ in found]
+
+    def remove(self, session_ids: Collection[UUID]) -> None:
+        if session_ids:
+            with carrier.reach() as client:
+                client.zrem(self._key, *(id_.bytes for id_ in session_ids))
+
+    def clear(self) -> None:
+        with carrier.reach() as client:
+            client.delete(self._key, self._sent)
+
+    @staticmethod
+    def _scores(session_ids: Collection[UUID]) -> dict[bytes, float]:
+        at = time.time()
+        return {id_.bytes: at for id_ in session_ids}
+
+    @property
+    def _key(self) -> str:
+        return f"conductor:{self.name}"
+
+    @property
+    def _sent(self) -> str:
+        return f"conductor:{self.name}:sent"
+
+
+DUE = Queue("due", sent_seconds=5)
+LEFT = Queue("left", sent_seconds=30)  # what sweeps have left waits for its turn
 
 
 def claim_tick(what: str = "tick") -> bool:
@@ -66,7 +116,3 @@ def does_worker_live() -> bool:
     """Tell whether some worker has said so lately. Raises `redis.RedisError`."""
     with carrier.reach() as client:
         return bool(client.exists(WORKER))
-
-
-def _key(partition: int, of_rest: bool = False) -> str:
-    return f"conductor:{'rest' if of_rest else 'wake'}:{partition}"

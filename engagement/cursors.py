@@ -27,8 +27,6 @@ from psycopg.errors import LockNotAvailable
 
 from engagement.models import EngagementRow, Session
 
-LOCK_SPACE = 0x656E6761  # "enga": advisory locks are shared by all who use the database
-
 # Shared with other posts, but not with a sweep: the cursor cannot move between our look at it and our commit, so `late`
 # is exactly "the detector will never be fed this row".
 LOCK_SHARED = """
@@ -58,28 +56,24 @@ IS_BEHIND = f"""
 # As the index of the sessions has it. An ended session waits until it is settled, whatever else waits in it.
 IS_UNSETTLED = "s.settled_at IS NULL AND NOT s.status = 'scheduled'"
 IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
-# Each event in its turn, and of an event the session that has waited longest: who sends much waits behind who sends
-# little, and what is over behind what goes on. They are locked in the order of their ids, as everywhere. One that was
-# erased while its lock was waited for is settled by then: that is looked at again when the lock is there.
-LOCK_DUE = f"""
+# Of candidates each event in its turn, and of an event the session that stands first among them: who sends much waits
+# behind who sends little, and what is over behind what goes on. What somebody holds is left to wait. They are locked in
+# the order of their ids, as everywhere. One that is erased meanwhile is settled: the lock looks at that again.
+LOCK_DUE = """
     SELECT s.* FROM (
         SELECT s.id FROM (
-            SELECT s.id, s.status, s.heard_at, row_number() OVER (
-                PARTITION BY s.event_id, s.status = 'ended' ORDER BY s.heard_at NULLS FIRST, s.id) AS turn
-            FROM engagement_session s
-            WHERE s.partition = %s AND NOT s.id = ANY(%s) AND (%s OR NOT s.is_behind) AND {IS_DUE}) s
-        ORDER BY s.status = 'ended', s.turn, s.heard_at NULLS FIRST LIMIT %s) due
+            SELECT s.id, s.status, waiting.place, row_number() OVER (
+                PARTITION BY s.event_id, s.status = 'ended' ORDER BY waiting.place) AS turn
+            FROM UNNEST(%s::uuid[]) WITH ORDINALITY AS waiting (id, place)
+            JOIN engagement_session s ON s.id = waiting.id AND s.settled_at IS NULL AND (%s OR NOT s.is_behind)) s
+        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s) due
     JOIN engagement_session s ON s.id = due.id AND s.settled_at IS NULL
-    ORDER BY s.id FOR NO KEY UPDATE OF s
+    ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
 """
-LOCK_SECONDS = 0.3  # what is held for longer is left for the next time
+FIND_DUE = f"SELECT s.id, s.is_behind FROM engagement_session s WHERE {IS_DUE} ORDER BY s.heard_at NULLS FIRST LIMIT %s"
 SILENT_SINCE = f"""
     SELECT s.id FROM engagement_session s WHERE s.status = 'live' AND s.heard_at < %s AND NOT {IS_BEHIND}
     ORDER BY s.heard_at LIMIT %s
-"""
-PARTITIONS_DUE = f"""
-    SELECT s.partition, bool_or(NOT s.is_behind), bool_or(s.is_behind) FROM engagement_session s
-    WHERE {IS_DUE} GROUP BY s.partition
 """
 ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
 UNJUDGED_ROWS = f"""
@@ -157,30 +151,9 @@ def lock_many(session_ids: Collection[UUID], *, alone: bool) -> dict[UUID, Sessi
     return {session.id: session for session in Session.objects.raw(f"{LOCK_MANY} FOR {strength}", [list(session_ids)])}
 
 
-def lock_due(partition: int, most: int, *, with_behind: bool = True, but: Sequence[UUID] = ()) -> Sequence[Session]:
-    """Return so many sessions of a partition for which something waits, those first that are due first.
-
-    Where somebody holds one of them for long, those that nobody holds.
-    """
-    asked = [partition, list(but), with_behind, most]
-    try:
-        with limited_waiting(LOCK_SECONDS):
-            return list(Session.objects.raw(LOCK_DUE, asked))
-    except Busy:
-        return list(Session.objects.raw(f"{LOCK_DUE} SKIP LOCKED", asked))
-
-
-def try_lock_partition(partition: int, *, patiently: bool = False) -> bool:
-    """Return whether the partition is ours until the commit; waiting for whoever has it for a moment, or not at all."""
-    if not patiently:
-        [is_ours] = _ask("SELECT pg_try_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
-        return bool(is_ours)
-    try:
-        with limited_waiting(LOCK_SECONDS):
-            _ask("SELECT pg_advisory_xact_lock(%s, %s)", LOCK_SPACE, partition)
-    except Busy:
-        return False
-    return True
+def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
+    """Return so many of these sessions that nobody else holds: each event in its turn, those first that stand first."""
+    return list(Session.objects.raw(LOCK_DUE, [list(session_ids), with_behind, most]))
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
@@ -190,11 +163,12 @@ def find_silent_since(at: datetime, most: int) -> list[UUID]:
         return [session_id for (session_id,) in cursor.fetchall()]
 
 
-def find_partitions_due() -> list[tuple[int, bool, bool]]:
-    """Return the partitions in which something waits: whether something new, and whether what a sweep has left."""
+def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
+    """Return the sessions for which something waits, so many: where it is new, and where a sweep has left it."""
     with connection.cursor() as cursor:
-        cursor.execute(PARTITIONS_DUE)
-        return list(cursor.fetchall())
+        cursor.execute(FIND_DUE, [most])
+        found = cursor.fetchall()
+    return [id_ for id_, is_behind in found if not is_behind], [id_ for id_, is_behind in found if is_behind]
 
 
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:

@@ -17,14 +17,6 @@ from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_RETENT
 from engagement.moments import read_moment
 from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
 
-PARTITIONS = 16  # sessions are swept in this many groups; fixed, as every session stores its own
-
-
-def partition_of(session_id: uuid.UUID) -> int:
-    """Return the sweep group of a session, the same on every machine."""
-    return session_id.int % PARTITIONS
-
-
 M = TypeVar("M", bound=models.Model)
 
 
@@ -188,7 +180,6 @@ class Session(models.Model):
     source = models.CharField(
         max_length=10, choices=Source, blank=True, default="", editable=False, help_text="What came first, and so all."
     )
-    partition = models.PositiveSmallIntegerField(editable=False)
     judged_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest row that the detector has seen."
     )
@@ -228,20 +219,16 @@ class Session(models.Model):
             ),
         ]
         indexes = [
-            # The sweep reads the sessions of one partition that are live, or have ended and are not settled.
+            # The tick reads the sessions that are live, or have ended and are not settled.
             models.Index(
-                fields=["partition"],
+                fields=["heard_at"],
                 condition=models.Q(settled_at=None) & ~models.Q(status="scheduled"),
-                name="unsettled_by_partition",
+                name="unsettled_by_hearing",
             ),
         ]
 
     def __str__(self) -> str:
         return self.title
-
-    def save(self, **options: Any) -> None:
-        self.partition = partition_of(self.id)
-        super().save(**options)
 
     @property
     def is_ended(self) -> bool:

@@ -1,6 +1,7 @@
 """What a session's detector remembers: one record of fixed size, the same for every session. Pure."""
 
 import zlib
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -145,8 +146,17 @@ class States(Records):
         return self.usual[..., what].astype(np.float64)
 
 
-FIELDS = [(name, States.dtype[name].base.itemsize) for name in States.dtype.names or ()]
 RAW = -zlib.MAX_WBITS  # deflate without a header
+LEVEL = 1  # the higher ones save a fifteenth of a state, and take five times as long
+
+# Where each byte of a packed state stands in a record: of each field all first bytes come first, then all second ones,
+# as those of one rank are alike, and pack well.
+PLANES = np.concatenate(
+    [
+        np.arange(offset, offset + field.itemsize).reshape(-1, field.base.itemsize).T.ravel()
+        for field, offset, *_ in (States.dtype.fields or {}).values()
+    ]
+)
 
 # A state that was written with other fields, or by another revision, has another number (15 bits).
 VERSION = zlib.crc32(repr((REVISION, States.dtype.descr)).encode()) & 0x7FFF
@@ -165,30 +175,30 @@ def new_states(n: int = 1, noise: Noise = DEFAULT.noise) -> States:
 
 
 def pack(state: States) -> bytes:
-    """Return one state as bytes, the same for equal states: about 0.9 KB.
+    """Return one state as bytes, the same for equal states: about 1 KB."""
+    return pack_all(States(state.array.reshape(1)))[0]
 
-    Of each field all first bytes come first, then all second ones: those of one rank are alike, and pack well.
-    """
-    planes = [
-        np.frombuffer(state.array[name].tobytes(), np.uint8).reshape(-1, size).T.tobytes() for name, size in FIELDS
-    ]
-    packer = zlib.compressobj(9, wbits=RAW)
-    return packer.compress(b"".join(planes)) + packer.flush()
+
+def pack_all(states: States) -> list[bytes]:
+    """Return each state as bytes."""
+    records = np.ascontiguousarray(states.array).view(np.uint8).reshape(len(states), -1)
+    return [zlib.compress(planes.data, LEVEL, wbits=RAW) for planes in records.take(PLANES, axis=1)]
 
 
 def unpack(packed: bytes) -> States:
     """Return the state that `pack` made bytes of. Raises ValueError where these are no such bytes."""
+    return unpack_all([packed])[0]
+
+
+def unpack_all(packed: Sequence[bytes]) -> States:
+    """Return the states that `pack` made bytes of. Raises ValueError where one has no such bytes."""
+    size = States.dtype.itemsize
     try:
-        planes = zlib.decompress(packed, wbits=RAW)
+        planes = [zlib.decompress(each, wbits=RAW, bufsize=size) for each in packed]
     except zlib.error as error:
         raise ValueError("not a packed detector state") from error
-    if len(planes) != States.dtype.itemsize:
+    if any(len(plane) != size for plane in planes):
         raise ValueError("not a packed detector state")
-    state = new_states()[0]
-    start = 0
-    for name, size in FIELDS:
-        end = start + States.dtype[name].itemsize
-        field = np.frombuffer(planes[start:end], np.uint8).reshape(size, -1).T.tobytes()
-        state.array[name] = np.frombuffer(field, States.dtype[name].base).reshape(States.dtype[name].shape)
-        start = end
-    return state
+    records = np.empty((len(packed), size), np.uint8)
+    records[:, PLANES] = np.frombuffer(b"".join(planes), np.uint8).reshape(len(packed), size)
+    return States(records.view(States.dtype)[:, 0])

@@ -1,33 +1,37 @@
 """What workers do, done here and now and to the end."""
 
-import math
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
 from conductor import pipeline, wakeups
-from engagement.models import PARTITIONS, Session
+from engagement import cursors
+from engagement.models import Session
 
 
 def begin_anew() -> None:
-    """Forget what is remembered outside the database: which partitions are woken, and which sessions set aside."""
-    for partition in range(PARTITIONS):
-        wakeups.lower_flag(partition)
+    """Forget what is remembered outside the database: which sessions are due, and which are set aside."""
+    for queue in (wakeups.DUE, wakeups.LEFT):
+        queue.clear()
     pipeline._set_aside.clear()
 
 
-def advance(partition: int, now: datetime) -> None:
-    pipeline.catch_up(partition, now, seconds=math.inf)
+def sweep(due: Collection[UUID], left: Collection[UUID], now: datetime) -> None:
+    wakeups.DUE.add(due)
+    wakeups.LEFT.add(left)
+    while pipeline.advance(now):
+        pass
+    while pipeline.catch_up(now):
+        pass
 
 
 def sweep_all(now: datetime) -> None:
-    for partition in range(PARTITIONS):
-        advance(partition, now)
+    sweep(*cursors.find_due(pipeline.DUE_A_TICK), now)
 
 
 def tick(now: datetime) -> None:
     """Make one tick, and the sweeps to which it leads."""
-    for partition, *_ in pipeline.tick(now):
-        advance(partition, now)
+    sweep(*pipeline.tick(now), now)
 
 
 def end(session_id: UUID, now: datetime) -> Session:

@@ -129,7 +129,7 @@ def test_one_reading_leads_to_the_next(event, monkeypatch):
 
     tasks.read_upload.apply()
     assert sent.count("conductor.tasks.read_upload") == 1
-    assert sent.count("conductor.tasks.advance_partition") == 1
+    assert sent.count("conductor.tasks.advance") == 1
     sent.clear()
     tasks.read_upload.apply()
     assert "conductor.tasks.read_upload" not in sent

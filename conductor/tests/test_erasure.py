@@ -12,13 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conductor import housekeeping, pipeline
+from conductor import housekeeping
+from conductor.tests import sweeping
 from conductor.tests.plenty import NOW, START, at, count_rows, erase_everything, full_session, in_threads
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
 from engagement.erasure import erase_events
 from engagement.models import (
-    PARTITIONS,
     EngagementRow,
     Erasure,
     Event,
@@ -129,8 +129,7 @@ def test_session_is_erased_while_it_is_posted_to_and_swept(admin_client, setting
             statuses.append(Rest(rest.event, rest.secret).post(f"/sessions/{session.id}/{kind}", body).status_code)
 
         def sweep() -> None:
-            for partition in range(PARTITIONS):
-                pipeline.catch_up(partition, datetime.now(UTC), seconds=0)
+            sweeping.sweep_all(datetime.now(UTC))
 
         with in_threads(post, post, sweep, sweep, lambda: housekeeping.step(NOW, seconds=0.1)):
             wait_until(lambda session=session: Session.objects.get(id=session.id).judged_until is not None)

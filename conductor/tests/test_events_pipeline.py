@@ -18,14 +18,14 @@ from anomalies.detector.replay import judge_sessions
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import START, at_minute
 from anomalies.watch import timetable_of
-from conductor import pipeline
+from conductor import pipeline, wakeups
 from conductor.local.rest_client import RestClient
 from conductor.management.commands.replay import replay
 from conductor.tests import sweeping
 from conductor.tests.waiting import wait_until
 from engagement.aggregate import EVENTS_OF_SLOT
 from engagement.events import record_events
-from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Presence, RawEventRow, RoomState, Session
+from engagement.models import ApiKey, EngagementRow, Event, Presence, RawEventRow, RoomState, Session
 from engagement.readings import Reading
 from engagement.recordings import open_recording
 from engagement.windows import RawEvent, Windows
@@ -141,7 +141,7 @@ def test_order_doubling_batches_and_sweeps_do_not_matter(undisturbed, seed):
         assert recorded.late == 0
         place += size
         if random.random() < 0.5:
-            sweeping.advance(session.partition, LONG_AFTER)
+            sweeping.sweep_all(LONG_AFTER)
     sweeping.end(session.id, LONG_AFTER)
     assert [rows_of(session), kept(session)] == undisturbed
 
@@ -151,7 +151,7 @@ def test_a_late_event_is_stored_and_changes_nothing():
     session, other = new_session(), new_session()
     for one in (session, other):
         post(one, events)
-        sweeping.advance(one.partition, LONG_AFTER)
+        sweeping.sweep_all(LONG_AFTER)
     before = rows_of(session), kept(session)
 
     late = [RawEvent("leave", at_minute(3), f"u{n}") for n in range(8)]
@@ -173,7 +173,8 @@ def test_an_ended_session_forgets_who_was_there_a_few_at_a_time(monkeypatch):
 
     left = [(60, n_events)]
     while Session.objects.get(id=session.id).settled_at is None:
-        pipeline.catch_up(session.partition, LONG_AFTER, seconds=0)
+        wakeups.LEFT.add([session.id])
+        pipeline.catch_up(LONG_AFTER)
         left.append((session.people.count(), session.raw_events.exclude(user="").count()))
 
     assert left[-1] == (0, 0)
@@ -200,12 +201,12 @@ def test_a_sweep_that_fails_in_the_middle_leaves_all_as_it_was(monkeypatch):
     post(session, room(4))
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.watch, "judge_new_rows", lambda *arguments: 1 / 0)
-        sweeping.advance(session.partition, LONG_AFTER)
+        sweeping.sweep_all(LONG_AFTER)
     session.refresh_from_db()
     assert (session.aggregated_until, rows_of(session), Presence.objects.count()) == (None, [], 0)
     sweeping.begin_anew()
 
-    sweeping.advance(session.partition, LONG_AFTER)
+    sweeping.sweep_all(LONG_AFTER)
 
     session.refresh_from_db()
     assert session.aggregated_until == session.closed_until == session.judged_until
@@ -311,9 +312,8 @@ def test_a_platform_that_tells_of_connections_only_is_not_dead():
 
 def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(stack):
     stack.stop("worker")
-    # All in one partition, so that one sweep has them all in hand.
     event = Event.objects.create(name="Conference")
-    ids = [uuid.UUID(int=PARTITIONS * (place + 1)) for place in range(4)]
+    ids = [uuid.UUID(int=place + 1) for place in range(4)]
     sessions = [Session.objects.create(id=id_, event=event, title="Room") for id_ in ids]
     stories = [room(50, seed=seed, exit_at=40) for seed in range(4)]
     for session, events in zip(sessions, stories, strict=True):

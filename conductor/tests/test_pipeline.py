@@ -2,11 +2,10 @@
 
 import threading
 import time
-import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from anomalies.detector.state import VERSION
 from anomalies.models import Anomaly, DetectorMemory
@@ -14,9 +13,9 @@ from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from conductor import pipeline, tasks, wakeups
 from conductor.tests import sweeping
 from conductor.tests.sweeping import sweep_all, tick
-from engagement.cursors import LOCK_SPACE
+from engagement import cursors
 from engagement.ingest import SessionEnded, record_rows
-from engagement.models import PARTITIONS, Event, Session
+from engagement.models import Event, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,10 +41,6 @@ def kept(session):
     return list(Anomaly.objects.for_session(session).values(*fields))
 
 
-def in_partition(partition, place):
-    return uuid.UUID(int=PARTITIONS * (place + 1) + partition)
-
-
 def rows_of_a_story():
     return collapse(silence(healthy_room(minutes=22), at_minute(8), at_minute(11)), at_minute(18))
 
@@ -64,10 +59,10 @@ def test_tasks_delivered_twice_or_in_any_order_keep_the_same_anomalies(event, un
     session, rows = new_session(event), rows_of_a_story()
     for first in range(0, len(rows), 50):
         record_rows(session.id, rows[first : first + 50], NOW)
-        for partition in (session.partition, (session.partition + 1) % PARTITIONS, session.partition):
-            tasks.advance_partition(partition)
-            tasks.catch_up(partition)
-            tasks.catch_up(partition)
+        for task in (tasks.advance, tasks.advance, tasks.catch_up, tasks.advance, tasks.catch_up):
+            wakeups.DUE.add([session.id])
+            task()
+    sweep_all(NOW)
     assert kept(session) == undisturbed
 
 
@@ -79,7 +74,7 @@ def test_two_workers_at_once_keep_the_same_anomalies(event, undisturbed):
     def work():
         try:
             while not recorded.is_set() or Session.objects.get(id=session.id).judged_until != rows[-1].timestamp:
-                sweeping.advance(session.partition, NOW)
+                sweeping.sweep_all(NOW)
         except Exception as error:
             errors.append(error)
         finally:
@@ -103,90 +98,135 @@ def test_sweep_that_fails_in_the_middle_leaves_the_state_before(event, undisturb
     record_rows(session.id, rows_of_a_story(), NOW)
     with monkeypatch.context() as patch:
         patch.setattr(Anomaly.objects, "bulk_create", lambda rows: 1 / 0)
-        sweeping.advance(session.partition, NOW)
+        sweeping.sweep_all(NOW)
     session.refresh_from_db()
-    assert session.judged_until is None
+    assert session.judged_until < at_minute(8), "up to where the sweep began that found something"
     assert kept(session) == []
     sweeping.begin_anew()
-    sweeping.advance(session.partition, NOW)
+    sweeping.sweep_all(NOW)
     assert kept(session) == undisturbed
 
 
-def test_sweep_leaves_a_partition_that_another_one_holds(event):
-    session = new_session(event)
-    record_rows(session.id, healthy_room(minutes=2), NOW)
-    held, done = threading.Event(), threading.Event()
+def test_sweep_leaves_a_session_that_somebody_holds_and_comes_back_to_it(event):
+    held, free = new_session(event), new_session(event)
+    for session in (held, free):
+        record_rows(session.id, healthy_room(minutes=1), NOW)
+    holding, done = threading.Event(), threading.Event()
 
     def hold():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [LOCK_SPACE, session.partition])
-            held.set()
+        with transaction.atomic():
+            cursors.lock_alone(held.id)
+            holding.set()
             done.wait(30)
         connections.close_all()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    assert held.wait(30)
-    assert pipeline.advance(session.partition, NOW) == pipeline.Left()
-    assert pipeline.catch_up(session.partition, NOW) == pipeline.Left(is_behind=True)
-    session.refresh_from_db()
-    assert session.judged_until is None
+    assert holding.wait(30)
+    wakeups.DUE.add([held.id, free.id])
+    assert pipeline.advance(NOW)
+    assert Session.objects.get(id=free.id).judged_until is not None
+    assert Session.objects.get(id=held.id).judged_until is None
+    assert wakeups.DUE.peek(10) == [held.id]
     done.set()
     holder.join(30)
+    assert pipeline.advance(NOW)
+    assert Session.objects.get(id=held.id).judged_until is not None
+    assert not pipeline.advance(NOW)
 
 
-def test_rows_that_arrive_during_a_sweep_are_swept_by_it(event, monkeypatch):
-    """The second task leaves, as the first holds the lock; so the first must look again after letting go."""
+def test_rows_that_arrive_during_a_sweep_are_due_after_it(event, monkeypatch):
     session, rows = new_session(event), healthy_room(minutes=4)
-    record_rows(session.id, rows[:20], NOW)
+    record_rows(session.id, rows[:10], NOW)
+    wakeups.DUE.add([session.id])
     announce = pipeline.live.announce
 
     def late_post(changes, now):
-        if session.judged_until is None:
-            session.judged_until = now
-            record_rows(session.id, rows[20:], NOW)
-            wakeups.raise_flag(session.partition)
+        record_rows(session.id, rows[10:20], NOW)
+        wakeups.DUE.add([session.id])
         announce(changes, now)
 
-    monkeypatch.setattr(pipeline.live, "announce", late_post)
-    sweeping.advance(session.partition, NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.live, "announce", late_post)
+        pipeline.advance(NOW)
     session.refresh_from_db()
-    assert session.judged_until == rows[-1].timestamp
+    assert session.judged_until == rows[9].timestamp
+    assert wakeups.DUE.peek(10) == [session.id]
+    pipeline.advance(NOW)
+    session.refresh_from_db()
+    assert session.judged_until == rows[19].timestamp
 
 
-def test_wake_enqueues_once_for_many_posts(event, monkeypatch):
-    enqueued = []
-    monkeypatch.setattr(tasks.advance_partition, "apply_async", lambda args, **options: enqueued.append(args))
+@pytest.mark.parametrize("gone", ["erased", "settled", "unknown"])
+def test_whom_nothing_waits_for_any_more_leaves_the_queue(event, gone):
     session = new_session(event)
-    for _ in range(5):
+    record_rows(session.id, healthy_room(minutes=1), NOW)
+    wakeups.DUE.add([session.id])
+    if gone == "erased":
+        Session.objects.filter(id=session.id).update(erased_at=NOW, settled_at=NOW, status="ended")
+    elif gone == "settled":
+        Session.objects.filter(id=session.id).update(settled_at=NOW, status="ended")
+    else:
+        session.delete()
+
+    assert pipeline.advance(NOW)
+    assert wakeups.DUE.peek(10) == []
+
+
+def test_worker_rests_between_two_sweeps_and_not_before_the_first(event, monkeypatch):
+    rests = []
+    monkeypatch.setattr(tasks.time, "sleep", rests.append)
+    monkeypatch.setattr(tasks, "_swept_at", [float("-inf")])
+    monkeypatch.setattr(tasks, "REST_SECONDS", 600.0)
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=1), NOW)
+    wakeups.DUE.add([session.id])
+    tasks.advance()
+    assert rests[0] == 0.0
+    assert all(500 < rest <= 600 for rest in rests[1:])
+    tasks.advance()
+    assert len(rests) > 1
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The tasks that are sent, in their order, each with whether a transaction was open."""
+    sent = []
+    for task in (tasks.advance, tasks.catch_up):
+        send = lambda args, task=task, **options: sent.append((task, connection.in_atomic_block))  # noqa: E731
+        monkeypatch.setattr(task, "apply_async", send)
+    return sent
+
+
+def test_wake_sends_one_task_for_many_posts_of_many_sessions(event, sent):
+    sessions = [new_session(event) for _ in range(3)]
+    for session in sessions * 3:
+        record_rows(session.id, healthy_room(minutes=1), NOW)
         tasks.wake([session.id])
-    assert enqueued == [(session.partition,)]
-    sweeping.advance(session.partition, NOW)
-    tasks.wake([session.id])
-    assert len(enqueued) == 2
+    assert sent == [(tasks.advance, False)]
+    assert wakeups.DUE.peek(10) == [session.id for session in sessions]
+    tasks.advance()
+    assert [session.judged_until is None for session in Session.objects.all()] == [False] * 3
+    tasks.wake([sessions[0].id])
+    assert len(sent) == 2
 
 
-def test_wake_waits_for_the_commit(event, monkeypatch):
-    """`delay` never happens inside a transaction."""
-    from django.db import transaction
-
-    enqueued = []
-    monkeypatch.setattr(
-        tasks.advance_partition, "apply_async", lambda args, **o: enqueued.append(connection.in_atomic_block)
-    )
+def test_wake_waits_for_the_commit(event, sent):
     session = new_session(event)
     with transaction.atomic():
         tasks.wake([session.id])
-        assert enqueued == []
-    assert enqueued == [False]
+        assert (sent, wakeups.DUE.peek(1)) == ([], [])
+    assert sent == [(tasks.advance, False)]
 
 
 def test_wake_survives_a_redis_that_is_away(event, settings):
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    there, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:1/0"
     session = new_session(event)
     record_rows(session.id, healthy_room(minutes=2), NOW)
     tasks.wake([session.id])
-    sweeping.advance(session.partition, NOW)
+    settings.REDIS_URL = there
+    assert wakeups.DUE.peek(1) == []
+    sweeping.sweep_all(NOW)
     session.refresh_from_db()
     assert session.judged_until is not None
 
@@ -257,42 +297,40 @@ def test_an_ended_session_is_settled_once_it_is_judged_to_its_end(event):
     session.refresh_from_db()
     assert session.is_settling
     while session.settled_at is None:
-        left = pipeline.catch_up(session.partition, NOW, seconds=0)
+        wakeups.LEFT.add([session.id])
+        assert pipeline.catch_up(NOW)
         session.refresh_from_db()
-        assert left == pipeline.Left(is_behind=session.settled_at is None)
+        assert wakeups.LEFT.peek(1) == ([] if session.settled_at else [session.id])
     assert session.judged_until == healthy_room(minutes=12)[-1].timestamp
     assert not session.is_settling
 
 
-def test_what_a_sweep_leaves_is_enqueued_behind_all_others(event, undisturbed, monkeypatch, settings):
-    enqueued = []
-    for task in (tasks.advance_partition, tasks.catch_up):
-        monkeypatch.setattr(task, "apply_async", lambda args, task=task, **options: enqueued.append((task, *args)))
-    monkeypatch.setattr(pipeline.catch_up, "__defaults__", (0.0,))
+def test_what_a_sweep_leaves_is_sent_for_behind_all_others(event, undisturbed, sent, monkeypatch, settings):
+    monkeypatch.setattr(tasks, "CATCH_UP_SECONDS", 1e-9)  # one sweep, and then it is another's turn
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
     tasks.wake([session.id])
     sweeps = []
-    while enqueued:
-        task, partition = enqueued.pop(0)
+    while sent:
+        task, _ = sent.pop(0)
         sweeps.append(settings.CELERY_TASK_ROUTES[task.name]["priority"])
-        task(partition)
+        task()
     assert sweeps == [3] + [6] * ((len(rows_of_a_story()) - pipeline.FEW_ROWS) // pipeline.MANY_ROWS + 1)
     assert kept(session) == undisturbed
 
 
 def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
     """In one sweep, however much of another event waits before it."""
-    floods = [Session.objects.create(id=in_partition(3, place), event=event, title="Flood") for place in range(250)]
+    floods = [new_session(event) for _ in range(250)]
     for flood in floods:
         record_rows(flood.id, healthy_room(minutes=4), NOW)
-    session = Session.objects.create(
-        id=in_partition(3, 250), event=Event.objects.create(name="Another"), title="Keynote"
-    )
+    session = new_session(Event.objects.create(name="Another"))
     [row] = healthy_room(minutes=1)[:1]
     record_rows(session.id, [row], NOW)
+    wakeups.DUE.add([flood.id for flood in floods])
+    wakeups.DUE.add([session.id])
 
-    assert pipeline.advance(3, NOW) == pipeline.Left(is_behind=True)
+    pipeline.advance(NOW)
 
     session.refresh_from_db()
     assert session.judged_until == row.timestamp
@@ -301,37 +339,42 @@ def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
     assert {each.judged_until for each in judged} == {healthy_room(minutes=4)[pipeline.FEW_ROWS - 1].timestamp}
 
     # From now on they wait behind all others, whatever else they send.
-    assert Session.objects.filter(is_behind=True).count() == judged.count()
-    assert [partition for partition, *_ in pipeline.tick(NOW)] == [3]
-    [[_, is_new, is_left]] = pipeline.tick(NOW)
-    assert (is_new, is_left) == (True, True)
-    pipeline.advance(3, NOW)
+    left = set(Session.objects.filter(is_behind=True).values_list("id", flat=True))
+    assert set(wakeups.LEFT.peek(300)) == left == {each.id for each in judged}
+    wakeups.LEFT.clear()
+    due, found_left = pipeline.tick(NOW)
+    assert set(found_left) == left
+    assert set(due) == {flood.id for flood in floods} - left
+    wakeups.DUE.add([*left, *due])
+    while pipeline.advance(NOW):
+        pass
     assert {each.judged_until for each in judged.all()} == {healthy_room(minutes=4)[pipeline.FEW_ROWS - 1].timestamp}
-    sweeping.advance(3, NOW)
+    assert set(wakeups.LEFT.peek(300)) == {flood.id for flood in floods}
+    sweep_all(NOW)
     assert not Session.objects.filter(is_behind=True).exists()
 
 
 def test_a_session_that_cannot_be_judged_stops_no_other(event, undisturbed, caplog):
-    broken = Session.objects.create(id=in_partition(3, 0), event=event, title="Broken")
-    session = Session.objects.create(id=in_partition(3, 1), event=event, title="Keynote")
+    broken = new_session(event)
+    session = new_session(event)
     for each in (broken, session):
         record_rows(each.id, rows_of_a_story(), NOW)
     DetectorMemory.objects.create(session=broken, version=VERSION, state=b"nonsense", updated_at=NOW)
 
-    sweeping.advance(3, NOW)
+    sweeping.sweep_all(NOW)
 
     assert (kept(session), kept(broken)) == (undisturbed, [])
     assert caplog.text.count(f"Session {broken.id} cannot be judged") == 1
     DetectorMemory.objects.filter(session=broken).delete()
     assert pipeline._set_aside[broken.id] > time.monotonic() + pipeline.SET_ASIDE_SECONDS / 2
     pipeline._set_aside[broken.id] = time.monotonic()  # a while later
-    sweeping.advance(3, NOW)
+    sweeping.sweep_all(NOW)
     assert kept(broken) == undisturbed
 
 
 def test_ticks_that_have_piled_up_are_one(monkeypatch, caplog):
     made = []
-    monkeypatch.setattr(tasks.pipeline, "tick", lambda now: made.append(now) or [])
+    monkeypatch.setattr(tasks.pipeline, "tick", lambda now: made.append(now) or ([], []))
     for _ in range(20):
         tasks.tick()
     assert len(made) == 1
@@ -343,7 +386,7 @@ def test_a_session_whose_rows_wait_is_not_silent(event):
     record_rows(session.id, healthy_room(minutes=2), NOW)
     tick(NOW)
     record_rows(session.id, healthy_room(minutes=3)[24:], NOW + timedelta(hours=4))
-    assert pipeline.tick(NOW + timedelta(hours=5)) == [(session.partition, True, False)]
+    assert pipeline.tick(NOW + timedelta(hours=5)) == ([session.id], [])
     session.refresh_from_db()
     assert session.status == "live"
 

@@ -47,7 +47,7 @@ def judged(event):
     def make(readings, session=None):
         session = session or Session.objects.create(event=event, title="Keynote")
         record_rows(session.id, readings, NOW)
-        sweeping.advance(session.partition, NOW)
+        sweeping.sweep_all(NOW)
         session.refresh_from_db()
         return session
 

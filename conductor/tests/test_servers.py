@@ -11,7 +11,7 @@ from conductor.tests.servers import NOT_ASKED_FOR
 
 
 def reach_redis():
-    wakeups.lower_flag(0)
+    wakeups.DUE.release()
 
 
 def reach_the_channel_layer():

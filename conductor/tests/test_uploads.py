@@ -92,7 +92,7 @@ def test_what_is_kept_is_what_a_live_session_would_have(upload, event):
     live = Session.objects.create(event=event, title="Live")
     for start in range(0, len(ROOM), 7):
         record_rows(live.id, ROOM[start : start + 7], stage.NOW)
-        sweeping.advance(live.partition, stage.NOW)
+        sweeping.sweep_all(stage.NOW)
     sweeping.end(live.id, stage.NOW)
 
     def judged(session):

@@ -336,7 +336,7 @@ def test_sensitivity_counts_from_the_next_row_on(client, organizer, event, monke
 
 def judge(session: Session, readings: list[Reading]) -> None:
     record_rows(session.id, readings, stage.NOW)
-    sweeping.advance(session.partition, stage.NOW)
+    sweeping.sweep_all(stage.NOW)
 
 
 def test_ended_session_offers_no_sensitivity(client, organizer, session):

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from engagement import cursors
-from engagement.models import PARTITIONS, EngagementRow, Event, RawEventRow, Session
+from engagement.models import EngagementRow, Event, RawEventRow, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,11 +23,12 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def new_session(*row_seconds: float, place: int = 0, partition: int = 3, **fields) -> Session:
-    """A live session of a partition, with rows; `place` is its place among those of the partition."""
+def new_session(*row_seconds: float, place: int = 0, **fields) -> Session:
+    """A live session with rows; `place` is its place in the order of ids."""
     event, _ = Event.objects.get_or_create(name="Conference")
-    id_ = UUID(int=PARTITIONS * (place + 1) + partition)
-    session = Session.objects.create(id=id_, event=event, title="Keynote", **{"status": "live"} | fields)
+    session = Session.objects.create(
+        id=UUID(int=place + 1), event=event, title="Keynote", **{"status": "live"} | fields
+    )
     for second in row_seconds:
         EngagementRow.objects.create(session=session, timestamp=at(second), received_at=at(second), total_users=5)
     return session
@@ -52,43 +53,51 @@ def read_cursors(session: Session) -> dict[str, object]:
 def test_a_session_is_behind_its_rows_and_its_closed_windows(fields, row_seconds, expected):
     session = new_session(*row_seconds, **fields)
 
-    assert cursors.find_partitions_due() == ([(3, True, False)] if expected else [])
-    assert cursors.lock_due(3, most=10) == ([session] if expected else [])
-    assert cursors.lock_due(4, most=10) == []
+    assert cursors.find_due(10) == ([session.id] if expected else [], [])
+
+
+def lock_due(*sessions: Session, most: int = 10, **options) -> list[Session]:
+    return list(cursors.lock_due([session.id for session in sessions], most, **options))
 
 
 def test_an_ended_session_waits_until_it_is_settled():
     session = new_session(status="ended")
 
-    assert cursors.lock_due(3, most=10) == [session]
+    assert cursors.find_due(10) == ([session.id], [])
+    assert lock_due(session) == [session]
     Session.objects.update(settled_at=at(0))
-    assert (cursors.lock_due(3, most=10), cursors.find_partitions_due()) == ([], [])
+    assert (cursors.find_due(10), lock_due(session)) == (([], []), [])
 
 
 def test_nothing_waits_for_a_session_that_was_never_heard():
     new_session(status="scheduled")
 
-    assert (cursors.lock_due(3, most=10), cursors.find_partitions_due()) == ([], [])
+    assert cursors.find_due(10) == ([], [])
 
 
-def test_lock_due_takes_so_many_and_the_longest_waiting_first():
-    second, first, third = (new_session(0, place=place) for place in (1, 0, 2))
+def test_who_has_waited_longest_is_found_first():
+    second, first = (new_session(0, place=place, heard_at=at(10 - 5 * place)) for place in (0, 1))
 
-    assert cursors.lock_due(3, most=2) == [first, second]
-    cursors.move_judged([first.id], [at(-1)], ["WATCHING"], at(1))
-    assert cursors.lock_due(3, most=2) == [second, third]
-    assert cursors.lock_due(3, most=2, but=[third.id]) == [first, second]
+    assert cursors.find_due(10) == ([first.id, second.id], [])
+    assert cursors.find_due(1) == ([first.id], [])
+
+
+def test_lock_due_takes_so_many_of_those_that_are_named_first():
+    third, second, first, _ = (new_session(0, place=place) for place in range(4))
+
+    assert lock_due(first, second, third, most=2) == [second, first]
+    assert lock_due(third, first, most=1) == [third]
 
 
 def test_what_a_sweep_left_is_due_for_who_catches_up():
     left, new = new_session(0), new_session(0, place=1)
     cursors.mark_behind([left.id], True)
 
-    assert cursors.find_partitions_due() == [(3, True, True)]
-    assert cursors.lock_due(3, most=10, with_behind=False) == [new]
-    assert cursors.lock_due(3, most=10) == [left, new]
+    assert cursors.find_due(10) == ([new.id], [left.id])
+    assert lock_due(left, new, with_behind=False) == [new]
+    assert lock_due(left, new) == [left, new]
     cursors.mark_behind([left.id], False)
-    assert cursors.find_partitions_due() == [(3, True, False)]
+    assert lock_due(left, new, with_behind=False) == [left, new]
 
 
 def test_lock_due_gives_each_event_its_turn_and_what_is_over_the_last():
@@ -97,14 +106,14 @@ def test_lock_due_gives_each_event_its_turn_and_what_is_over_the_last():
     one = new_session(0, place=5)
     one.event = Event.objects.create(name="Another conference")
     one.save()
-    cursors.move_judged([one.id], [at(-1)], ["WATCHING"], at(1))  # it has waited least
+    waiting = [over, *many, one]
 
-    assert cursors.lock_due(3, most=2) == [many[0], one]
-    assert cursors.lock_due(3, most=5) == [*many, one]
-    assert cursors.lock_due(3, most=6) == [*many, over, one]
+    assert lock_due(*waiting, most=2) == [many[0], one]
+    assert lock_due(*waiting, most=5) == [*many, one]
+    assert lock_due(*waiting, most=6) == [*many, over, one]
 
 
-def test_lock_due_leaves_what_somebody_holds_for_long():
+def test_lock_due_leaves_what_somebody_holds():
     held, free = new_session(0), new_session(0, place=1)
     holding, done = threading.Event(), threading.Event()
 
@@ -120,12 +129,12 @@ def test_lock_due_leaves_what_somebody_holds_for_long():
     assert holding.wait(30)
     try:
         with transaction.atomic():
-            assert cursors.lock_due(3, most=10) == [free]
+            assert lock_due(held, free) == [free]
     finally:
         done.set()
         holder.join(30)
     with transaction.atomic():
-        assert cursors.lock_due(3, most=10) == [held, free]
+        assert lock_due(held, free) == [held, free]
 
 
 def test_waiting_is_limited_only_for_so_long():

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.db.models import FloatField, IntegerField
 
-from engagement.models import PARTITIONS, ApiKey, EngagementRow, Event, Session, partition_of
+from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.readings import BY_NAME, MEASURED, Reading, SignalKind, StoredReading
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -50,12 +50,6 @@ def test_organizer_sees_own_events_and_sessions(event, fields, sees):
 
     assert Event.objects.for_organizer(user).count() == sees
     assert Session.objects.for_organizer(user).count() == sees
-
-
-def test_session_stores_its_partition(event):
-    session = Session.objects.create(event=event, title="Opening", id=uuid.UUID(int=5 * PARTITIONS + 3))
-
-    assert Session.objects.get().partition == partition_of(session.id) == 3
 
 
 def test_external_id_is_unique_within_an_event_where_there_is_one(event):

@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from engagement.models import Event, Session, partition_of
+from engagement.models import Event, Session
 from engagement.silence import find_silent, is_silent, silent_since
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -39,8 +39,6 @@ def test_find_silent_misses_none_that_is_live():
         heard(*ages, patience, event=event, title=f"{ages} {patience}", status=status)
         for ages, patience, status in product(product(AGES, AGES), (None, 5.0, 40.0), Session.Status)
     ]
-    for session in sessions:
-        session.partition = partition_of(session.id)
     Session.objects.bulk_create(sessions)
 
     found = find_silent(Session.objects.all(), NINE)

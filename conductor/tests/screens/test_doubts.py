@@ -35,7 +35,7 @@ def judge(session: Session, readings: list[Reading]) -> datetime:
     """Post rows as they are measured and let a worker judge them; return the moment."""
     now = readings[-1].timestamp
     record_rows(session.id, readings, now)
-    sweeping.advance(session.partition, now)
+    sweeping.sweep_all(now)
     return now
 
 
@@ -201,7 +201,7 @@ def test_rows_that_no_worker_judges_are_told_of(session):
     page = shown(session, now + timedelta(seconds=40))
     assert "Nothing judged for 40 s" in page
     assert "As this room usually is" not in page
-    sweeping.advance(session.partition, now + timedelta(seconds=60))
+    sweeping.sweep_all(now + timedelta(seconds=60))
     session.refresh_from_db()
     assert "As this room usually is" in shown(session, now + timedelta(seconds=60))
 
@@ -215,7 +215,7 @@ def test_rows_that_no_worker_has_ever_judged_are_told_of(session):
 
 def test_raw_events_of_which_no_worker_makes_rows_are_told_of(session):
     record_events(session.id, [RawEvent("chat", at_minute(n / 6), "u1") for n in range(12)], at_minute(2))
-    sweeping.advance(session.partition, at_minute(2))
+    sweeping.sweep_all(at_minute(2))
     session.refresh_from_db()
     assert doubt_of(session, at_minute(2.5)) is None, "all is made of it that can be"
     record_events(session.id, [RawEvent("chat", at_minute(2.2), "u1")], at_minute(2.2))
