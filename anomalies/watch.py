@@ -16,7 +16,7 @@ from anomalies.detector.state import VERSION, States, new_states, pack_all, unpa
 from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import cursors
-from engagement.models import EngagementRow, Event, Session
+from engagement.models import EngagementRow, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 ENDED = "the session ended"
 
+SENSITIVITIES = "SELECT id, sensitivity FROM engagement_event WHERE id = ANY(%s)"
 LOAD_STATES = "SELECT session_id, state FROM detector_memory WHERE session_id = ANY(%s) AND version = %s"
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)
@@ -92,8 +93,10 @@ def outlook(session_id: uuid.UUID) -> Outlook:
 
 
 def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
-    events = Event._base_manager.in_bulk({session.event_id for session in sessions})  # one may just be erased
-    return [BY_SENSITIVITY[events[session.event_id].sensitivity] for session in sessions]
+    with connection.cursor() as cursor:
+        cursor.execute(SENSITIVITIES, [list({session.event_id for session in sessions})])
+        sensitivities = dict(cursor.fetchall())
+    return [BY_SENSITIVITY[sensitivities[session.event_id]] for session in sessions]
 
 
 def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig]) -> States:

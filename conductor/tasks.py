@@ -11,13 +11,14 @@ from typing import ParamSpec
 
 import redis
 from celery import Task
-from celery.signals import heartbeat_sent, worker_shutting_down
+from celery.signals import heartbeat_sent, worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
+from anomalies.detector.prior import FOREST
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement import uploads
@@ -105,6 +106,12 @@ def _told_if_long(what: str) -> Iterator[None]:
     yield
     if (lasted := time.monotonic() - started) > LONG_SECONDS:
         log.warning("%s took %.1f s.", what, lasted)
+
+
+@worker_init.connect
+def grow_trees(**_: object) -> None:
+    """Load River before the worker's processes part, so that they share it, and none is late for its first row."""
+    FOREST.grow()
 
 
 @heartbeat_sent.connect

@@ -6,12 +6,12 @@ remembered rows whose leaf lies below it, so the scores are those of `river.anom
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from river.anomaly import HalfSpaceTrees
 
 from anomalies.detector.arrays import Floats, Integers, Mask
 
@@ -32,20 +32,24 @@ class Forest:
     n_trees: int = 10
     height: int = 8
     seed: int = 42
-    _split_on: Integers = field(init=False, repr=False, compare=False)
-    _split_at: Floats = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.height > 8 or tuple(sorted(self.features)) != self.features:
             raise ValueError("height is at most 8, and features are given in the order of their names")
+
+    @cached_property
+    def _splits(self) -> tuple[Integers, Floats]:
+        """Which feature each node looks at, and where it divides: (trees, nodes) each, root first."""
+        # Here, as this costs most of a second and 90 MB, and only who judges needs it.
+        from river.anomaly import HalfSpaceTrees
+
         river = HalfSpaceTrees(n_trees=self.n_trees, height=self.height, window_size=1, seed=self.seed)
         river.learn_one(dict.fromkeys(self.features, 0.5))  # type: ignore[no-untyped-call]  # River builds its trees at the first row
         on = np.zeros((self.n_trees, 2**self.height - 1), np.int64)
         at = np.zeros_like(on, np.float64)
         for tree, root in enumerate(river.trees):
             self._copy_splits(root, 0, on[tree], at[tree])
-        object.__setattr__(self, "_split_on", on)
-        object.__setattr__(self, "_split_at", at)
+        return on, at
 
     def _copy_splits(self, node: Any, place: int, on: Integers, at: Floats) -> None:
         if place >= len(on):
@@ -54,17 +58,22 @@ class Forest:
         for side, child in enumerate(node.children):
             self._copy_splits(child, 2 * place + 1 + side, on, at)
 
+    def grow(self) -> None:
+        """Have River build the trees now, and not when the first row is judged."""
+        self._splits  # noqa: B018
+
     @property
     def n_nodes(self) -> int:
         return int(2 ** (self.height + 1) - 1)
 
     def find_leaves(self, rows: Floats) -> Leaves:
         """Return the leaf of each row in each tree: (rows, features) in [0, 1] → (rows, trees)."""
+        split_on, split_at = self._splits
         place = np.zeros((len(rows), self.n_trees), np.int64)
         tree = np.arange(self.n_trees)
         row = np.arange(len(rows))[:, None]
         for _ in range(self.height):
-            is_left = rows[row, self._split_on[tree, place]] < self._split_at[tree, place]
+            is_left = rows[row, split_on[tree, place]] < split_at[tree, place]
             place = 2 * place + 2 - is_left
         return np.asarray(place - (2**self.height - 1), np.uint8)
 

@@ -1,11 +1,17 @@
-"""Celery's scheduler as we use it: a wall clock that is set stops no tick."""
+"""Celery as we use it: a wall clock that is set stops no tick, and a process loads what it needs."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
+from celery.signals import worker_init
 
+from anomalies.detector.prior import FOREST
 from conductor import celery
 from conductor.celery import Clock, app
+from conductor.tasks import grow_trees
 
 
 @pytest.fixture
@@ -43,3 +49,19 @@ def test_ticks_go_on_when_the_clock_is_set(jump, off, monkeypatch, settings, tmp
     off[0] = jump + timedelta(seconds=celery.settings.TICK_SECONDS)
     monkeypatch.setattr(celery, "_began_at", lambda: began_at)
     assert run(clock) == ["housekeeping", "tick"]
+
+
+@pytest.mark.parametrize("process", ["conductor.asgi", "conductor.tasks"])
+def test_only_who_judges_loads_river(process):
+    """It takes most of a second and 90 MB: the web process and beat do without."""
+    code = f"import sys, django; django.setup(); import {process}; print('river' in sys.modules)"
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "conductor.settings"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
+def test_worker_has_its_trees_before_the_first_row():
+    vars(FOREST).pop("_splits", None)
+    assert grow_trees in {receiver() for _, receiver in worker_init.receivers}
+    grow_trees()
+    assert "_splits" in vars(FOREST)
