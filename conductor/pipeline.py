@@ -29,6 +29,7 @@ MANY_ROWS = 60
 SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
 DUE_A_TICK = 20_000
+NOTICED_A_TICK = 2_000
 
 log = logging.getLogger(__name__)
 
@@ -168,15 +169,18 @@ def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
 
 
 def _notice_silence(now: datetime) -> None:
-    silent = [session.id for session in find_silent(Session.objects.all(), now)]
-    with transaction.atomic():
-        unnoticed = Session.objects.filter(id__in=silent).exclude(detector_state=Session.DetectorState.UNKNOWN)
-        # Looked at again, now that no post and no sweep can move them.
-        noticed = find_silent(unnoticed.select_for_update(skip_locked=True, of=("self",)), now)
-        cursors.mark_unknown([session.id for session in noticed])
+    silent = find_silent(Session.objects.all(), now)
+    unnoticed = [session.id for session in silent if session.detector_state != Session.DetectorState.UNKNOWN]
+    if unnoticed:
+        with transaction.atomic():
+            # Looked at again, now that no post and no sweep can move them.
+            locked = Session.objects.filter(id__in=unnoticed[:NOTICED_A_TICK]).select_for_update(
+                skip_locked=True, of=("self",)
+            )
+            cursors.mark_unknown([session.id for session in find_silent(locked, now)])
     # Those that were known to be silent too: a screen says for how long, and no row comes to make it say so.
     if silent:
-        live.announce([SessionChange(id_, None) for id_ in silent], now)
+        live.announce([SessionChange(session.id, None) for session in silent], now)
 
 
 def end_session(session_id: uuid.UUID, now: datetime) -> Session:

@@ -84,8 +84,12 @@ UNJUDGED_ROWS = f"""
 """
 # The rows' key finds those behind the cursor.
 BACKLOG = f"""
-    SELECT count(*), COALESCE(extract(epoch FROM clock_timestamp() - min(e.received_at)), 0)::float8
-    FROM engagement_session s JOIN engagement e ON e.session_id = s.id AND {IS_UNJUDGED} WHERE {IS_UNSETTLED}
+    SELECT COALESCE(sum(waiting.rows), 0)::bigint,
+        COALESCE(extract(epoch FROM clock_timestamp() - min(waiting.since)), 0)::float8
+    FROM engagement_session s CROSS JOIN LATERAL (
+        SELECT count(*) AS rows, min(e.received_at) AS since FROM engagement e
+        WHERE e.session_id = s.id AND {IS_UNJUDGED}) waiting
+    WHERE {IS_UNSETTLED}
 """
 # Since when a session waits to be looked at: since its oldest row came, or since it was last looked at. One of which a
 # sweep left some, as it was sent a week in one minute, waits behind all others by right and is not neglected.

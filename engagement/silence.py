@@ -1,6 +1,8 @@
 """When a session is silent: nothing comes that could be judged, or nobody is left to tell of a lively room."""
 
 from datetime import datetime, timedelta
+from typing import Protocol, cast
+from uuid import UUID
 
 from engagement.models import Session, SessionQuerySet
 from engagement.windows import FRESH_FOR
@@ -9,12 +11,34 @@ SILENT_AFTER = timedelta(seconds=60)
 LOST_AFTER = timedelta(seconds=30)  # a lively room's own patience may end sooner
 
 
-def find_silent(sessions: SessionQuerySet, now: datetime) -> list[Session]:
+class Heard(Protocol):
+    """When something was judged of a session, when something happened in it, and how long its silence is none."""
+
+    @property
+    def heard_at(self) -> datetime | None: ...
+    @property
+    def newest_event_at(self) -> datetime | None: ...
+    @property
+    def patience_seconds(self) -> float | None: ...
+
+
+class Silent(Heard, Protocol):
+    """A session that is silent, without the rest of it: there may be very many."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def detector_state(self) -> str: ...
+
+
+def find_silent(sessions: SessionQuerySet, now: datetime) -> list[Silent]:
     """Return the live ones of these sessions that are silent; the query only spares us to look at all the others."""
-    return [session for session in sessions.quiet_since(now - LOST_AFTER) if is_silent(session, now)]
+    fields = ("id", "detector_state", "heard_at", "newest_event_at", "patience_seconds")
+    quiet = cast(list[Silent], sessions.quiet_since(now - LOST_AFTER).values_list(*fields, named=True))
+    return [session for session in quiet if is_silent(session, now)]
 
 
-def is_silent(session: Session, now: datetime) -> bool:
+def is_silent(session: Heard, now: datetime) -> bool:
     """Tell whether nothing was judged for a minute, or nothing at all came of a lively room for longer than it can be.
 
     An event that is not fresh is one of a recording, and its silence says nothing.
