@@ -221,9 +221,9 @@ class Session(models.Model):
         indexes = [
             # The tick reads the sessions that are live, or have ended and are not settled.
             models.Index(
-                fields=["heard_at"],
+                fields=["event"],  # what sweeps write stands in no index, so that a page of the table is all they touch
                 condition=models.Q(settled_at=None) & ~models.Q(status="scheduled"),
-                name="unsettled_by_hearing",
+                name="unsettled_by_event",
             ),
         ]
 
