@@ -21,6 +21,9 @@ from conductor.bodies import FrugalRequest, without_large_bodies
 from conductor.connections import PunctualChannel
 from conductor.deadline import punctual
 from conductor.origins import OwnOrigin, refuse_handshake
+from conductor.posting.committer import Committer
+from conductor.posting.crowd import without_crowds
+from conductor.posting.door import Door
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
 http_protocol.HTTPFactory.protocol = PunctualChannel  # nor for that
@@ -35,6 +38,5 @@ sockets = CookieMiddleware(
         ]
     )
 )
-application = ProtocolTypeRouter(
-    {"http": punctual(requests.noted(without_large_bodies(http))), "websocket": OwnOrigin(sockets)}
-)
+django = punctual(requests.noted(without_crowds(without_large_bodies(http))))
+application = ProtocolTypeRouter({"http": Door(django, Committer()), "websocket": OwnOrigin(sockets)})

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 
 from conductor.api.problems import PREFIX, Problem
 from conductor.outages import COME_BACK
-from conductor.requests import Application, Message, Receive, Scope, Send
+from conductor.requests import Application, Message, Receive, Scope, Send, send_answer
 
 # The database gives up a statement, and says why, before the last of these.
 SLOW_SECONDS = 0.5  # then it is looked whether the database answers at all, and after a while again
@@ -96,7 +96,7 @@ def punctual(
         _left.add(work)
         work.add_done_callback(_forget)
         log.error("%s %s was given up: the database does not answer.", scope["method"], scope["path"])
-        await _answer(_too_late(scope["path"]), send)
+        await send_answer(_too_late(scope["path"]), send)
 
     return wrapped
 
@@ -113,9 +113,3 @@ def _too_late(path: str) -> HttpResponse:
         detail = f"{outage}. Send it again: what is stored already is not stored twice."
         return Problem(503, detail, headers=COME_BACK).answer()
     return HttpResponse(render_to_string("503.html", {"outage": outage}), status=503, headers=COME_BACK)
-
-
-async def _answer(response: HttpResponse, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})

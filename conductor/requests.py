@@ -2,8 +2,11 @@
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from django.http import HttpResponse
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -21,14 +24,28 @@ def noted(application: Application) -> Application:
     """Return the HTTP application that knows since when it works on each request."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        number = next(_numbers)
-        _started_at[number] = time.monotonic()
-        try:
+        with at_work():
             await application(scope, receive, send)
-        finally:
-            del _started_at[number]
 
     return wrapped
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Note that work goes on for as long as the block lasts."""
+    number = next(_numbers)
+    _started_at[number] = time.monotonic()
+    try:
+        yield
+    finally:
+        del _started_at[number]
+
+
+async def send_answer(response: HttpResponse, send: Send) -> None:
+    """Answer with a response that Django has not seen."""
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})
 
 
 def is_one_stuck(now: float) -> bool:

@@ -41,6 +41,13 @@ LOCK_MANY = """
     SELECT id, status, source, judged_until, lateness_seconds, newest_event_at, closed_until FROM engagement_session
     WHERE id = ANY(%s) AND erased_at IS NULL ORDER BY id
 """
+FREE_FIELDS = ["id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until"]  # as the model has them
+# Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
+LOCK_FREE = f"""
+    SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s
+    JOIN UNNEST(%s::uuid[], %s::uuid[]) AS wanted (id, event_id) ON s.id = wanted.id AND s.event_id = wanted.event_id
+    WHERE s.status = 'live' AND s.source = %s AND s.erased_at IS NULL ORDER BY s.id
+"""
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
 # cannot wait for one another.
 LOCK_FRESH = """
@@ -155,6 +162,20 @@ def lock_many(session_ids: Collection[UUID], *, alone: bool) -> dict[UUID, Sessi
     return {session.id: session for session in Session.objects.raw(f"{LOCK_MANY} FOR {strength}", [list(session_ids)])}
 
 
+def lock_free(wanted: Collection[tuple[UUID, UUID]], source: str, *, alone: bool) -> dict[UUID, Session]:
+    """Return those live sessions of this source that nobody holds, ours until the commit or held shared; wait for none.
+
+    Each is wanted by its id and its event's.
+    """
+    strength = "NO KEY UPDATE" if alone else "SHARE"
+    return _read_free(f"{LOCK_FREE} FOR {strength} OF s SKIP LOCKED", wanted, source)
+
+
+def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]:
+    """Return those of them that are live and of this source, whoever holds them."""
+    return set(_read_free(LOCK_FREE, wanted, source)) if wanted else set()
+
+
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
     """Return so many of these sessions that nobody else holds: each event in its turn, those first that stand first."""
     return list(Session.objects.raw(LOCK_DUE, [list(session_ids), with_behind, most]))
@@ -264,6 +285,12 @@ def _lock(query: str, session_id: UUID) -> Session:
     if found is None:
         raise Session.DoesNotExist
     return found
+
+
+def _read_free(query: str, wanted: Collection[tuple[UUID, UUID]], source: str) -> dict[UUID, Session]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, [[id_ for id_, _ in wanted], [event_id for _, event_id in wanted], source])
+        return {values[0]: Session.from_db(connection.alias, FREE_FIELDS, values) for values in cursor.fetchall()}
 
 
 def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 from typing import Any
 
 from django.db import connection, transaction
@@ -58,15 +59,33 @@ def store_events(
     sessions: Mapping[uuid.UUID, Session], events: Mapping[uuid.UUID, Sequence[RawEvent]], now: datetime
 ) -> Recorded:
     """Store what is new of each session's events, in the order in which they came; the caller holds their locks."""
-    new = _without_repeats(events)
+    outcomes = [outcome for those in store_each(sessions, events, now).values() for outcome in those]
+    return count_outcomes(outcomes)
+
+
+def store_each(
+    sessions: Mapping[uuid.UUID, Session], events: Mapping[uuid.UUID, Sequence[RawEvent]], now: datetime
+) -> dict[uuid.UUID, list[bool | None]]:
+    """Do so, and return of every event whether it came late; None where it was there already."""
+    is_new = _find_new(events)
+    new = {id_: list(compress(those, is_new[id_])) for id_, those in events.items()}
     lates = {id_: _admit(sessions[id_], new[id_]) for id_ in new}
     moved = [id_ for id_ in new if new[id_]]
     if moved:
         _insert(new, lates, now)
         newest = [sessions[id_].newest_event_at for id_ in moved]
         cursors.move_heard(moved, newest, [sessions[id_].closed_until for id_ in moved], now)
-    accepted = sum(map(len, new.values()))
-    return Recorded(accepted, sum(map(len, events.values())) - accepted, sum(map(sum, lates.values())))
+    outcomes: dict[uuid.UUID, list[bool | None]] = {}
+    for id_, late in lates.items():
+        each = iter(late)
+        outcomes[id_] = [next(each) if is_stored else None for is_stored in is_new[id_]]
+    return outcomes
+
+
+def count_outcomes(outcomes: Sequence[bool | None]) -> Recorded:
+    """Return how many of them were stored, were stored already, and came late."""
+    duplicates = outcomes.count(None)
+    return Recorded(len(outcomes) - duplicates, duplicates, outcomes.count(True))
 
 
 def close_by_clock(now: datetime) -> None:
@@ -90,22 +109,20 @@ def close_all(session: Session) -> None:
         cursors.move_closed({session.id: session.closed_until})
 
 
-def _without_repeats(events: Mapping[uuid.UUID, Sequence[RawEvent]]) -> dict[uuid.UUID, list[RawEvent]]:
+def _find_new(events: Mapping[uuid.UUID, Sequence[RawEvent]]) -> dict[uuid.UUID, list[bool]]:
     keyed = [(id_, event.id) for id_, those in events.items() for event in those if event.id is not None]
     known: set[tuple[uuid.UUID, str]] = set()
     if keyed:
         with connection.cursor() as cursor:
             cursor.execute(KNOWN_KEYS, [[id_ for id_, _ in keyed], [key for _, key in keyed]])
             known.update(cursor.fetchall())
-    new: dict[uuid.UUID, list[RawEvent]] = {id_: [] for id_ in events}
+    is_new: dict[uuid.UUID, list[bool]] = {id_: [] for id_ in events}
     for id_, those in events.items():
         for event in those:
-            if event.id is None:
-                new[id_].append(event)
-            elif (id_, event.id) not in known:
+            is_new[id_].append(event.id is None or (id_, event.id) not in known)
+            if event.id is not None:
                 known.add((id_, event.id))
-                new[id_].append(event)
-    return new
+    return is_new
 
 
 def _admit(session: Session, events: Sequence[RawEvent]) -> list[bool]:

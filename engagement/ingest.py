@@ -1,7 +1,7 @@
 """Record engagement rows: checked against the clock, idempotent, a batch whole or not at all."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,8 +28,10 @@ INSERT_ROWS = f"""
     INSERT INTO engagement (received_at, {", ".join(COLUMNS)})
     SELECT %s, * FROM UNNEST({", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())})
     ON CONFLICT DO NOTHING
-    RETURNING late
+    RETURNING session_id, timestamp, late
 """
+
+Row = tuple[uuid.UUID, Reading]  # of which session it is
 
 
 class SessionEnded(Exception):
@@ -68,16 +70,13 @@ def record_rows(session_id: uuid.UUID, readings: Sequence[Reading], now: datetim
     readings with one timestamp the first is kept, the others are duplicates.
     """
     check_readings(readings, now)
-    rows = {reading.timestamp: reading for reading in reversed(readings)}  # the first of equals wins
     with transaction.atomic():
         claim_sessions([session_id], Session.Source.SIGNALS)
         session = cursors.lock_shared(session_id)
         check_source(session, Session.Source.SIGNALS)
-        ordered = sorted(rows.values(), key=lambda reading: reading.timestamp)
-        until = session.judged_until
-        lates = [until is not None and reading.timestamp <= until for reading in ordered]
-        stored = insert_rows([session_id] * len(ordered), ordered, lates, now)
-    return Recorded(len(stored), len(readings) - len(stored), sum(stored))
+        batch = [(session_id, reading) for reading in readings]
+        [recorded] = store_batches([batch], {session_id: session.judged_until}, now)
+    return recorded
 
 
 def check_readings(readings: Sequence[Reading], now: datetime) -> None:
@@ -113,13 +112,36 @@ def check_source(session: Session, source: Session.Source) -> None:
         raise OtherSource(session.source)
 
 
+def store_batches(
+    batches: Sequence[Sequence[Row]], judged_until: Mapping[uuid.UUID, datetime | None], now: datetime
+) -> list[Recorded]:
+    """Store rows of sessions that the caller holds, and return what became of each batch, as if one came after another.
+
+    Of several rows with one session and timestamp the first is kept, the others are duplicates.
+    """
+    first: dict[uuid.UUID, dict[datetime, tuple[int, Reading]]] = {}
+    for place, batch in enumerate(batches):
+        for session_id, reading in batch:
+            first.setdefault(session_id, {}).setdefault(reading.timestamp, (place, reading))
+    # In one order, as two transactions may hold the same rows.
+    ordered = [(id_, at) for id_ in sorted(first) for at in sorted(first[id_])]
+    lates = [(until := judged_until[id_]) is not None and at <= until for id_, at in ordered]
+    accepted, late = [0] * len(batches), [0] * len(batches)
+    readings = [first[id_][at][1] for id_, at in ordered]
+    for id_, at, is_late in insert_rows([id_ for id_, _ in ordered], readings, lates, now):
+        place = first[id_][at][0]
+        accepted[place] += 1
+        late[place] += is_late
+    return [Recorded(accepted[place], len(batch) - accepted[place], late[place]) for place, batch in enumerate(batches)]
+
+
 def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
-) -> list[bool]:
-    """Insert what is not there yet; return the `late` flag of every row that was stored."""
+) -> list[tuple[uuid.UUID, datetime, bool]]:
+    """Insert what is not there yet; return session, timestamp and `late` of every row that was stored."""
     columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
     columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
     columns += [[find_score(reading) for reading in readings], lates]
     with connection.cursor() as cursor:
         cursor.execute(INSERT_ROWS, [now, *columns])
-        return [late for (late,) in cursor.fetchall()]
+        return list(cursor.fetchall())

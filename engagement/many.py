@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from engagement import cursors
 from engagement.events import check_events, store_events
-from engagement.ingest import Recorded, check_readings, claim_sessions, insert_rows
+from engagement.ingest import Recorded, check_readings, claim_sessions, store_batches
 from engagement.models import Session
 from engagement.readings import Reading
 from engagement.windows import RawEvent
@@ -66,14 +66,10 @@ def record_rows_of_many(
     check_readings(readings, now)
     with transaction.atomic():
         sessions = _lock(event_id, names, Session.Source.SIGNALS)
-        rows: dict[tuple[uuid.UUID, datetime], Reading] = {}
-        for session, reading in zip(sessions, readings, strict=True):
-            rows.setdefault((session.id, reading.timestamp), reading)
         judged_until = {session.id: session.judged_until for session in sessions}
-        ordered = sorted(rows)  # in one order, as two requests may hold the same rows
-        lates = [(until := judged_until[id_]) is not None and at <= until for id_, at in ordered]
-        stored = insert_rows([id_ for id_, _ in ordered], [rows[place] for place in ordered], lates, now)
-    return Recorded(len(stored), len(readings) - len(stored), sum(stored)), set(judged_until)
+        batch = [(session.id, reading) for session, reading in zip(sessions, readings, strict=True)]
+        [recorded] = store_batches([batch], judged_until, now)
+    return recorded, set(judged_until)
 
 
 def record_events_of_many(

@@ -3,6 +3,9 @@
 Redis counts; where it is away, everything passes.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from time import time
 from typing import cast
 from uuid import UUID
@@ -47,13 +50,73 @@ def spend_items(event_id: UUID, items: int) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one request takes of the quotas: itself of its key's, its items of its event's."""
+
+    key_id: UUID
+    event_id: UUID
+    items: int
+
+
+def spend_together(requests: Sequence[Spent], second: int) -> list[bool]:
+    """Count several requests, one after the other, and return of each whether it is within the quotas.
+
+    Redis is asked once for all of them. Of one that is not, nothing stays counted: whoever refuses it counts it again.
+    """
+    if not requests or not (settings.RATE_LIMIT or settings.ITEM_LIMIT):
+        return [True] * len(requests)
+    window = second // ITEM_WINDOW_SECONDS
+    sent = Counter(each.key_id for each in requests)
+    posted: Counter[UUID] = Counter()
+    for each in requests:
+        posted[each.event_id] += each.items
+    counted = [("requests", key_id, second, number, 2) for key_id, number in sent.items()]
+    counted += [("items", id_, window, number, 2 * ITEM_WINDOW_SECONDS) for id_, number in posted.items()]
+    if not (totals := count_together(counted)):
+        return [True] * len(requests)
+    before = {whose: total - number for (_, whose, _, number, _), total in zip(counted, totals, strict=True)}
+    passed = [_passes(each, before) for each in requests]
+    give_back([each for each, has_passed in zip(requests, passed, strict=True) if not has_passed], second)
+    return passed
+
+
+def give_back(requests: Sequence[Spent], second: int) -> None:
+    """Take back what was counted of requests, in that second, which somebody else will count again."""
+    if not (settings.RATE_LIMIT or settings.ITEM_LIMIT):
+        return
+    window = second // ITEM_WINDOW_SECONDS
+    counted = [("requests", each.key_id, second, -1, 2) for each in requests]
+    counted += [("items", each.event_id, window, -each.items, 2 * ITEM_WINDOW_SECONDS) for each in requests]
+    if counted:
+        count_together(counted)
+
+
+def _passes(request: Spent, spent: dict[UUID, int]) -> bool:
+    """Tell whether a request is within the quotas, and add it to what is spent if it is."""
+    is_over_rate = settings.RATE_LIMIT and spent[request.key_id] >= settings.RATE_LIMIT
+    is_over_items = settings.ITEM_LIMIT and spent[request.event_id] >= settings.ITEM_LIMIT * ITEM_WINDOW_SECONDS
+    if is_over_rate or is_over_items:
+        return False
+    spent[request.key_id] += 1
+    spent[request.event_id] += request.items
+    return True
+
+
 def count(what: str, whose: UUID, window: int, number: int, seconds: int) -> int:
     """Add to what was counted in a window of time, and return it; 0 where nobody knows."""
-    name = f"limit:{what}:{whose}:{window}"
+    totals = count_together([(what, whose, window, number, seconds)])
+    return totals[0] if totals else 0
+
+
+def count_together(counted: Sequence[tuple[str, UUID, int, int, int]]) -> list[int]:
+    """Add to several counts in one round trip and return them; none where nobody knows."""
     try:
         with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:
-            pipeline.incrby(name, number)
-            pipeline.expire(name, seconds)
-            return int(pipeline.execute()[0])
+            for what, whose, window, number, seconds in counted:
+                name = f"limit:{what}:{whose}:{window}"
+                pipeline.incrby(name, number)
+                pipeline.expire(name, seconds)
+            return [int(total) for total in pipeline.execute()[::2]]
     except redis.RedisError:
-        return 0
+        return []

@@ -1,0 +1,222 @@
+"""Group commit: what is posted while a transaction is under way goes into the next one, and is answered after its own.
+
+One thread, with one connection to the database, stores all that a process is sent. A post that it does not take goes on
+to Django, which takes it or says why not: so nothing that goes wrong is worded here.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from django.db import connection
+from django.utils.timezone import now
+
+from conductor import metrics, requests, tasks
+from conductor.api.throttle import Spent, give_back, spend_together
+from conductor.keys import Recalled, confirm
+from engagement.groups import Group, NotTaken, Post, record_posts_of_events, record_posts_of_rows
+from engagement.ingest import Recorded
+
+# More than this is refused before it is decoded: a minute's worth of it would only wait.
+MAX_WAITING = 2_000  # requests
+MAX_WAITING_ITEMS = 50_000
+# A group costs much the same however many are in it. So that groups take no more than a part of the time, the next one
+# begins so many times later than the last one took, once several came together; who is alone waits for nobody.
+SPACING = 3.0
+MAX_SPACING_SECONDS = 0.025
+STUCK_SECONDS = 2.0  # then everybody goes to Django, which finds out whether the database answers
+HELD_PAUSE_SECONDS = 0.02
+HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
+
+log = logging.getLogger(__name__)
+
+
+class Kind(Enum):
+    """What is posted, and so how it is stored."""
+
+    ROWS = "rows"
+    EVENTS = "events"
+
+
+RECORD: dict[Kind, Callable[[Sequence[Post[Any]], Any], Group]] = {
+    Kind.ROWS: record_posts_of_rows,
+    Kind.EVENTS: record_posts_of_events,
+}
+COUNT: dict[Kind, Callable[[Recorded], None]] = {Kind.ROWS: metrics.count_rows, Kind.EVENTS: metrics.count_events}
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A post that waits to be stored. `outcome` is what became of it, or None: Django is to see to it."""
+
+    kind: Kind
+    post: Post[Any]
+    key: Recalled
+    outcome: "asyncio.Future[Recorded | None]" = field(repr=False)
+    held_until: float = 0.0  # when a session that is held was waited for for long enough; 0: it was not
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(self.key.caller.key_id, self.key.caller.event_id, len(self.post.items))
+
+
+Told = list[tuple[Waiting, Recorded | NotTaken | None]]
+Tell = Callable[[Told], None]
+
+
+class Committer:
+    """Stores posts, several in a transaction."""
+
+    def __init__(self, store: "Callable[[Sequence[Waiting], Tell], None] | None" = None) -> None:
+        self._store = store or store_group
+        self._thread: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next: list[Waiting] = []
+        self._number = self._items = 0  # of all that are not answered yet
+        self._is_running = self._is_stuck = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more requests or items wait than are ever taken."""
+        return self._number >= MAX_WAITING or self._items >= MAX_WAITING_ITEMS
+
+    async def record(self, kind: Kind, post: Post[Any], key: Recalled) -> Recorded | None:
+        """Store a post and return what became of it, after the commit; None where Django is to see to it."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._begin(loop)
+        waiting = Waiting(kind, post, key, loop.create_future())
+        items = len(post.items)
+        self._number, self._items = self._number + 1, self._items + items
+        self._add(waiting)
+        try:
+            return await waiting.outcome
+        finally:
+            self._number, self._items = self._number - 1, self._items - items
+
+    def close(self) -> None:
+        """Give the connection back and end the thread."""
+        if self._thread is not None:
+            # Each thread has its own, so it must be looked up there.
+            self._thread.submit(lambda: connection.close()).result()
+            self._thread.shutdown()
+            self._thread = None
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop, self._next = loop, []
+        self._number = self._items = 0
+        self._is_running = self._is_stuck = False
+
+    def _add(self, waiting: Waiting) -> None:
+        if waiting.outcome.done():  # who asked has gone
+            return
+        if self._is_stuck:
+            waiting.outcome.set_result(None)
+            return
+        self._next.append(waiting)
+        if not self._is_running:
+            self._is_running = True
+            task = asyncio.ensure_future(self._run())
+            task.add_done_callback(_running.discard)
+            _running.add(task)
+
+    async def _run(self) -> None:
+        try:
+            while self._next:
+                group, self._next = [each for each in self._next if not each.outcome.done()], []
+                if group:
+                    began = time.monotonic()
+                    await self._commit(group)
+                    await self._space(began, len(group))
+        finally:
+            self._is_running = False
+
+    async def _space(self, began: float, number: int) -> None:
+        """Let more come together, where several do."""
+        lasted = time.monotonic() - began
+        pause = min(SPACING * lasted, MAX_SPACING_SECONDS) - lasted
+        if number + len(self._next) > 2 and pause > 0:
+            await asyncio.sleep(pause)
+
+    async def _commit(self, group: Sequence[Waiting]) -> None:
+        assert self._loop
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
+        loop = self._loop
+
+        def tell(told: Told) -> None:  # in the thread
+            loop.call_soon_threadsafe(self._tell, told)
+
+        with requests.at_work():  # a thread that never comes back is found as a request that never ends
+            work = loop.run_in_executor(self._thread, self._store, group, tell)
+            await asyncio.wait({work}, timeout=STUCK_SECONDS)
+            if not work.done():
+                self._is_stuck = True
+                log.error("Posts go on one by one: a group of %s is not stored in %g s.", len(group), STUCK_SECONDS)
+                self._tell([(each, None) for each in [*group, *self._next]])
+                self._next = []
+                await asyncio.wait({work})
+                self._is_stuck = False
+            if error := work.exception():
+                log.error("A group was not stored.", exc_info=error)
+            self._tell([(each, None) for each in group if error])
+
+    def _tell(self, told: Told) -> None:
+        assert self._loop
+        for waiting, outcome in told:
+            if waiting.outcome.done():
+                continue
+            if outcome is NotTaken.HELD and self._may_wait_on(waiting):
+                self._loop.call_later(HELD_PAUSE_SECONDS, self._add, waiting)
+            else:
+                waiting.outcome.set_result(outcome if isinstance(outcome, Recorded) else None)
+
+    def _may_wait_on(self, waiting: Waiting) -> bool:
+        at = time.monotonic()
+        waiting.held_until = waiting.held_until or at + HELD_SECONDS
+        return not self._is_stuck and at < waiting.held_until
+
+
+_running: set["asyncio.Task[None]"] = set()  # nobody else holds on to them
+
+
+def store_group(group: Sequence[Waiting], tell: Tell) -> None:
+    """Store what posts hold, each kind in a transaction of its own, and tell of each as soon as it is known.
+
+    Of a group that fails nothing is stored, and each of it is told that Django is to see to it: that includes a single
+    one that nothing can be done with.
+    """
+    try:
+        confirmed = confirm({each.key for each in group}, time.monotonic())
+        tell([(each, None) for each in group if each.key not in confirmed])
+        for kind in Kind:
+            if of_kind := [each for each in group if each.kind is kind and each.key in confirmed]:
+                _store(kind, of_kind, tell)
+    except Exception:
+        connection.close()  # whatever ails it, the next group has a new one
+        raise
+
+
+def _store(kind: Kind, group: Sequence[Waiting], tell: Tell) -> None:
+    second = int(time.time())
+    passed = spend_together([each.spent for each in group], second)
+    tell([(each, None) for each, has_passed in zip(group, passed, strict=True) if not has_passed])
+    group = [each for each, has_passed in zip(group, passed, strict=True) if has_passed]
+    outcomes: Sequence[Recorded | NotTaken] = [NotTaken.OTHER] * len(group)
+    try:
+        recorded = RECORD[kind]([each.post for each in group], now())
+        outcomes = recorded.outcomes
+        tell(list(zip(group, outcomes, strict=True)))
+    finally:
+        again = [each.spent for each, found in zip(group, outcomes, strict=True) if not isinstance(found, Recorded)]
+        give_back(again, second)
+    for outcome in outcomes:
+        if isinstance(outcome, Recorded):
+            COUNT[kind](outcome)
+    if recorded.moved:
+        tasks.wake(recorded.moved)

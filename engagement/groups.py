@@ -1,0 +1,133 @@
+"""Record what several requests post in one transaction; each is told what became of its own.
+
+A group waits for nobody and refuses nothing: what it does not take at once is recorded by itself, by those who wait and
+who say why it cannot be. A post is taken whole or not at all.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Generic, TypeVar
+
+from django.db import connection, transaction
+
+from engagement import cursors
+from engagement.events import count_outcomes, store_each
+from engagement.ingest import Recorded, Row, store_batches
+from engagement.models import Session
+from engagement.readings import Reading
+from engagement.windows import RawEvent
+
+IDS_OF_NAMES = """
+    SELECT s.event_id, s.external_id, s.id FROM engagement_session s
+    JOIN UNNEST(%s::uuid[], %s::varchar[]) AS wanted (event_id, external_id)
+        ON s.event_id = wanted.event_id AND s.external_id = wanted.external_id
+    WHERE s.erased_at IS NULL
+"""
+
+Item = TypeVar("Item", Reading, RawEvent)
+Place = uuid.UUID | str  # a session's id, or the platform's name of it
+
+
+class NotTaken(Enum):
+    """Why a post was left out of its group."""
+
+    HELD = "somebody holds one of its sessions just now"
+    OTHER = "one of its sessions is not there, not live, or told of in another way"
+
+
+@dataclass(frozen=True, slots=True)
+class Post(Generic[Item]):
+    """What one request posts to sessions of an event: each item with its session. All of it is checked."""
+
+    event_id: uuid.UUID
+    places: Sequence[Place]
+    items: Sequence[Item]
+
+
+Outcome = Recorded | NotTaken
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What became of each post of a group, in their order, and of which sessions something was stored."""
+
+    outcomes: Sequence[Outcome]
+    moved: set[uuid.UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted(Generic[Item]):
+    """The posts that are taken, by their places in the group, with their sessions, which are held; and the others."""
+
+    taken: Mapping[int, Sequence[tuple[uuid.UUID, Item]]]
+    left: Mapping[int, NotTaken]
+    sessions: Mapping[uuid.UUID, Session]
+
+
+def record_posts_of_rows(posts: Sequence[Post[Reading]], now: datetime) -> Group:
+    """Store engagement rows. The group stores, and tells each post, what one after the other would have."""
+    with transaction.atomic():
+        group = _sort_out(posts, Session.Source.SIGNALS, alone=False)
+        judged_until = {id_: session.judged_until for id_, session in group.sessions.items()}
+        batches: list[Sequence[Row]] = list(group.taken.values())
+        recorded = store_batches(batches, judged_until, now) if batches else []
+    return _tell(group, recorded, len(posts))
+
+
+def record_posts_of_events(posts: Sequence[Post[RawEvent]], now: datetime) -> Group:
+    """Store raw events, those of each session in the order of the posts."""
+    with transaction.atomic():
+        group = _sort_out(posts, Session.Source.EVENTS, alone=True)
+        by_session: dict[uuid.UUID, list[RawEvent]] = {}
+        senders: dict[uuid.UUID, list[int]] = {}
+        for place, items in group.taken.items():
+            for id_, event in items:
+                by_session.setdefault(id_, []).append(event)
+                senders.setdefault(id_, []).append(place)
+        stored = store_each(group.sessions, by_session, now)
+    outcomes: dict[int, list[bool | None]] = {place: [] for place in group.taken}
+    for id_, those in stored.items():
+        for place, outcome in zip(senders[id_], those, strict=True):
+            outcomes[place].append(outcome)
+    return _tell(group, list(map(count_outcomes, outcomes.values())), len(posts))
+
+
+def _tell(group: _Sorted[Item], recorded: Sequence[Recorded], number: int) -> Group:
+    outcomes: dict[int, Outcome] = {**group.left, **dict(zip(group.taken, recorded, strict=True))}
+    told = zip(group.taken.values(), recorded, strict=True)
+    moved = {id_ for items, each in told if each.accepted for id_, _ in items}
+    return Group([outcomes[place] for place in range(number)], moved)
+
+
+def _sort_out(posts: Sequence[Post[Item]], source: Session.Source, *, alone: bool) -> _Sorted[Item]:
+    """Hold the sessions that nobody holds, and say which posts these are enough for."""
+    ids = _find_ids(posts)
+    wanted = {(id_, post.event_id) for post, those in zip(posts, ids, strict=True) for id_ in set(those) if id_}
+    sessions = cursors.lock_free(wanted, source, alone=alone)
+    held = cursors.find_takers([(id_, event_id) for id_, event_id in wanted if id_ not in sessions], source)
+    taken: dict[int, Sequence[tuple[uuid.UUID, Item]]] = {}
+    left: dict[int, NotTaken] = {}
+    for place, (post, those) in enumerate(zip(posts, ids, strict=True)):
+        missing = {id_ for id_ in those if id_ is None or id_ not in sessions}
+        if not missing:
+            taken[place] = [(id_, item) for id_, item in zip(those, post.items, strict=True) if id_]
+        else:
+            left[place] = NotTaken.HELD if missing <= held else NotTaken.OTHER
+    return _Sorted(taken, left, sessions)
+
+
+def _find_ids(posts: Iterable[Post[Item]]) -> list[list[uuid.UUID | None]]:
+    """Return of every item the id of its session; None where its event has none of that name."""
+    names = {(post.event_id, place) for post in posts for place in set(post.places) if isinstance(place, str)}
+    found: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
+    if names:
+        with connection.cursor() as cursor:
+            cursor.execute(IDS_OF_NAMES, [[event_id for event_id, _ in names], [name for _, name in names]])
+            found = {(event_id, name): id_ for event_id, name, id_ in cursor.fetchall()}
+    return [
+        [found.get((post.event_id, place)) if isinstance(place, str) else place for place in post.places]
+        for post in posts
+    ]
