@@ -25,6 +25,7 @@ from uuid import UUID
 from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable
 
+from engagement import arrays
 from engagement.models import EngagementRow, Session
 
 # Shared with other posts, but not with a sweep: the cursor cannot move between our look at it and our commit, so `late`
@@ -45,7 +46,7 @@ FREE_FIELDS = ["id", "lateness_seconds", "judged_until", "newest_event_at", "clo
 # Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
 LOCK_FREE = f"""
     SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s
-    JOIN UNNEST(%s::uuid[], %s::uuid[]) AS wanted (id, event_id) ON s.id = wanted.id AND s.event_id = wanted.event_id
+    JOIN UNNEST(%b::uuid[], %b::uuid[]) AS wanted (id, event_id) ON s.id = wanted.id AND s.event_id = wanted.event_id
     WHERE s.status = 'live' AND s.source = %s AND s.erased_at IS NULL ORDER BY s.id
 """
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
@@ -288,9 +289,8 @@ def _lock(query: str, session_id: UUID) -> Session:
 
 
 def _read_free(query: str, wanted: Collection[tuple[UUID, UUID]], source: str) -> dict[UUID, Session]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, [[id_ for id_, _ in wanted], [event_id for _, event_id in wanted], source])
-        return {values[0]: Session.from_db(connection.alias, FREE_FIELDS, values) for values in cursor.fetchall()}
+    found = arrays.execute(query, [id_ for id_, _ in wanted], [event_id for _, event_id in wanted], source)
+    return {values[0]: Session.from_db(connection.alias, FREE_FIELDS, values) for values in found}
 
 
 def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:

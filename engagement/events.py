@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import compress
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.ingest import Recorded, check_source, claim_sessions, refuse_moment
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
@@ -16,13 +16,13 @@ from engagement.room import SECOND, row_end
 from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
 KNOWN_KEYS = """
-    SELECT r.session_id, r.key FROM UNNEST(%s::uuid[], %s::varchar[]) AS sent (session_id, key)
+    SELECT r.session_id, r.key FROM UNNEST(%b::uuid[], %b::varchar[]) AS sent (session_id, key)
     JOIN raw_events r ON r.session_id = sent.session_id AND r.key = sent.key
 """
 INSERT_EVENTS = """
     INSERT INTO raw_events (received_at, session_id, timestamp, type, "user", key, poll, late)
-    SELECT %s, * FROM UNNEST(
-        %s::uuid[], %s::timestamptz[], %s::varchar[], %s::varchar[], %s::varchar[], %s::varchar[], %s::bool[])
+    SELECT %b, * FROM UNNEST(
+        %b::uuid[], %b::timestamptz[], %b::varchar[], %b::varchar[], %b::varchar[], %b::varchar[], %b::bool[])
 """
 
 
@@ -113,9 +113,8 @@ def _find_new(events: Mapping[uuid.UUID, Sequence[RawEvent]]) -> dict[uuid.UUID,
     keyed = [(id_, event.id) for id_, those in events.items() for event in those if event.id is not None]
     known: set[tuple[uuid.UUID, str]] = set()
     if keyed:
-        with connection.cursor() as cursor:
-            cursor.execute(KNOWN_KEYS, [[id_ for id_, _ in keyed], [key for _, key in keyed]])
-            known.update(cursor.fetchall())
+        found = arrays.execute(KNOWN_KEYS, [id_ for id_, _ in keyed], [key for _, key in keyed])
+        known.update((id_, key) for id_, key in found)
     is_new: dict[uuid.UUID, list[bool]] = {id_: [] for id_ in events}
     for id_, those in events.items():
         for event in those:
@@ -153,5 +152,4 @@ def _insert(
         [event.poll or "" for event in flat],
         [late for id_ in events for late in lates[id_]],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS, [now, *columns])
+    arrays.execute(INSERT_EVENTS, now, *columns)

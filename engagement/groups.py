@@ -11,9 +11,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Generic, TypeVar
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.events import count_outcomes, store_each
 from engagement.ingest import Recorded, Row, store_batches
 from engagement.models import Session
@@ -22,7 +22,7 @@ from engagement.windows import RawEvent
 
 IDS_OF_NAMES = """
     SELECT s.event_id, s.external_id, s.id FROM engagement_session s
-    JOIN UNNEST(%s::uuid[], %s::varchar[]) AS wanted (event_id, external_id)
+    JOIN UNNEST(%b::uuid[], %b::varchar[]) AS wanted (event_id, external_id)
         ON s.event_id = wanted.event_id AND s.external_id = wanted.external_id
     WHERE s.erased_at IS NULL
 """
@@ -124,9 +124,8 @@ def _find_ids(posts: Iterable[Post[Item]]) -> list[list[uuid.UUID | None]]:
     names = {(post.event_id, place) for post in posts for place in set(post.places) if isinstance(place, str)}
     found: dict[tuple[uuid.UUID, str], uuid.UUID] = {}
     if names:
-        with connection.cursor() as cursor:
-            cursor.execute(IDS_OF_NAMES, [[event_id for event_id, _ in names], [name for _, name in names]])
-            found = {(event_id, name): id_ for event_id, name, id_ in cursor.fetchall()}
+        rows = arrays.execute(IDS_OF_NAMES, [event_id for event_id, _ in names], [name for _, name in names])
+        found = {(event_id, name): id_ for event_id, name, id_ in rows}
     return [
         [found.get((post.event_id, place)) if isinstance(place, str) else place for place in post.places]
         for post in posts

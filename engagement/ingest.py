@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.limits import FIRST_YEAR, MAX_AHEAD
 from engagement.models import Session
 from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
@@ -26,7 +26,7 @@ COLUMNS = {
 }
 INSERT_ROWS = f"""
     INSERT INTO engagement (received_at, {", ".join(COLUMNS)})
-    SELECT %s, * FROM UNNEST({", ".join(f"%s::{kind}[]" for kind in COLUMNS.values())})
+    SELECT %b, * FROM UNNEST({", ".join(f"%b::{kind}[]" for kind in COLUMNS.values())})
     ON CONFLICT DO NOTHING
     RETURNING session_id, timestamp, late
 """
@@ -142,6 +142,4 @@ def insert_rows(
     columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
     columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
     columns += [[find_score(reading) for reading in readings], lates]
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT_ROWS, [now, *columns])
-        return list(cursor.fetchall())
+    return [(session_id, at, late) for session_id, at, late in arrays.execute(INSERT_ROWS, now, *columns)]
