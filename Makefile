@@ -23,8 +23,9 @@ test-fast: .venv/dev
 test-timescale: .venv/dev
 	$(VENV) -m pytest -m timescale
 
+# What a row costs: all of it, or CASE (make bench CASE=single RATE=100 ROOMS=50 SECONDS=20); LONG=1 adds thousands of rooms.
 bench: .venv/dev
-	$(VENV) -m benchmarks
+	$(VENV) -m benchmarks --case "$(CASE)" $(if $(RATE),--rate $(RATE)) $(if $(ROOMS),--rooms $(ROOMS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(LONG),--long)
 
 # Faults on purpose; SCENARIO (one of them), SEED and KILLS choose.
 chaos: .venv/dev

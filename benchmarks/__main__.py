@@ -1,51 +1,54 @@
-"""Run all benchmarks on embedded servers of their own; print one table and write the same as JSON."""
+"""Run the benchmarks on stacks of their own; print one table, and write the same as JSON and as a plot.
 
-import json
+A run of everything takes some minutes; with --case it is one thing in half a minute.
+"""
+
 import os
+import shutil
+import sys
 import tempfile
-from dataclasses import asdict
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from benchmarks.measure import Measurement
-from conductor.local import embedded
+# Settings of whoever calls: the stacks have their own.
+OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "PORT", "CONDUCTOR_DB_POOL", "STATIC_ROOT")
 
 
-def main() -> None:
-    out = Path(os.environ.get("CONDUCTOR_DATA_DIR") or ".data").resolve() / "bench.json"
-    with tempfile.TemporaryDirectory(prefix="conductor-bench-") as folder:
-        data_dir = Path(folder)
-        data_dir.chmod(0o711)
-        servers = embedded.Servers(data_dir)
-        servers.start()
-        try:
-            measurements = measure_all(data_dir)
-        finally:
-            servers.stop()
-    width = max(len(m.name) for m in measurements)
-    for m in measurements:
-        cost, baseline = (f"{value:10.1f} {m.unit}" for value in (m.cost, m.baseline))
-        print(f"{m.name:{width}}  {cost}  = {m.ratio:7.3f} × {m.baseline_name} ({baseline.strip()})")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps([asdict(m) | {"ratio": m.ratio} for m in measurements], indent=1) + "\n")
-
-
-def measure_all(data_dir: Path) -> list[Measurement]:
-    """Measure with the settings of this data folder; Django is set up only now that its servers run."""
+def main() -> int:
+    out = Path(os.environ.get("CONDUCTOR_DATA_DIR") or ".data").resolve()
+    folder = Path(tempfile.mkdtemp(prefix="conductor-bench-"))
+    folder.chmod(0o711)  # PostgreSQL may run as somebody else
+    for name in OWN_SETTINGS:
+        os.environ.pop(name, None)
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "conductor.settings",
-        "CONDUCTOR_DATA_DIR": str(data_dir),
-        "DATABASE_URL": embedded.database_url(data_dir),
-        "REDIS_URL": embedded.redis_url(data_dir),
+        "CONDUCTOR_DATA_DIR": str(folder / "data"),
+        "CONDUCTOR_PLAIN_HTTP": "1",
     }
     import django
-    from django.core.management import call_command
 
     django.setup()
-    call_command("migrate", verbosity=0)
-    from benchmarks import database, detector
+    from benchmarks.run import choose, run_all
 
-    return [*detector.measure(), *database.measure()]
+    try:
+        run_all(choose(read_arguments()), folder, out)
+    except BaseException:
+        print(f"It broke off; the logs are in {folder}", file=sys.stderr)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def read_arguments() -> Namespace:
+    parser = ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--case", default="", help="names with commas or spaces: default all, `list` shows them")
+    parser.add_argument("--rate", type=float, help="items a second, instead of the case's own")
+    parser.add_argument("--rooms", type=int, help="how many rooms, instead of the case's own")
+    parser.add_argument("--seconds", type=float, help="how long, instead of the case's own")
+    parser.add_argument("--clients", type=int, help="how many dashboards of one room: default 1,000")
+    parser.add_argument("--long", action="store_true", help="thousands of rooms besides, and longer")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

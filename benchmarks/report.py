@@ -1,0 +1,118 @@
+"""What the runs come to: every figure beside its baselines."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from benchmarks.cases import CASES, LONG_CASES
+from benchmarks.figures import Figure
+from benchmarks.floor import Floor
+from benchmarks.measure import Run
+
+FLOOR, OBVIOUS, ECHO = "River + COPY", "obvious build", "echo"
+PRODUCT, BROADCAST = "product", "websockets.broadcast"
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What a stack costs when nobody asks anything of it: share of a core and MB, of each role."""
+
+    cpu: dict[str, float]
+    memory: dict[str, float]
+
+
+@dataclass
+class Results:
+    """All that was measured, by stack and case."""
+
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    curves: dict[str, list[Run]] = field(default_factory=dict)
+    idle: dict[str, Idle] = field(default_factory=dict)
+    floor: Floor | None = None
+    others: list[Figure] = field(default_factory=list)
+
+    def add(self, run: Run) -> None:
+        self.runs[run.stack, run.case.name] = run
+
+
+def compose(results: Results) -> list[Figure]:
+    """Return the figures of whatever was measured, in the order of the cases."""
+    figures: list[Figure] = []
+    for name in (*CASES, *LONG_CASES):
+        run = results.runs.get((PRODUCT, name))
+        if run is not None:
+            figures += _figures_of(run, results)
+    return [*figures, *_capacity(results), *_idle(results), *_floor(results), *results.others]
+
+
+def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
+    case = run.case
+    if case.rounds:
+        yield from _rounds(run, results)
+        return
+    title = f"{case.title}, {case.rate:,.0f}/s"
+    obvious = results.runs.get((OBVIOUS, case.name))
+    if not run.keeps_up:
+        yield Figure(title, "µs", None, full=f"full at {run.carried:,.0f} {case.item}s/s")
+        return
+    floor = results.floor.all if results.floor else None
+    yield Figure(f"{title}: CPU a {case.item}", "µs", run.cpu_of(), FLOOR, floor)
+    if obvious is not None:
+        yield Figure("  the same", "µs", run.cpu_of(), *_of_obvious(obvious, obvious.cpu_of()))
+    echo = results.runs.get((ECHO, case.name))
+    for role in run.cpu:
+        is_web = role == "web" and echo is not None
+        yield Figure(f"  of it {role}", "µs", run.cpu_of(role), ECHO, echo.cpu_of() if is_web and echo else None)
+    for place in (50, 99):
+        yield Figure(f"  POST p{place}", "ms", run.post_ms(place), ECHO, echo.post_ms(place) if echo else None)
+    if case.watching.rooms:
+        for place in (50, 99):
+            baseline = _of_obvious(obvious, obvious.frame_ms(place)) if obvious and obvious.told.frames else ()
+            yield Figure(f"  POST to frame p{place}", "ms", run.frame_ms(place), *baseline)
+
+
+def _of_obvious(obvious: Run, value: float) -> tuple[str, float | None]:
+    """Return the obvious build's value, as long as it could carry the load too."""
+    return (OBVIOUS, value) if obvious.keeps_up else (OBVIOUS, None)
+
+
+def _rounds(run: Run, results: Results) -> Iterator[Figure]:
+    broadcast = results.runs.get((BROADCAST, run.case.name))
+    title = f"{run.told.sockets:,} {run.case.title}: "
+    if run.told.unseen:
+        yield Figure(f"{title}the last is told", "ms", None, full=f"{run.told.unseen} frames missing")
+        return
+    yield Figure(f"{title}the last is told", "ms", run.last_ms, BROADCAST, broadcast.last_ms if broadcast else None)
+    frames = run.told.sockets * run.case.rounds
+    cost = sum(run.cpu.values()) / frames * 1e6
+    baseline = sum(broadcast.cpu.values()) / frames * 1e6 if broadcast else None
+    yield Figure(f"  CPU a frame of {run.told.frame_bytes:,} bytes", "µs", cost, BROADCAST, baseline)
+
+
+def _capacity(results: Results) -> Iterator[Figure]:
+    """Yield how many single rows a second the stacks carry, as far as was tried."""
+    most = {stack: max((run.carried for run in runs), default=0.0) for stack, runs in results.curves.items()}
+    if PRODUCT in most:
+        yield Figure(
+            "single rows that are carried", "rows/s", most[PRODUCT], OBVIOUS, most.get(OBVIOUS), more_is_better=True
+        )
+
+
+def _idle(results: Results) -> Iterator[Figure]:
+    idle, obvious = results.idle.get(PRODUCT), results.idle.get(OBVIOUS)
+    if idle is None:
+        return
+    for name, unit, costs, others in (
+        ("idle: share of a core", "%", idle.cpu, obvious.cpu if obvious else {}),
+        ("idle: memory", "MB", idle.memory, obvious.memory if obvious else {}),
+    ):
+        yield Figure(name, unit, sum(costs.values()), OBVIOUS, sum(others.values()) if others else None)
+        for role, cost in costs.items():
+            yield Figure(f"  of it {role}", unit, cost, OBVIOUS, others.get(role))
+
+
+def _floor(results: Results) -> Iterator[Figure]:
+    if (floor := results.floor) is not None:
+        yield Figure("the floor: CPU a row", "µs", floor.all)
+        yield Figure("  of it River's trees, score and learn", "µs", floor.river)
+        yield Figure("  of it COPY, the client", "µs", floor.copy_client)
+        yield Figure("  of it COPY, PostgreSQL", "µs", floor.copy_server)

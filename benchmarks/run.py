@@ -1,0 +1,159 @@
+"""Take the stacks through their cases, one stack after the other, and hand out what came of it."""
+
+import json
+import os
+import time
+from argparse import Namespace
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks import detector, floor, stacks
+from benchmarks.cases import CASES, CURVE_RATES, CURVE_SECONDS, CURVE_WARM_SECONDS, LONG_CASES
+from benchmarks.figures import write_table
+from benchmarks.measure import Case, Run, measure
+from benchmarks.plot import draw
+from benchmarks.processes import spent
+from benchmarks.report import OBVIOUS, PRODUCT, Idle, Results, compose
+from benchmarks.stacks import Stack
+
+OTHERS = ("idle", "curve", "floor", "detector", OBVIOUS.split()[0])
+OBVIOUS_CASES = ("single", "frame", "screens")  # it takes one row a request
+ECHO_CASES = ("single", "batch100", "batch1000", "events")
+SETTLE_SECONDS, IDLE_SECONDS = 5.0, 20.0
+LONG_FACTOR = 3  # how much longer a long run measures
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is to be measured: loads, and other things by name."""
+
+    cases: tuple[Case, ...]
+    others: frozenset[str]
+    seconds_factor: int = 1
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.others
+
+
+def choose(arguments: Namespace) -> Choice:
+    """Return what the arguments ask for. Raises SystemExit, with the names, for one that is not known."""
+    names = arguments.case.replace(",", " ").split()
+    known = {**CASES, **LONG_CASES}
+    if any(name not in known and name not in OTHERS for name in names):
+        raise SystemExit("Cases: " + ", ".join((*known, *OTHERS)))
+    if not names:
+        chosen, others = list(CASES.values()), frozenset(OTHERS)
+        chosen += LONG_CASES.values() if arguments.long else ()
+    else:
+        chosen, others = [known[name] for name in names if name in known], frozenset(names) & frozenset(OTHERS)
+        others |= {"floor"} if chosen else frozenset()
+    return Choice(tuple(_revise(case, arguments) for case in chosen), others, LONG_FACTOR if arguments.long else 1)
+
+
+def _revise(case: Case, arguments: Namespace) -> Case:
+    """Return a case as the arguments have it."""
+    if arguments.long:
+        case = replace(case, seconds=case.seconds * LONG_FACTOR)
+    if arguments.rooms:
+        case = replace(case, rooms=arguments.rooms, rooms_a_request=min(case.rooms_a_request, arguments.rooms))
+        case = replace(case, rooms=case.rooms - case.rooms % case.rooms_a_request)
+    if arguments.clients and case.rounds:
+        case = replace(case, watching=replace(case.watching, each=arguments.clients))
+    changes = {name: getattr(arguments, name) for name in ("rate", "seconds") if getattr(arguments, name)}
+    return replace(case, **changes)
+
+
+def run_all(choice: Choice, folder: Path, out: Path) -> None:
+    """Measure what was chosen; print the table, write JSON and plot."""
+    results = Results()
+    began = time.monotonic()
+    _measure_product(choice, results)
+    if OBVIOUS.split()[0] in choice:
+        _measure_obvious(choice, folder / "obvious", results)
+    _measure_bare(choice, folder, results)
+    if "detector" in choice:
+        results.others += detector.measure()
+    figures = compose(results)
+    took, busy = time.monotonic() - began, os.getloadavg()[0]
+    print(f"\n{write_table(figures)}\n\nIt took {took:,.0f} s; the load of the machine is {busy:.1f}.")
+    out.mkdir(parents=True, exist_ok=True)
+    found = {
+        "figures": [figure.as_json() for figure in figures],
+        "runs": [run.as_json() for run in results.runs.values()],
+        "curves": {stack: [run.as_json() for run in runs] for stack, runs in results.curves.items()},
+    }
+    (out / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
+    if results.curves:
+        (out / "bench.svg").write_text(draw(results.curves))
+
+
+def _measure_product(choice: Choice, results: Results) -> None:
+    with stacks.product() as stack:
+        if "idle" in choice:
+            results.idle[stack.name] = _rest(stack)
+        if "floor" in choice:
+            _say("floor")
+            results.floor = floor.measure()
+        for case in choice.cases:
+            results.add(_say_run(measure(stack, case)))
+        if "curve" in choice:
+            results.curves[stack.name] = _climb(stack)
+
+
+def _measure_obvious(choice: Choice, data_dir: Path, results: Results) -> None:
+    with stacks.obvious(data_dir) as stack:
+        if "idle" in choice:
+            results.idle[stack.name] = _rest(stack)
+        for case in choice.cases:
+            if case.name in OBVIOUS_CASES:
+                results.add(_say_run(measure(stack, case)))
+        if "curve" in choice:
+            results.curves[stack.name] = _climb(stack)
+
+
+def _measure_bare(choice: Choice, folder: Path, results: Results) -> None:
+    """Measure what does nothing but take, and nothing but tell, under the loads that the product has had."""
+    taken = [case for case in choice.cases if case.name in ECHO_CASES]
+    if taken:
+        with stacks.echo(folder / "echo") as stack:
+            for case in taken:
+                results.add(_say_run(measure(stack, case)))
+    for case in choice.cases:
+        run = results.runs.get((PRODUCT, case.name))
+        if case.rounds and run is not None and run.told.frame_bytes:
+            with stacks.broadcaster(folder / "broadcast", run.told.frame_bytes) as stack:
+                results.add(_say_run(measure(stack, case)))
+
+
+def _climb(stack: Stack) -> list[Run]:
+    """Measure single rows at higher and higher rates, until the stack is full."""
+    runs: list[Run] = []
+    for rate in CURVE_RATES:
+        case = replace(
+            CASES["single"], rate=rate, seconds=CURVE_SECONDS, warm_seconds=CURVE_WARM_SECONDS, filling=12
+        )  # fmt: skip
+        runs.append(_say_run(measure(stack, case, series=f"curve {rate}")))
+        if not runs[-1].keeps_up:
+            break
+    return runs
+
+
+def _rest(stack: Stack) -> Idle:
+    """Return what a stack costs that nobody uses."""
+    _say(f"{stack.name}: idle")
+    time.sleep(SETTLE_SECONDS)
+    before, began = stack.read_cpu(), time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    seconds = time.monotonic() - began
+    cpu = {role: used / seconds * 100 for role, used in spent(before, stack.read_cpu()).items()}
+    return Idle(cpu, stack.read_memory())
+
+
+def _say_run(run: Run) -> Run:
+    cost = f"{run.cpu_of():,.0f} µs" if run.keeps_up else f"full at {run.carried:,.0f}/s"
+    _say(f"{run.stack}: {run.case.title}, {run.case.rate:,.0f}/s: {cost}")
+    return run
+
+
+def _say(what: str) -> None:
+    print(what, flush=True)

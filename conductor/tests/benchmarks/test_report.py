@@ -1,0 +1,91 @@
+"""What the runs come to: the table says what was measured, and never a cost where a stack was full."""
+
+import doctest
+from argparse import Namespace
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import figures, plot
+from benchmarks.cases import CASES
+from benchmarks.client import drive, http
+from benchmarks.client.plan import Told
+from benchmarks.figures import write_table
+from benchmarks.floor import Floor
+from benchmarks.measure import Run
+from benchmarks.report import ECHO, OBVIOUS, PRODUCT, Results, compose
+from benchmarks.run import choose
+
+SINGLE = CASES["single"]
+ASKED = {"case": "", "rate": None, "rooms": None, "seconds": None, "clients": None, "long": False}
+
+
+def run(stack=PRODUCT, case=SINGLE, **told) -> Run:
+    fields = {"statuses": {"202": 600}, "accepted": 600, "sending_seconds": 10.0, "latencies": [0.02] * 600}
+    return Run(case, stack, Told(**{**fields, **told}), {"web": 3.0, "PostgreSQL": 1.5}, seconds=10.1)
+
+
+@pytest.mark.parametrize("module", [figures, plot, drive, http], ids=lambda module: module.__name__)
+def test_examples_hold(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 0 == found.failed
+
+
+def test_cost_is_the_cpu_of_all_over_what_was_accepted():
+    assert (run().cpu_of(), run().cpu_of("web")) == (7500.0, 5000.0)
+
+
+@pytest.mark.parametrize(
+    "told", [{"statuses": {"202": 599, "503": 1}}, {"unanswered": 1}, {"unseen": 1}, {"sending_seconds": 2.0}]
+)
+def test_who_does_not_keep_up_is_full_and_has_no_cost(told):
+    results = Results(floor=Floor(20.0, 1.0, 4.0))
+    results.add(run(**told))
+    table = write_table(compose(results))
+
+    assert "full at 59 rows/s" in table
+    assert "POST" not in table
+
+
+def test_row_that_is_not_judged_is_no_row_that_was_carried():
+    full = replace(run(), waiting=300, seconds=60.0)
+    assert (full.keeps_up, full.carried) == (False, 5.0)
+
+
+def test_figures_stand_beside_their_baselines():
+    results = Results(floor=Floor(20.0, 1.0, 4.0))
+    results.add(run())
+    results.add(run(ECHO, latencies=[0.002] * 600))
+    results.add(run(OBVIOUS))
+    found = {(figure.name, figure.baseline_name): figure.ratio for figure in compose(results)}
+
+    assert found["single rows, 60/s: CPU a row", "River + COPY"] == pytest.approx(300)
+    assert found["  the same", OBVIOUS] == pytest.approx(1)
+    assert found["  of it web", ECHO] == pytest.approx(2 / 3)
+    assert found["  POST p99", ECHO] == pytest.approx(10)
+
+
+def test_plot_has_a_line_for_each_stack_that_ends_where_it_is_full():
+    slow = replace(SINGLE, rate=20)
+    drawn = plot.draw({PRODUCT: [run(case=slow), run()], OBVIOUS: [run(case=slow), run(unanswered=1)]})
+    lines = ElementTree.fromstring(drawn).findall("{http://www.w3.org/2000/svg}polyline")
+
+    assert [len(line.get("points").split()) for line in lines] == [2, 1, 2, 1]
+
+
+def test_choice_is_a_case_as_it_was_asked_for():
+    chosen = choose(Namespace(**ASKED | {"case": "single", "rate": 200.0, "rooms": 10, "seconds": 3.0}))
+    assert chosen.cases == (replace(SINGLE, rate=200.0, rooms=10, seconds=3.0),)
+    assert (chosen.others, "curve" in chosen) == ({"floor"}, False)
+
+
+def test_choice_of_fewer_rooms_is_smaller_requests():
+    [case] = choose(Namespace(**ASKED | {"case": "batch100", "rooms": 30})).cases
+    assert (case.rooms, case.rooms_a_request) == (30, 30)
+
+
+def test_choice_of_nothing_is_everything_and_of_what_is_unknown_the_names():
+    assert {case.name for case in choose(Namespace(**ASKED)).cases} == set(CASES)
+    with pytest.raises(SystemExit, match="single, batch100"):
+        choose(Namespace(**ASKED | {"case": "list"}))
