@@ -8,9 +8,9 @@ NONE = "—"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A cost and its baseline of the same run, in the same unit. `full` stands for a cost where there is none.
+    """A cost and its baseline of the same run, in the same unit. Less is better, unless `more_is_better`.
 
-    Less is better, unless `more_is_better`.
+    `full` and `baseline_full` say what there is to say where there is no cost.
     """
 
     name: str
@@ -19,6 +19,7 @@ class Figure:
     baseline_name: str = ""
     baseline: float | None = None
     full: str = ""
+    baseline_full: str = ""
     more_is_better: bool = False
 
     @property
@@ -51,7 +52,7 @@ def write_table(figures: Sequence[Figure]) -> str:
 
 def _baseline(figure: Figure) -> str:
     if figure.baseline is None:
-        return NONE
+        return f"{figure.baseline_name} {figure.baseline_full}" if figure.baseline_full else NONE
     return f"{_with_unit(figure.baseline, figure.unit)} {figure.baseline_name}"
 
 

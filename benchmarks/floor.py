@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.conf import settings
 from django.utils.timezone import now
 from river.anomaly import HalfSpaceTrees
 
@@ -42,13 +41,13 @@ class Floor:
         return self.river + self.copy_client + self.copy_server
 
 
-def measure() -> Floor:
-    """Measure on the PostgreSQL of the settings, in a table like that of the rows but for its foreign key."""
-    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as database:
+def measure(database_url: str, copies: int = COPIES) -> Floor:
+    """Measure in a table like that of the rows but for its foreign key."""
+    with psycopg.connect(database_url, autocommit=True) as database:
         database.execute(f"DROP TABLE IF EXISTS {TABLE}")
         database.execute(f"CREATE TABLE {TABLE} (LIKE engagement INCLUDING ALL)")
         try:
-            return Floor(_river(), *_copy(database))
+            return Floor(_river(), *_copy(database, copies))
         finally:
             database.execute(f"DROP TABLE {TABLE}")
 
@@ -65,27 +64,28 @@ def _river() -> float:
     return (time.process_time() - began) / RIVER_ROWS * 1e6
 
 
-def _copy(database: "psycopg.Connection[Any]") -> tuple[float, float]:
+def _copy(database: "psycopg.Connection[Any]", copies: int) -> tuple[float, float]:
     """Return what COPY costs a row, in the client and in the server's process; each COPY is a commit."""
     backend = database.info.backend_pid
-    batches = list(_batches())
+    batches = list(_batches(copies))
     own, server = time.process_time(), cpu_alone(backend)
     for batch in batches:
         with database.cursor().copy(COPY) as copy:
             copy.set_types(TYPES)
             for row in batch:
                 copy.write_row(row)
-    rows = len(batches) * ROWS_A_COPY
-    return (time.process_time() - own) / rows * 1e6, (cpu_alone(backend) - server) / rows * 1e6
+    own, server = time.process_time() - own, cpu_alone(backend) - server
+    [(rows,)] = database.execute(f"SELECT count(*) FROM {TABLE}").fetchall()
+    return own / rows * 1e6, server / rows * 1e6
 
 
-def _batches() -> Iterator[list[list[Any]]]:
+def _batches(copies: int) -> Iterator[list[list[Any]]]:
     """Yield the rows of many rooms, so many at a time, as they would be stored."""
     received_at, rooms = now(), [UUID(room) for room in draw_rooms(ROOMS, "floor")]
     readings = [row for row in simulate(SEED, "webinar", AUDIENCE, quiet=True).rows if not row.is_empty]
     tails = [[*(getattr(row, name) for name in MEASURED + COUNTS), find_score(row), False] for row in readings]
     rows_a_room = ROWS_A_COPY // ROOMS
-    for batch in range(COPIES):
+    for batch in range(copies):
         places = range(batch * rows_a_room, (batch + 1) * rows_a_room)
         moments = [readings[0].timestamp + timedelta(seconds=place * ROW_SECONDS) for place in places]
         yield [

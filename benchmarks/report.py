@@ -1,14 +1,15 @@
 """What the runs come to: every figure beside its baselines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.cases import CASES, LONG_CASES
 from benchmarks.figures import Figure
 from benchmarks.floor import Floor
-from benchmarks.measure import Run
+from benchmarks.measure import MOST_LAG_SECONDS, Run
 
 FLOOR, OBVIOUS, ECHO = "River + COPY", "obvious build", "echo"
+MOST_LATE_MS = 20.0
 PRODUCT, BROADCAST = "product", "websockets.broadcast"
 
 
@@ -34,6 +35,17 @@ class Results:
         self.runs[run.stack, run.case.name] = run
 
 
+def doubts(results: Results) -> list[str]:
+    """Return what of the latencies is the fault of the machine: a client that came late to send."""
+    runs = [*results.runs.values(), *(run for curve in results.curves.values() for run in curve)]
+    return [
+        f"{run.stack}, {run.case.title}, {run.case.rate:,.0f}/s: the client came {run.late_ms:.0f} ms late to send one "
+        "request in a hundred, as the machine was too busy. Its latencies say that, too."
+        for run in runs
+        if run.late_ms > MOST_LATE_MS
+    ]
+
+
 def compose(results: Results) -> list[Figure]:
     """Return the figures of whatever was measured, in the order of the cases."""
     figures: list[Figure] = []
@@ -52,12 +64,12 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
     title = f"{case.title}, {case.rate:,.0f}/s"
     obvious = results.runs.get((OBVIOUS, case.name))
     if not run.keeps_up:
-        yield Figure(title, "µs", None, full=f"full at {run.carried:,.0f} {case.item}s/s")
+        yield Figure(f"{title}: CPU a {case.item}", "µs", None, full=f"{_full(run)}: {run.trouble}")
         return
     floor = results.floor.all if results.floor else None
     yield Figure(f"{title}: CPU a {case.item}", "µs", run.cpu_of(), FLOOR, floor)
     if obvious is not None:
-        yield Figure("  the same", "µs", run.cpu_of(), *_of_obvious(obvious, obvious.cpu_of()))
+        yield _beside(Figure("  the same", "µs", run.cpu_of()), obvious, obvious.cpu_of())
     echo = results.runs.get((ECHO, case.name))
     for role in run.cpu:
         is_web = role == "web" and echo is not None
@@ -66,18 +78,26 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
         yield Figure(f"  POST p{place}", "ms", run.post_ms(place), ECHO, echo.post_ms(place) if echo else None)
     if case.watching.rooms:
         for place in (50, 99):
-            baseline = _of_obvious(obvious, obvious.frame_ms(place)) if obvious and obvious.told.frames else ()
-            yield Figure(f"  POST to frame p{place}", "ms", run.frame_ms(place), *baseline)
+            figure = Figure(f"  POST to frame p{place}", "ms", run.frame_ms(place))
+            yield _beside(figure, obvious, obvious.frame_ms(place)) if obvious and obvious.told.frames else figure
+    if case.most_lag_seconds > MOST_LAG_SECONDS:
+        yield Figure("  judged", f"{case.item}s/s", run.carried, more_is_better=True)
 
 
-def _of_obvious(obvious: Run, value: float) -> tuple[str, float | None]:
-    """Return the obvious build's value, as long as it could carry the load too."""
-    return (OBVIOUS, value) if obvious.keeps_up else (OBVIOUS, None)
+def _beside(figure: Figure, obvious: Run, value: float) -> Figure:
+    """Return a figure beside the obvious build's, where that could carry the load too."""
+    if obvious.keeps_up:
+        return replace(figure, baseline_name=OBVIOUS, baseline=value)
+    return replace(figure, baseline_name=OBVIOUS, baseline_full=_full(obvious))
+
+
+def _full(run: Run) -> str:
+    return f"full at {run.carried:,.0f} {run.case.item}s/s"
 
 
 def _rounds(run: Run, results: Results) -> Iterator[Figure]:
     broadcast = results.runs.get((BROADCAST, run.case.name))
-    title = f"{run.told.sockets:,} {run.case.title}: "
+    title = f"{run.case.title}: "
     if run.told.unseen:
         yield Figure(f"{title}the last is told", "ms", None, full=f"{run.told.unseen} frames missing")
         return
@@ -89,12 +109,22 @@ def _rounds(run: Run, results: Results) -> Iterator[Figure]:
 
 
 def _capacity(results: Results) -> Iterator[Figure]:
-    """Yield how many single rows a second the stacks carry, as far as was tried."""
-    most = {stack: max((run.carried for run in runs), default=0.0) for stack, runs in results.curves.items()}
-    if PRODUCT in most:
-        yield Figure(
-            "single rows that are carried", "rows/s", most[PRODUCT], OBVIOUS, most.get(OBVIOUS), more_is_better=True
-        )
+    """Yield how many single rows a second the stacks carry, and what they cost where both are at their best."""
+    rates = {stack: {run.case.rate: run for run in runs} for stack, runs in results.curves.items()}
+    most = {stack: max(run.carried for run in runs.values()) for stack, runs in rates.items()}
+    if PRODUCT not in most:
+        return
+    yield Figure(
+        "single rows that are carried", "rows/s", most[PRODUCT], OBVIOUS, most.get(OBVIOUS), more_is_better=True
+    )
+    kept = {stack: {rate for rate, run in runs.items() if run.keeps_up} for stack, runs in rates.items()}
+    if both := kept[PRODUCT] & kept.get(OBVIOUS, set()):
+        run, obvious = rates[PRODUCT][max(both)], rates[OBVIOUS][max(both)]
+        yield Figure(f"  CPU a row at {max(both):,.0f}/s", "µs", run.cpu_of(), OBVIOUS, obvious.cpu_of())
+        for place in (50, 99):
+            yield Figure(
+                f"  POST p{place} at {max(both):,.0f}/s", "ms", run.post_ms(place), OBVIOUS, obvious.post_ms(place)
+            )
 
 
 def _idle(results: Results) -> Iterator[Figure]:

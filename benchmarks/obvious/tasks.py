@@ -29,7 +29,7 @@ def judge(row_id: int) -> None:
 
 
 def new_trees() -> HalfSpaceTrees:
-    """Return trees of the size of ours: River's default ones are 170 KB pickled."""
+    """Return trees of the size of ours, which is River's default."""
     return HalfSpaceTrees(n_trees=FOREST.n_trees, height=FOREST.height, seed=FOREST.seed)
 
 

@@ -14,7 +14,7 @@ from benchmarks.client.plan import Told
 from benchmarks.figures import write_table
 from benchmarks.floor import Floor
 from benchmarks.measure import Run
-from benchmarks.report import ECHO, OBVIOUS, PRODUCT, Results, compose
+from benchmarks.report import ECHO, OBVIOUS, PRODUCT, Results, compose, doubts
 from benchmarks.run import choose
 
 SINGLE = CASES["single"]
@@ -60,10 +60,19 @@ def test_figures_stand_beside_their_baselines():
     results.add(run(OBVIOUS))
     found = {(figure.name, figure.baseline_name): figure.ratio for figure in compose(results)}
 
-    assert found["single rows, 60/s: CPU a row", "River + COPY"] == pytest.approx(300)
+    assert found["single rows of 100 rooms, 60/s: CPU a row", "River + COPY"] == pytest.approx(300)
     assert found["  the same", OBVIOUS] == pytest.approx(1)
     assert found["  of it web", ECHO] == pytest.approx(2 / 3)
     assert found["  POST p99", ECHO] == pytest.approx(10)
+
+
+def test_client_that_was_late_itself_is_told():
+    results = Results()
+    results.add(run(sent_late=[0.001] * 600))
+    assert doubts(results) == []
+    results.add(run(sent_late=[0.001] * 580 + [0.5] * 20))
+    [doubt] = doubts(results)
+    assert doubt.startswith("product, single rows of 100 rooms, 60/s: the client came 500 ms late")
 
 
 def test_plot_has_a_line_for_each_stack_that_ends_where_it_is_full():
