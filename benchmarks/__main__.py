@@ -10,8 +10,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-# Settings of whoever calls: the stacks have their own.
-OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "PORT", "CONDUCTOR_DB_POOL", "STATIC_ROOT")
+from benchmarks import OWN_SETTINGS
 
 
 def main() -> int:

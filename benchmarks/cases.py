@@ -24,7 +24,7 @@ CASES = {
             "events", "batches of {items} raw events of {rooms} rooms", "/events", rate=1_000, rooms=100,
             rooms_a_request=100,
         ),
-        Case("frame", "single rows of {rooms} rooms, {sockets} streams", ONE_ROOM, rate=20, rooms=100, watching=STREAM),
+        Case("frame", "single rows of {rooms} rooms, {sockets} streams", ONE_ROOM, rate=10, rooms=100, watching=STREAM),
         Case(
             "screens", "single rows of {rooms} rooms, {sockets} dashboards", ONE_ROOM, rate=40, rooms=200,
             watching=Watching("/ws/sessions/{room}/", rooms=200),

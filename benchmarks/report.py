@@ -38,11 +38,14 @@ class Results:
 def doubts(results: Results) -> list[str]:
     """Return what of the latencies is the fault of the machine: a client that came late to send."""
     runs = [*results.runs.values(), *(run for curve in results.curves.values() for run in curve)]
+    late = [run for run in runs if run.late_ms > MOST_LATE_MS]
+    if not late:
+        return []
+    worst = max(run.late_ms for run in late)
+    names = ", ".join(f"{run.stack} {run.case.name} {run.case.rate:,.0f}/s" for run in late)
     return [
-        f"{run.stack}, {run.case.title}, {run.case.rate:,.0f}/s: the client came {run.late_ms:.0f} ms late to send one "
-        "request in a hundred, as the machine was too busy. Its latencies say that, too."
-        for run in runs
-        if run.late_ms > MOST_LATE_MS
+        f"The machine was too busy for the client: it came up to {worst:.0f} ms late to send one request in a hundred, "
+        f"which is in the latencies of {names}."
     ]
 
 
@@ -110,16 +113,15 @@ def _rounds(run: Run, results: Results) -> Iterator[Figure]:
 
 def _capacity(results: Results) -> Iterator[Figure]:
     """Yield how many single rows a second the stacks carry, and what they cost where both are at their best."""
-    rates = {stack: {run.case.rate: run for run in runs} for stack, runs in results.curves.items()}
-    most = {stack: max(run.carried for run in runs.values()) for stack, runs in rates.items()}
-    if PRODUCT not in most:
+    kept = {stack: {run.case.rate: run for run in runs if run.keeps_up} for stack, runs in results.curves.items()}
+    if PRODUCT not in kept:
         return
+    most = {stack: max(runs, default=0.0) for stack, runs in kept.items()}
     yield Figure(
         "single rows that are carried", "rows/s", most[PRODUCT], OBVIOUS, most.get(OBVIOUS), more_is_better=True
     )
-    kept = {stack: {rate for rate, run in runs.items() if run.keeps_up} for stack, runs in rates.items()}
-    if both := kept[PRODUCT] & kept.get(OBVIOUS, set()):
-        run, obvious = rates[PRODUCT][max(both)], rates[OBVIOUS][max(both)]
+    if both := kept[PRODUCT].keys() & kept.get(OBVIOUS, {}).keys():
+        run, obvious = kept[PRODUCT][max(both)], kept[OBVIOUS][max(both)]
         yield Figure(f"  CPU a row at {max(both):,.0f}/s", "µs", run.cpu_of(), OBVIOUS, obvious.cpu_of())
         for place in (50, 99):
             yield Figure(

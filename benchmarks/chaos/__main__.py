@@ -11,11 +11,11 @@ import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 
+from benchmarks import OWN_SETTINGS
 from benchmarks.chaos.figures import Outcome, read_outcome, write_json, write_table
 
 SCENARIOS = ("kills", "noisy", "frozen-redis", "postgres-down", "full-disk", "pool", "clock")
 SHORT = "short"  # the suite's
-OWN_SETTINGS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEBUG", "PORT", "CONDUCTOR_DB_POOL", "STATIC_ROOT")
 
 
 def main() -> int:

@@ -72,7 +72,17 @@ def test_client_that_was_late_itself_is_told():
     assert doubts(results) == []
     results.add(run(sent_late=[0.001] * 580 + [0.5] * 20))
     [doubt] = doubts(results)
-    assert doubt.startswith("product, single rows of 100 rooms, 60/s: the client came 500 ms late")
+    assert "up to 500 ms late" in doubt
+    assert doubt.endswith("product single 60/s.")
+
+
+def test_what_is_carried_is_the_highest_rate_that_was_kept_up_with():
+    slow = replace(SINGLE, rate=20)
+    results = Results(curves={PRODUCT: [run(case=slow), run()], OBVIOUS: [run(case=slow), run(unanswered=1)]})
+    carried, cost, *_ = compose(results)
+
+    assert (carried.cost, carried.baseline) == (60, 20)
+    assert (cost.name, cost.ratio) == ("  CPU a row at 20/s", 1.0)
 
 
 def test_plot_has_a_line_for_each_stack_that_ends_where_it_is_full():
