@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from django.db import connection
+import numpy as np
 
 from anomalies.detector.config import BY_SENSITIVITY, DetectorConfig
 from anomalies.detector.incidents import Change, Step
-from anomalies.detector.outlook import Outlook, is_trusted, learning_seconds_left, outlook_of
+from anomalies.detector.outlook import Outlook, is_learning, is_trusted, outlook_of
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack, unpack_all
 from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.models import EngagementRow, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 ENDED = "the session ended"
 
-SENSITIVITIES = "SELECT id, sensitivity FROM engagement_event WHERE id = ANY(%s)"
-LOAD_STATES = "SELECT session_id, state FROM detector_memory WHERE session_id = ANY(%s) AND version = %s"
+SENSITIVITIES = "SELECT id, sensitivity FROM engagement_event WHERE id = ANY(%b)"
+LOAD_STATES = "SELECT session_id, state FROM detector_memory WHERE session_id = ANY(%b) AND version = %s"
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)
-    SELECT id, %s, state, %s FROM UNNEST(%s::uuid[], %s::bytea[]) AS new (id, state)
+    SELECT id, %s, state, %s FROM UNNEST(%b::uuid[], %b::bytea[]) AS new (id, state)
     ON CONFLICT (session_id) DO UPDATE
     SET version = EXCLUDED.version, state = EXCLUDED.state, updated_at = EXCLUDED.updated_at
 """
@@ -93,9 +93,7 @@ def outlook(session_id: uuid.UUID) -> Outlook:
 
 
 def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
-    with connection.cursor() as cursor:
-        cursor.execute(SENSITIVITIES, [list({session.event_id for session in sessions})])
-        sensitivities = dict(cursor.fetchall())
+    sensitivities = dict(arrays.execute(SENSITIVITIES, list({session.event_id for session in sessions})))
     return [BY_SENSITIVITY[sensitivities[session.event_id]] for session in sessions]
 
 
@@ -112,9 +110,7 @@ def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig])
 
 
 def _read_states(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
-    with connection.cursor() as cursor:
-        cursor.execute(LOAD_STATES, [list(session_ids), VERSION])
-        return dict(cursor.fetchall())
+    return dict(arrays.execute(LOAD_STATES, list(session_ids), VERSION))
 
 
 def _rebuild(session: Session, config: DetectorConfig) -> States:
@@ -134,17 +130,15 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
     ids = [session.id for session in sessions]
-    with connection.cursor() as cursor:
-        cursor.execute(SAVE_STATES, [VERSION, now, ids, pack_all(states)])
-    cursors.move_judged(ids, judged_until, [_detector_state(state) for state in states], now)
+    arrays.execute(SAVE_STATES, VERSION, now, ids, pack_all(states))
+    cursors.move_judged(ids, judged_until, _detector_states(states), now)
 
 
-def _detector_state(state: States) -> str:
-    if not is_trusted(state):
-        return Session.DetectorState.UNKNOWN
-    if learning_seconds_left(state):
-        return Session.DetectorState.INSUFFICIENT_DATA
-    return Session.DetectorState.WATCHING
+def _detector_states(states: States) -> list[str]:
+    said = np.full(len(states), Session.DetectorState.WATCHING.value, object)
+    said[is_learning(states)] = Session.DetectorState.INSUFFICIENT_DATA.value
+    said[~is_trusted(states)] = Session.DetectorState.UNKNOWN.value
+    return list(said)
 
 
 def _keep_changes(

@@ -23,7 +23,7 @@ from conductor.local.children import Child, Children
 from conductor.local.embedded import Servers, database_url, redis_url
 from conductor.management.commands.up import PROGRAMS
 from engagement import cursors
-from engagement.models import ApiKey, Event, Session, partition_of
+from engagement.models import ApiKey, Event, Session
 
 START_SECONDS = 60
 ROOMS_A_STATEMENT = 5_000
@@ -88,11 +88,7 @@ def _roots_of(up: Product) -> dict[str, int]:
 
 
 def _make_sessions(event: Event, rooms: Sequence[str]) -> None:
-    sessions = [
-        # `bulk_create` does not call `save`, which would set the partition.
-        Session(id=UUID(room), event=event, title=f"Room {place}", partition=partition_of(UUID(room)))
-        for place, room in enumerate(rooms)
-    ]
+    sessions = [Session(id=UUID(room), event=event, title=f"Room {place}") for place, room in enumerate(rooms)]
     Session.objects.bulk_create(sessions, batch_size=ROOMS_A_STATEMENT)
 
 

@@ -67,14 +67,18 @@ IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # Of candidates each event in its turn, and of an event the session that stands first among them: who sends much waits
 # behind who sends little, and what is over behind what goes on. What somebody holds is left to wait. They are locked in
 # the order of their ids, as everywhere. One that is erased meanwhile is settled: the lock looks at that again.
-LOCK_DUE = """
-    SELECT s.* FROM (
+# In the model's order, as `from_db` wants them; a sweep asks for none of the others.
+SWEPT_FIELDS = [
+    field.attname for field in Session._meta.concrete_fields if field.name not in ("title", "external_id", "created_at")
+]
+LOCK_DUE = f"""
+    SELECT {", ".join(f"s.{name}" for name in SWEPT_FIELDS)} FROM (
         SELECT s.id FROM (
             SELECT s.id, s.status, waiting.place, row_number() OVER (
                 PARTITION BY s.event_id, s.status = 'ended' ORDER BY waiting.place) AS turn
-            FROM UNNEST(%s::uuid[]) WITH ORDINALITY AS waiting (id, place)
-            JOIN engagement_session s ON s.id = waiting.id AND s.settled_at IS NULL AND (%s OR NOT s.is_behind)) s
-        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s) due
+            FROM UNNEST(%b::uuid[]) WITH ORDINALITY AS waiting (id, place)
+            JOIN engagement_session s ON s.id = waiting.id AND s.settled_at IS NULL AND (%s::bool OR NOT s.is_behind)) s
+        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int) due
     JOIN engagement_session s ON s.id = due.id AND s.settled_at IS NULL
     ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
 """
@@ -87,8 +91,8 @@ ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
 UNJUDGED_ROWS = f"""
     SELECT new.* FROM engagement_session s CROSS JOIN LATERAL (
         SELECT {", ".join(f"e.{name}" for name in ROW_FIELDS)} FROM engagement e
-        WHERE e.session_id = s.id AND {IS_UNJUDGED} ORDER BY e.timestamp LIMIT %s) new
-    WHERE s.id = ANY(%s) ORDER BY new.session_id, new.timestamp
+        WHERE e.session_id = s.id AND {IS_UNJUDGED} ORDER BY e.timestamp LIMIT %s::int) new
+    WHERE s.id = ANY(%b) ORDER BY new.session_id, new.timestamp
 """
 # The rows' key finds those behind the cursor.
 BACKLOG = f"""
@@ -134,7 +138,7 @@ MOVE_AGGREGATED = """
 MOVE_JUDGED = """
     UPDATE engagement_session s
     SET judged_until = new.judged_until, detector_state = new.detector_state, heard_at = %s
-    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::varchar[]) AS new (id, judged_until, detector_state)
+    FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::varchar[]) AS new (id, judged_until, detector_state)
     WHERE s.id = new.id
 """
 
@@ -179,7 +183,8 @@ def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]
 
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
     """Return so many of these sessions that nobody else holds: each event in its turn, those first that stand first."""
-    return list(Session.objects.raw(LOCK_DUE, [list(session_ids), with_behind, most]))
+    found = arrays.execute(LOCK_DUE, list(session_ids), with_behind, most)
+    return [Session.from_db(connection.alias, SWEPT_FIELDS, values) for values in found]
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
@@ -200,11 +205,9 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
     rows: dict[UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
-    with connection.cursor() as cursor:
-        cursor.execute(UNJUDGED_ROWS, [most, list(session_ids)])
-        for values in cursor.fetchall():
-            row = EngagementRow.from_db(connection.alias, ROW_FIELDS, values)
-            rows[row.session_id].append(row)
+    for values in arrays.execute(UNJUDGED_ROWS, most, list(session_ids)):
+        row = EngagementRow.from_db(connection.alias, ROW_FIELDS, values)
+        rows[row.session_id].append(row)
     return rows
 
 
@@ -246,7 +249,7 @@ def move_judged(
     session_ids: Sequence[UUID], judged_until: Sequence[datetime], detector_states: Sequence[str], now: datetime
 ) -> None:
     """Say how far each session's rows are judged, and what the detector says since."""
-    _move(MOVE_JUDGED, now, session_ids, judged_until, detector_states)
+    arrays.execute(MOVE_JUDGED, now, list(session_ids), list(judged_until), list(detector_states))
 
 
 def mark_behind(session_ids: Sequence[UUID], is_behind: bool) -> None:

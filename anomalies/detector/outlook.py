@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from anomalies.detector.arrays import Mask
 from anomalies.detector.config import DEFAULT, DetectorConfig, Holding
 from anomalies.detector.sizes import BLOCK_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import BAND_UNITS, Series, States, Usual
@@ -46,9 +47,14 @@ def learning_seconds_left(state: States, config: DetectorConfig = DEFAULT) -> in
     return max(0, config.opening.warm_slots - int(state.slots)) * SLOT_SECONDS
 
 
-def is_trusted(state: States, holding: Holding = DEFAULT.holding) -> bool:
-    """Tell whether the rows of one session can be believed: not many are held, and they do not stand still."""
-    return bool(state.held < holding.untrusted_rows and state.same < holding.untrusted_same_rows)
+def is_learning(states: States, config: DetectorConfig = DEFAULT) -> Mask:
+    """Tell of each session whether it is too early to say anything."""
+    return np.asarray(states.slots < config.opening.warm_slots)
+
+
+def is_trusted(states: States, holding: Holding = DEFAULT.holding) -> Mask:
+    """Tell of each session whether its rows can be believed: not many are held, and they do not stand still."""
+    return np.asarray((states.held < holding.untrusted_rows) & (states.same < holding.untrusted_same_rows))
 
 
 def _band(state: States) -> tuple[tuple[datetime, float, float], ...]:

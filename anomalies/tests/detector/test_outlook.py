@@ -25,7 +25,7 @@ def test_learning_takes_a_minute(slots, seconds):
 
 @pytest.mark.parametrize(("held", "same", "trusted"), [(0, 0, True), (2, 11, True), (3, 0, False), (0, 12, False)])
 def test_rows_are_trusted_until_three_are_held_or_a_minute_stands_still(held, same, trusted):
-    assert is_trusted(new_state(held=held, same=same)) is trusted
+    assert bool(is_trusted(new_state(held=held, same=same))) is trusted
 
 
 def test_usual_is_told_in_the_units_of_the_signals_and_only_where_it_is_known():
