@@ -1,4 +1,4 @@
-"""The ASGI application: Django for HTTP, Channels for the two sockets of a session."""
+"""The ASGI application: Django for HTTP, Channels for the sockets."""
 
 # ruff: noqa: E402  (the settings and apps are loaded before what needs them is imported)
 
@@ -13,12 +13,12 @@ http = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import CookieMiddleware
-from daphne import http_protocol
+from daphne import cli, http_protocol, ws_protocol
 from django.urls import path, re_path
 
 from conductor import consumers, requests
 from conductor.bodies import FrugalRequest, without_large_bodies
-from conductor.connections import PunctualChannel
+from conductor.connections import PatientServer, PatientWebSocket, PunctualChannel
 from conductor.deadline import punctual
 from conductor.origins import OwnOrigin, refuse_handshake
 from conductor.posting.committer import Committer
@@ -27,6 +27,8 @@ from conductor.posting.door import Door
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
 http_protocol.HTTPFactory.protocol = PunctualChannel  # nor for that
+ws_protocol.WebSocketFactory.protocol = PatientWebSocket
+cli.CommandLineInterface.server_class = PatientServer
 
 # No session or auth middleware: who the user is, the consumers ask, at the start and again while a socket is open.
 sockets = CookieMiddleware(

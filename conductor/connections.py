@@ -1,7 +1,11 @@
-"""Connections that are slow on purpose are closed by the web process itself, where no proxy does it."""
+"""Connections that are slow on purpose are closed by the web process itself; a socket that is slow is waited for."""
 
+import asyncio
 from typing import Any
 
+from autobahn.websocket.protocol import PreparedMessage
+from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.web.http import HTTPChannel
 
 
@@ -21,3 +25,59 @@ class PunctualChannel(HTTPChannel):
     def setRawMode(self) -> Any:  # the header is whole: a body follows, or the answer
         self.is_header_begun = False
         return super().setRawMode()
+
+
+class PatientWebSocket(WebSocketProtocol):
+    """A socket as daphne has it, which knows when its peer does not read: the transport then holds 64 KiB or more."""
+
+    _written: asyncio.Event | None = None  # there while the transport has too much
+    _prepared: tuple[str, PreparedMessage] = "", PreparedMessage(b"", False, False, False)
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        # Until here the transport told the HTTP channel, which would stop reading, pongs and closing frames included.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self, True)
+
+    def pauseProducing(self) -> None:
+        if self._written is None:
+            self._written = asyncio.Event()
+
+    def resumeProducing(self) -> None:
+        if self._written is not None:
+            self._written.set()
+            self._written = None
+        if getattr(self.transport, "disconnecting", False):
+            self.transport.unregisterProducer()  # else the transport waits for more before it closes
+
+    def stopProducing(self) -> None:
+        self.resumeProducing()
+
+    async def written(self) -> None:
+        """Return as soon as there is room for more."""
+        if self._written is not None:
+            await self._written.wait()
+
+    def serverSend(self, content: str | bytes, binary: bool = False) -> None:
+        """Send what was sent to another socket just now as the very bytes of that."""
+        if binary or isinstance(content, bytes):
+            super().serverSend(content, binary)
+            return
+        text, message = PatientWebSocket._prepared
+        if text is not content:
+            message = self.factory.prepareMessage(content.encode())
+            PatientWebSocket._prepared = content, message
+        self.sendPreparedMessage(message)
+
+    def serverClose(self, code: int | None = None) -> None:
+        # `sendClose` refuses 1012 and 1013, which are for servers and newer than itself.
+        self.sendCloseFrame(code=1000 if code is None else code)
+
+
+class PatientServer(Server):
+    """daphne, where to send over a socket takes until there is room for more, as ASGI has it."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.send" and isinstance(protocol, PatientWebSocket):
+            await protocol.written()

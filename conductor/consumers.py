@@ -1,101 +1,83 @@
-"""The sockets of a session: authorise before the handshake ends, subscribe, snapshot, forward."""
+"""The sockets: authorise before the handshake ends, subscribe, snapshot; then the hub writes to them."""
 
-import asyncio
-import logging
 import time
-from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
+from uuid import UUID
 
-from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
-from django.db import DatabaseError
 from django.utils.timezone import now
 
 from conductor import live
+from conductor.access import Claim, find_allowed
+from conductor.hub import ACCESS_ENDED, Listener, Room, hub
 from conductor.keys import bearer
+from conductor.metrics import SOCKETS
 from conductor.screens.session import render_session, show_session
 from engagement.models import ApiKey, Session
 
-ACCESS_ENDED = 4403
 
-SessionStore = import_module(settings.SESSION_ENGINE).SessionStore
-log = logging.getLogger(__name__)
-
-
-class SessionSocket(AsyncWebsocketConsumer):
-    """What both sockets share. Whoever may not listen is refused with HTTP 403, an unknown session included.
+class Socket(AsyncWebsocketConsumer):
+    """What all sockets share. Whoever may not listen is refused with HTTP 403, an unknown session included.
 
     When daphne stops it drops its connections (1006) without asking us; htmx reconnects on that as on 1012.
     """
 
-    access_seconds = 30.0  # access that ended (logout, removal, revoked key) is noticed after at most so long
+    channel_layer_alias = ""  # none: a channel for each socket would be a subscription each
+    kind = ""
+    is_latest_enough = True
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.guard: asyncio.Task[None] | None = None
+        self.listener: Listener | None = None
         try:
             await super().__call__(scope, receive, send)
         finally:
-            if self.guard is not None:
-                self.guard.cancel()
+            if self.listener is not None:
+                hub().leave(self.listener)
+                SOCKETS.labels(self.kind).dec()
 
     async def connect(self) -> None:
-        self.session_id = self.scope["url_route"]["kwargs"]["session_id"]
-        if not await self.may_listen():
+        claim = self.claim()
+        allowed = await database_sync_to_async(find_allowed)([claim])
+        if claim not in allowed:
             await self.close()
             return
+        self.listener = Listener(claim, self.send, self.close, is_latest_enough=self.is_latest_enough)
+        SOCKETS.labels(self.kind).inc()
         # Subscribed first: what is pushed from here on waits behind the snapshot.
-        await self.channel_layer.group_add(self.group(), self.channel_name)
+        self.room = await hub().join(self.make_room(), self.listener)
         await self.accept()
-        self.guard = asyncio.create_task(self.watch_access())
         await self.send_snapshot()
 
-    async def disconnect(self, code: int) -> None:
-        await self.channel_layer.group_discard(self.group(), self.channel_name)
+    async def send_snapshot(self) -> None:
+        """Send the state as it is now, where the protocol of the socket has such a thing, and all pushes after it."""
+        if self.listener is not None:
+            await self.listener.send_first(self.room.snapshot)
 
-    async def forward(self, message: Mapping[str, Sequence[str]]) -> None:
-        """Pass on what `live.announce` sent to the group."""
-        for frame in message["frames"]:
-            await self.send(frame)
+    def claim(self) -> Claim:
+        """Return what is asked for, and by whom."""
+        return Claim(self.session_id, login=self.scope["cookies"].get(settings.SESSION_COOKIE_NAME, ""))
 
-    async def watch_access(self) -> None:
-        """Close the socket when its owner may no longer listen."""
-        while True:
-            await asyncio.sleep(self.access_seconds)
-            try:
-                allowed = await self.may_listen()
-            except DatabaseError as error:  # nobody's access ended because the database is away
-                log.warning("Access to %s could not be checked: %s", self.session_id, error)
-                continue
-            if not allowed:
-                await self.close(ACCESS_ENDED)
-                return
-
-    async def may_listen(self) -> bool:
-        """Ask the database, as this may change while the socket is open."""
-        return await self.is_organizer()
-
-    async def is_organizer(self) -> bool:
-        login = SessionStore(self.scope["cookies"].get(settings.SESSION_COOKIE_NAME))
-        user = await get_user({"session": login})
-        return await Session.objects.for_organizer(user).filter(id=self.session_id).aexists()
-
-    def group(self) -> str:
+    def make_room(self) -> Room:
         raise NotImplementedError
 
-    async def send_snapshot(self) -> None:
-        """Send the state as it is now, where the protocol of the socket has such a thing."""
+    @property
+    def session_id(self) -> UUID | None:
+        found: UUID | None = self.scope["url_route"]["kwargs"].get("session_id")
+        return found
 
 
-class Dashboard(SessionSocket):
+class Dashboard(Socket):
     """HTML fragments for a logged-in organizer. Any message from the page asks for the state as it is now."""
 
+    kind = "dashboard"
     snapshot_seconds = 1.0  # a page is answered no more often than this
 
-    def group(self) -> str:
-        return live.dashboard_group(self.session_id)
+    def make_room(self) -> Room:
+        session_id = self.session_id
+        assert session_id is not None, "the route has one"
+        return Room(live.dashboard_group(session_id), lambda: render_now(session_id))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if time.monotonic() - self.snapshot_at >= self.snapshot_seconds:
@@ -104,24 +86,27 @@ class Dashboard(SessionSocket):
     async def send_snapshot(self) -> None:
         self.snapshot_at = time.monotonic()
         try:
-            await self.send(await database_sync_to_async(self._render)())
+            await super().send_snapshot()
         except Session.DoesNotExist:  # it was erased since
             await self.close(ACCESS_ENDED)
 
-    def _render(self) -> str:
-        session = Session.objects.select_related("event").get(id=self.session_id)
-        return str(render_session(show_session(session, now())))
+
+def render_now(session_id: UUID) -> str:
+    """Return a session's screen. Raises `Session.DoesNotExist`."""
+    session = Session.objects.select_related("event").get(id=session_id)
+    return str(render_session(show_session(session, now())))
 
 
-class Stream(SessionSocket):
+class Stream(Socket):
     """JSON messages for a logged-in organizer, or for an API key of the session's event."""
 
-    def group(self) -> str:
-        return live.stream_group(self.session_id)
+    kind = "stream"
+    is_latest_enough = False
 
-    async def may_listen(self) -> bool:
+    def make_room(self) -> Room:
+        assert self.session_id is not None, "the route has one"
+        return Room(live.stream_group(self.session_id))
+
+    def claim(self) -> Claim:
         secret = bearer(dict(self.scope["headers"]).get(b"authorization", b"").decode("latin-1"))
-        if secret is None:
-            return await self.is_organizer()
-        keys = ApiKey.objects.valid().of_secret(secret)
-        return await Session.objects.filter(id=self.session_id, event__api_keys__in=keys).aexists()
+        return super().claim() if secret is None else Claim(self.session_id, key=ApiKey.digest(secret))

@@ -41,6 +41,15 @@ def stream_group(session_id: UUID) -> str:
     return f"stream.{session_id}"
 
 
+def redis_channel(group: str) -> str:
+    """Return where the members of a group listen: `RedisPubSubChannelLayer`'s own name for it.
+
+    The layer's `group_send` would open a connection for every call from synchronous code, and it cannot say whether
+    anybody listens.
+    """
+    return f"asgi__group__{group}"
+
+
 def announce(changes: Sequence[SessionChange], now: datetime) -> None:
     """Tell every open screen and stream, after the commit. Without Redis nobody is told, and the log says so.
 
@@ -67,7 +76,7 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     with carrier.reach(PUBLISH_SECONDS) as client, client.pipeline(transaction=False) as pipe:
         for group, texts in frames.items():
             message = {"type": "forward", "frames": texts}
-            pipe.publish(_redis_channel(group), get_channel_layer().serialize(message))
+            pipe.publish(redis_channel(group), get_channel_layer().serialize(message))
         pipe.execute()
 
 
@@ -83,11 +92,5 @@ def _messages(change: SessionChange) -> Iterable[str]:
 def _watched(groups: Sequence[str]) -> set[str]:
     """Return the groups that some process of ours has subscribed to."""
     with carrier.reach(PUBLISH_SECONDS) as client:
-        counts = client.pubsub_numsub(*map(_redis_channel, groups))
+        counts = client.pubsub_numsub(*map(redis_channel, groups))
     return {group for group, (_, count) in zip(groups, counts, strict=True) if count}
-
-
-def _redis_channel(group: str) -> str:
-    # RedisPubSubChannelLayer's own name for a group. Its group_send would open a connection for every call
-    # from synchronous code, and it cannot say whether anybody listens.
-    return f"asgi__group__{group}"

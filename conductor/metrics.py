@@ -9,7 +9,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.backends.utils import CursorWrapper
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
@@ -39,6 +39,9 @@ DURATION = Histogram(
 )
 ROWS = Counter("conductor_rows", "Engagement rows that reached this process.", ["outcome"], registry=registry)
 EVENTS = Counter("conductor_events", "Raw events that reached this process.", ["outcome"], registry=registry)
+SOCKETS = Gauge("conductor_sockets", "Sockets that are open in this process.", ["kind"], registry=registry)
+for kind in ("dashboard", "stream"):
+    SOCKETS.labels(kind)
 for outcome in ("accepted", "duplicate", "late"):
     ROWS.labels(outcome)
     EVENTS.labels(outcome)

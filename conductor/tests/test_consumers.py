@@ -8,9 +8,9 @@ from django.db import connections
 from django.test import AsyncClient
 from django.utils.timezone import now
 
-from conductor import live
+from conductor import hub, live
 from conductor.asgi import application
-from conductor.consumers import Dashboard, SessionSocket
+from conductor.consumers import Dashboard
 from conductor.tests import stage
 from engagement.erasure import erase_events, erase_sessions
 from engagement.models import ApiKey, Event, Session
@@ -173,7 +173,7 @@ async def test_message_from_the_page_is_answered_with_the_state_but_not_in_a_flo
 
 @pytest.mark.parametrize("end", ["logged out", "new password", "deactivated", "removed", "session erased"])
 async def test_dashboard_is_closed_when_access_ends(session, organizer, open_socket, monkeypatch, end):
-    monkeypatch.setattr(SessionSocket, "access_seconds", 0.05)
+    monkeypatch.setattr(hub, "ACCESS_SECONDS", 0.05)
     client = AsyncClient()
     socket, connected = await open_socket(paths(session)[0], cookie=await cookie_of(organizer, client))
     assert connected
@@ -206,7 +206,7 @@ async def test_page_that_asks_for_the_state_of_an_erased_session_is_closed(
 
 @pytest.mark.parametrize("erased", ["session", "event"])
 async def test_stream_is_closed_when_its_session_or_event_is_erased(session, key, open_socket, monkeypatch, erased):
-    monkeypatch.setattr(SessionSocket, "access_seconds", 0.05)
+    monkeypatch.setattr(hub, "ACCESS_SECONDS", 0.05)
     socket, connected = await open_socket(paths(session)[1], authorization=f"Bearer {key[1]}")
     assert connected
     if erased == "session":
@@ -219,11 +219,11 @@ async def test_stream_is_closed_when_its_session_or_event_is_erased(session, key
 
 
 async def test_stream_is_closed_when_its_key_is_revoked(session, key, open_socket, monkeypatch):
-    monkeypatch.setattr(SessionSocket, "access_seconds", 0.05)
+    monkeypatch.setattr(hub, "ACCESS_SECONDS", 0.05)
     socket, _ = await open_socket(paths(session)[1], authorization=f"Bearer {key[1]}")
     await sync_to_async(key[0].revoke)(now())
     assert await closed_with(socket) == 4403
 
 
 async def test_access_is_checked_within_thirty_seconds():
-    assert SessionSocket.access_seconds <= 30
+    assert hub.ACCESS_SECONDS <= 30

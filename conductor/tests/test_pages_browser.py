@@ -152,6 +152,21 @@ def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, 
     complaints.clear()  # Chromium says that it could not connect
 
 
+def test_heartbeat_leaves_the_page_as_it_is(page, stack, session):
+    heard = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(frame)))
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    for _ in range(200):
+        if any('"heartbeat"' in str(frame) for frame in heard):
+            break
+        page.wait_for_timeout(100)
+    else:
+        pytest.fail("no heartbeat came")
+    assert page.locator("#connection-status").text_content() == "Live"
+    assert page.locator("main > section").count() == page.locator("main > section[id]").count() > 3
+
+
 def test_list_refreshes_itself(page, stack, event, session):
     page.goto(f"{stack.url}/")
     assert page.locator(".room").count() == 1

@@ -1,8 +1,7 @@
 // The dashboard's socket: say how it is, announce incidents once, keep the focus, let a notice be read.
 
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
-const ACCESS_ENDED = 4403; // that of consumers.py
-const LONGEST_WAIT_MS = 8_000; // htmx's own waits grow to a minute
+const ACCESS_ENDED = 4403; // that of hub.py
 const pill = document.getElementById("connection-status");
 const banner = () => document.getElementById("anomaly-banner");
 let shownAt = Date.now();
@@ -54,9 +53,6 @@ function mayReplace(shown, next) {
   return isBeingRead ? next.dataset.kind !== "calm" : !id || id !== notice.id;
 }
 
-// Full jitter: a thousand pages that lost one server do not all come back in the same moment.
-htmx.config.wsReconnectDelay = (retries) => Math.random() * Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** retries);
-
 const tellLive = () => tell("live", banner().dataset.kind === "ended" ? "Ended" : "Live");
 
 document.addEventListener("htmx:wsOpen", tellLive);
@@ -64,7 +60,6 @@ document.addEventListener("htmx:wsClose", ({ detail }) => {
   const ended = detail.event.code === ACCESS_ENDED;
   tell(ended || !navigator.onLine ? "offline" : "reconnecting", "");
   tellAge();
-  if (ended) location.reload(); // to the login page, or to the page that says it is not theirs
 });
 document.addEventListener("htmx:wsBeforeMessage", () => {
   focusedId = document.activeElement?.id ?? "";
