@@ -34,6 +34,7 @@ cli.CommandLineInterface.server_class = PatientServer
 sockets = CookieMiddleware(
     URLRouter(
         [
+            path("ws/sessions/", consumers.SessionList.as_asgi()),
             path("ws/sessions/<uuid:session_id>/", consumers.Dashboard.as_asgi()),
             path("ws/sessions/<uuid:session_id>/stream/", consumers.Stream.as_asgi()),
             re_path("", refuse_handshake),  # type: ignore[arg-type]  # Channels routes applications, not views

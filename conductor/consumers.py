@@ -2,18 +2,22 @@
 
 import time
 from typing import Any
+from urllib.parse import parse_qs
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.utils.timezone import now
 
 from conductor import live
 from conductor.access import Claim, find_allowed
 from conductor.hub import ACCESS_ENDED, Listener, Room, hub
 from conductor.keys import bearer
+from conductor.lists import ListRoom
 from conductor.metrics import SOCKETS
+from conductor.requests import as_request
 from conductor.screens.session import render_session, show_session
 from engagement.models import ApiKey, Session
 
@@ -43,6 +47,7 @@ class Socket(AsyncWebsocketConsumer):
         if claim not in allowed:
             await self.close()
             return
+        self.user = allowed[claim]
         self.listener = Listener(claim, self.send, self.close, is_latest_enough=self.is_latest_enough)
         SOCKETS.labels(self.kind).inc()
         # Subscribed first: what is pushed from here on waits behind the snapshot.
@@ -95,6 +100,21 @@ def render_now(session_id: UUID) -> str:
     """Return a session's screen. Raises `Session.DoesNotExist`."""
     session = Session.objects.select_related("event").get(id=session_id)
     return str(render_session(show_session(session, now())))
+
+
+class SessionList(Socket):
+    """The list of an organizer's sessions, as HTML."""
+
+    kind = "list"
+
+    def make_room(self) -> Room:
+        assert self.user is not None, "a list is nobody's but a user's"
+        try:
+            base_url = as_request(self.scope).build_absolute_uri("/")
+        except DisallowedHost:  # what is no browser may call us as it likes, and is told no name
+            base_url = "/"
+        every_ended = "ended" in parse_qs(self.scope["query_string"].decode(), keep_blank_values=True)
+        return ListRoom(self.user, base_url=base_url, every_ended=every_ended)
 
 
 class Stream(Socket):

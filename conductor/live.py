@@ -41,6 +41,9 @@ def stream_group(session_id: UUID) -> str:
     return f"stream.{session_id}"
 
 
+ROOMS_GROUP = "rooms"  # whose members are sent the ids of sessions that changed
+
+
 def redis_channel(group: str) -> str:
     """Return where the members of a group listen: `RedisPubSubChannelLayer`'s own name for it.
 
@@ -64,7 +67,7 @@ def announce(changes: Sequence[SessionChange], now: datetime) -> None:
 
 def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     groups = [group(change.session_id) for change in changes for group in (dashboard_group, stream_group)]
-    watched = _watched(groups)
+    watched = _watched([*groups, ROOMS_GROUP])
     screens = [change.session_id for change in changes if dashboard_group(change.session_id) in watched]
     sessions = Session.objects.select_related("event").in_bulk(screens)
     frames: dict[str, list[str]] = {
@@ -73,6 +76,8 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     for change in changes:
         if (stream := stream_group(change.session_id)) in watched:
             frames.setdefault(stream, []).extend(_messages(change))
+    if ROOMS_GROUP in watched:
+        frames[ROOMS_GROUP] = [str(change.session_id) for change in changes]
     with carrier.reach(PUBLISH_SECONDS) as client, client.pipeline(transaction=False) as pipe:
         for group, texts in frames.items():
             message = {"type": "forward", "frames": texts}

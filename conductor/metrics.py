@@ -40,7 +40,7 @@ DURATION = Histogram(
 ROWS = Counter("conductor_rows", "Engagement rows that reached this process.", ["outcome"], registry=registry)
 EVENTS = Counter("conductor_events", "Raw events that reached this process.", ["outcome"], registry=registry)
 SOCKETS = Gauge("conductor_sockets", "Sockets that are open in this process.", ["kind"], registry=registry)
-for kind in ("dashboard", "stream"):
+for kind in ("dashboard", "list", "stream"):
     SOCKETS.labels(kind)
 for outcome in ("accepted", "duplicate", "late"):
     ROWS.labels(outcome)

@@ -2,19 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import DisallowedHost
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.log import log_response
 
 from conductor.api.problems import Problem, is_rest
-from conductor.requests import Application, Receive, Scope, Send
+from conductor.requests import Application, Receive, Scope, Send, as_request
 
 logger = logging.getLogger("django.security.DisallowedHost")
 
@@ -56,7 +54,7 @@ class OwnOrigin:
         self.forms = CsrfViewMiddleware(lambda request: HttpResponse())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = _as_request(scope)
+        request = as_request(scope)
         is_ours = "HTTP_ORIGIN" not in request.META or self._is_ours(request)
         await (self.application if is_ours else refuse_handshake)(scope, receive, send)
 
@@ -69,10 +67,3 @@ async def refuse_handshake(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer 403. The one of Channels is a consumer: it would ask Redis for a channel first."""
     await receive()
     await send({"type": "websocket.close"})
-
-
-def _as_request(scope: Scope) -> HttpRequest:
-    """Return a handshake as the request that it is, as far as scheme, host and origin go."""
-    scheme = "https" if scope.get("scheme") == "wss" else "http"
-    known = {"method": "GET", "path": "/", "scheme": scheme, "server": scope.get("server"), "headers": scope["headers"]}
-    return ASGIRequest(known, BytesIO())

@@ -4,9 +4,11 @@ import itertools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
-from django.http import HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -51,3 +53,10 @@ async def send_answer(response: HttpResponse, send: Send) -> None:
 def is_one_stuck(now: float) -> bool:
     """Tell whether a request has been worked on for longer than any can take; `now` is of the monotonic clock."""
     return now - min(_started_at.values(), default=now) > STUCK_SECONDS
+
+
+def as_request(scope: Scope) -> HttpRequest:
+    """Return a handshake as the request that it is, as far as scheme, host and origin go."""
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    known = {"method": "GET", "path": "/", "scheme": scheme, "server": scope.get("server"), "headers": scope["headers"]}
+    return ASGIRequest(known, BytesIO())

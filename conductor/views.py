@@ -21,7 +21,7 @@ from django_htmx.middleware import HtmxDetails
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
 from conductor.screens.history import show_history
-from conductor.screens.rooms import show_lesson, show_rooms
+from conductor.screens.rooms import render_rooms
 from conductor.screens.session import render_session, show_session
 from engagement.models import Event, Session
 
@@ -84,13 +84,10 @@ def _say_not_to_keep(response: HttpResponse) -> HttpResponse:
 @require_safe
 @for_organizers
 def sessions(request: OrganizerRequest) -> HttpResponse:
-    """The organizer's sessions, worst first; the list alone where the page refreshes it."""
-    own = Session.objects.for_organizer(request.user)
-    screen = show_rooms(own, now(), every_ended="ended" in request.GET)
-    context = {"screen": screen, "refresh_url": request.get_full_path()}
-    if not screen.rooms:
-        context["lesson"] = show_lesson(request.user, request.build_absolute_uri("/"))
-    return render(request, "sessions/_session_list.html" if request.htmx else "sessions/list.html", context)
+    """The organizer's sessions, worst first."""
+    every_ended = "ended" in request.GET
+    listed = render_rooms(request.user, now(), request.build_absolute_uri("/"), every_ended=every_ended)
+    return render(request, "sessions/list.html", {"list": listed, "every_ended": every_ended})
 
 
 @require_safe

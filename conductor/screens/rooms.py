@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db.models import F
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from anomalies.models import Anomaly
 from conductor.screens.charts import draw_spark
@@ -75,6 +77,17 @@ def show_rooms(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = 
     rows, incidents = _last_rows(shown), _open_incidents(shown)
     rooms = [_room(session, rows[session.id], incidents.get(session.id), now) for session in shown]
     return RoomsScreen(sorted(rooms, key=_urgency), left_out)
+
+
+def show_list(user: User, now: datetime, base_url: str, *, every_ended: bool) -> dict[str, RoomsScreen | Lesson]:
+    """Return what the template of the list is rendered with; seven queries at most, however many sessions."""
+    screen = show_rooms(Session.objects.for_organizer(user), now, every_ended=every_ended)
+    return {"screen": screen} if screen.rooms else {"screen": screen, "lesson": show_lesson(user, base_url)}
+
+
+def render_rooms(user: User, now: datetime, base_url: str, *, every_ended: bool) -> SafeString:
+    """Return the list: the same bytes on the page, in a snapshot and in a push."""
+    return render_to_string("sessions/_session_list.html", show_list(user, now, base_url, every_ended=every_ended))
 
 
 def show_lesson(user: User, base_url: str) -> Lesson:

@@ -8,7 +8,7 @@ from django.db import connections
 from django.test import AsyncClient
 from django.utils.timezone import now
 
-from conductor import hub, live
+from conductor import hub, lists, live
 from conductor.asgi import application
 from conductor.consumers import Dashboard
 from conductor.tests import stage
@@ -227,3 +227,66 @@ async def test_stream_is_closed_when_its_key_is_revoked(session, key, open_socke
 
 async def test_access_is_checked_within_thirty_seconds():
     assert hub.ACCESS_SECONDS <= 30
+
+
+LIST = "/ws/sessions/"
+
+
+async def test_list_gets_the_very_list_of_the_page(event, session, organizer, open_socket, client):
+    await sync_to_async(client.force_login)(organizer)
+    socket, connected = await open_socket(LIST, cookie=await cookie_of(organizer), host="testserver")
+    assert connected
+    frame = await socket.receive_from(timeout=5)
+    page = (await sync_to_async(client.get)("/")).content.decode()
+    assert frame.startswith('<section id="session-list"')
+    assert frame in page
+
+
+async def test_list_is_pushed_when_something_in_it_changes_and_not_before(
+    event, session, organizer, open_socket, monkeypatch
+):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 60.0)
+    other = await sync_to_async(stage.live_session)(await Event.objects.acreate(name="Other"), "Not mine")
+    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
+    first = await socket.receive_from(timeout=5)
+    assert await socket.receive_from(timeout=5) == first  # what the list knows before its first change
+    for change in (session, other):
+        await sync_to_async(live.announce)([live.SessionChange(change.id, None)], stage.NOW)
+    assert await socket.receive_nothing(timeout=1), "the same list was told again"
+
+    anomaly = await sync_to_async(stage.incident)(session)
+    await sync_to_async(live.announce)([live.SessionChange(session.id, None, detected=(anomaly,))], stage.NOW)
+    assert 'data-state="critical"' in await socket.receive_from(timeout=5)
+
+
+async def test_list_shows_what_nobody_announced(event, session, organizer, open_socket, monkeypatch):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
+    await socket.receive_from(timeout=5)
+    await sync_to_async(stage.live_session)(event, "Second room")
+    while "Second room" not in await socket.receive_from(timeout=5):
+        pass
+
+
+async def test_list_of_every_ended_session_shows_them_all(event, session, organizer, open_socket):
+    for number in range(14):
+        await Session.objects.acreate(event=event, title=f"Ended {number}", status="ended", ended_at=now())
+    cookie = await cookie_of(organizer)
+    for path, count in ((LIST, 13), (f"{LIST}?ended", 15)):
+        socket, _ = await open_socket(path, cookie=cookie)
+        assert (await socket.receive_from(timeout=5)).count('class="room"') == count
+
+
+async def test_list_is_closed_after_a_logout(organizer, open_socket, monkeypatch):
+    monkeypatch.setattr(hub, "ACCESS_SECONDS", 0.05)
+    client = AsyncClient()
+    socket, connected = await open_socket(LIST, cookie=await cookie_of(organizer, client))
+    assert connected
+    await client.alogout()
+    assert await closed_with(socket) == 4403
+
+
+async def test_list_looks_at_itself_within_five_seconds():
+    assert (lists.PUSH_SECONDS, lists.LOOK_SECONDS) == (1, 5)

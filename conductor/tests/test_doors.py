@@ -1,4 +1,4 @@
-"""Who may pass which door: every address and both sockets, with what each kind of visitor is answered.
+"""Who may pass which door: every address and socket, with what each kind of visitor is answered.
 
 A door that is in the product and not in these tables fails a test, so that nobody adds one and forgets to say whom it
 lets in. The requests are real ones; what they change is taken back after each.
@@ -296,6 +296,7 @@ def test_every_call_is_in_the_table():
 # Whom a socket lets in, in the order of the roles.
 SOCKETS: dict[str, tuple[bool, ...]] = {
     #                                    ano    org   str    ina    sta    sup   key    oth    rev
+    "ws/sessions/":                    (False, True, True, False, True, True, False, False, False),
     "ws/sessions/{session}/":          (False, True, False, False, False, True, False, False, False),
     "ws/sessions/{session}/stream/":   (False, True, False, False, False, True, True, False, False),
     "ws/sessions/{nowhere}/":          (False,) * 9,
