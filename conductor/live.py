@@ -13,7 +13,7 @@ from channels.layers import get_channel_layer
 from anomalies.models import Anomaly
 from conductor import carrier
 from conductor.payloads import anomaly_payload, row_payload
-from conductor.screens.session import render_session, show_session
+from conductor.screens.session import render_many
 from engagement.models import EngagementRow, Session
 
 PUBLISH_SECONDS = 2.0  # a screen that misses this is wrong until the next row
@@ -69,10 +69,10 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     groups = [group(change.session_id) for change in changes for group in (dashboard_group, stream_group)]
     watched = _watched([*groups, ROOMS_GROUP])
     screens = [change.session_id for change in changes if dashboard_group(change.session_id) in watched]
-    sessions = Session.objects.select_related("event").in_bulk(screens)
-    frames: dict[str, list[str]] = {
-        dashboard_group(id_): [render_session(show_session(session, now))] for id_, session in sessions.items()
-    }
+    sessions = list(Session.objects.select_related("event").in_bulk(screens).values())
+    frames: dict[str, list[str]] = (
+        {dashboard_group(id_): [screen] for id_, screen in render_many(sessions, now).items()} if sessions else {}
+    )
     for change in changes:
         if (stream := stream_group(change.session_id)) in watched:
             frames.setdefault(stream, []).extend(_messages(change))

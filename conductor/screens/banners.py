@@ -7,7 +7,8 @@ from enum import StrEnum
 from anomalies.models import Anomaly
 from conductor.screens.doubts import Doubt
 from conductor.screens.facts import SessionFacts
-from engagement.models import EngagementRow, Session
+from conductor.screens.rows import Row
+from engagement.models import Session
 
 NOTICE = timedelta(seconds=10)  # how long a screen says that an incident is over
 
@@ -57,19 +58,19 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
     return Banner(BannerKind.CALM)
 
 
-def _fall(incident: Anomaly, newest: EngagementRow | None) -> float | None:
+def _fall(incident: Anomaly, newest: Row | None) -> float | None:
     now = None if newest is None else newest.engagement_score
     expected = incident.expected_engagement
     return None if now is None or not expected or now >= expected else 1 - now / expected
 
 
-def _just_over(facts: SessionFacts, newest: EngagementRow, now: datetime) -> Anomaly | None:
+def _just_over(facts: SessionFacts, newest: Row, now: datetime) -> Anomaly | None:
     """Return the incident that ended in the last ten seconds, by the rows' time and by the clock."""
     heard_at = facts.session.heard_at
     if heard_at is None or now - heard_at > NOTICE:
         return None
     resolved = (a for a in facts.incidents if a.status == Anomaly.Status.RESOLVED)
-    return next((a for a in resolved if newest.timestamp - a.resolved_at < NOTICE), None)
+    return next((a for a in resolved if a.resolved_at is not None and newest.timestamp - a.resolved_at < NOTICE), None)
 
 
 def _break_until(session: Session, at: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from anomalies.models import Anomaly
 from conductor.screens.charts import draw_spark
-from engagement.models import EngagementRow
+from conductor.screens.rows import Row
 from engagement.readings import SIGNALS, Reading, Signal
 
 SPARK = timedelta(minutes=10)
@@ -25,9 +25,7 @@ class SignalCard:
     has_moved: bool
 
 
-def signal_cards(
-    line: Sequence[EngagementRow], usual: Mapping[str, float], incident: Anomaly | None
-) -> list[SignalCard]:
+def signal_cards(line: Sequence[Row], usual: Mapping[str, float], incident: Anomaly | None) -> list[SignalCard]:
     """Return a card for every signal; leaves only where somebody left. `line` is oldest first."""
     moved = set() if incident is None else set(incident.metadata.get("moved", ()))
     shown = [row.reading for row in line if row.timestamp >= line[-1].timestamp - SPARK]

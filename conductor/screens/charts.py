@@ -20,6 +20,9 @@ TICK_STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 3
 MOST_TICKS = 7
 COLUMNS = 900  # a plot has hardly more pixels: of more points in one of them only the lowest and the highest are drawn
 
+# A hundredth of a per cent is less than a pixel. To write a number takes longer than all the rest of drawing it.
+_HUNDREDTHS = [f"{place / 100:g}" for place in range(10_001)]
+
 Moment = tuple[datetime, float | None]
 Point = tuple[float, float]
 
@@ -104,7 +107,7 @@ def draw_chart(
         since = max(until - span, since)
     axis = _Axis(since, until)
     runs = list(_runs([row for row in rows if row[0] >= since], LONGEST_BRIDGE))
-    points = [_thinned([axis.point(at, value) for at, value in run]) for run in runs]
+    points = [_thinned(axis.trace(run)) for run in runs]
     upper, lower = _band(axis, band)
     newest = rows[-1][1]
     return Chart(
@@ -115,7 +118,7 @@ def draw_chart(
         band_edges=f"{_path(upper)} {_path(lower)}" if upper else "",
         band_label=lower[0] if lower else None,
         head=None if newest is None else axis.point(until, newest),
-        lone=tuple(run[0] for run in points if len(run) == 1),
+        lone=tuple(axis.point(*run[0]) for run in runs if len(run) == 1),
         late=tuple(axis.point(at, value) for at, value in late if value is not None and since <= at <= until),
         levels=tuple(Level(_y(least), least, name) for name, least in LEVELS if least),
         ticks=tuple(_ticks(axis)),
@@ -141,7 +144,7 @@ def draw_spark(rows: Sequence[Moment], top: float = 0.0) -> str:
     axis = _Axis(rows[0][0], rows[-1][0])
     scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
     runs = _runs(scaled, LONGEST_BRIDGE * 2)
-    return " ".join(_path([axis.point(at, value) for at, value in run]) for run in runs if len(run) > 1)
+    return " ".join(_path(axis.trace(run)) for run in runs if len(run) > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,17 @@ class _Axis:
 
     def point(self, at: datetime, value: float) -> Point:
         return self.x(at), _y(value)
+
+    def trace(self, run: Iterable[tuple[datetime, float]]) -> list[Point]:
+        """Return many points, not rounded: a path does that."""
+        since, scale = self.since, 100 / (self.until - self.since).total_seconds()
+        return [
+            (
+                (at - since).total_seconds() * scale,
+                100.0 if value <= 0.0 else 0.0 if value >= 1.0 else 100 - 100 * value,
+            )
+            for at, value in run
+        ]
 
 
 def _y(value: float) -> float:
@@ -190,7 +204,7 @@ def _thinned(points: list[Point]) -> list[Point]:
 
 
 def _path(points: Sequence[Point]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+    return "M" + "L".join([f"{_HUNDREDTHS[int(100 * x + 0.5)]} {_HUNDREDTHS[int(100 * y + 0.5)]}" for x, y in points])
 
 
 def _band(axis: _Axis, band: Sequence[tuple[datetime, float, float]]) -> tuple[list[Point], list[Point]]:

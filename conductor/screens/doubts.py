@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from engagement.models import EngagementRow, Session
+from conductor.screens.rows import Row
+from engagement.models import Session
 from engagement.readings import MEASURED
 from engagement.silence import is_silent, silent_since
 
@@ -34,7 +35,7 @@ class Doubt:
         return "silent" if self.kind == DoubtKind.SILENT else "doubtful"
 
 
-def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -> Doubt | None:
+def find_doubt(session: Session, line: Sequence[Row], now: datetime) -> Doubt | None:
     """Return why the detector does not know how a session is, None where it knows.
 
     `line` is its newest rows, oldest first. How long nothing came is by the clock, how long numbers stood still
@@ -55,7 +56,7 @@ def find_doubt(session: Session, line: Sequence[EngagementRow], now: datetime) -
     return Doubt(DoubtKind.UNTRUE)
 
 
-def _waits_since(session: Session, line: Sequence[EngagementRow]) -> datetime | None:
+def _waits_since(session: Session, line: Sequence[Row]) -> datetime | None:
     """Return since when no worker has looked at a session, though something came; None where nothing waits.
 
     What a worker knew when it last looked is no news of what came since.
@@ -67,7 +68,7 @@ def _waits_since(session: Session, line: Sequence[EngagementRow]) -> datetime | 
     return heard_at if session.has_closed_windows else None
 
 
-def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:
+def _frozen_rows(line: Sequence[Row]) -> Sequence[Row]:
     """Return the newest rows whose signals are all those of the newest."""
     start = len(line)
     while start and _signals(line[start - 1]) == _signals(line[-1]):
@@ -75,5 +76,5 @@ def _frozen_rows(line: Sequence[EngagementRow]) -> Sequence[EngagementRow]:
     return line[start:]
 
 
-def _signals(row: EngagementRow) -> tuple[float | None, ...]:
+def _signals(row: Row) -> tuple[float | None, ...]:
     return tuple(getattr(row, name) for name in MEASURED)

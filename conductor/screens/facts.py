@@ -1,21 +1,31 @@
 """What is stored of one session, as far as its page shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import Max, Min
+from django.db.models import OuterRef, Subquery
 
-from anomalies import watch
-from anomalies.detector.outlook import Outlook
-from anomalies.models import Anomaly
+from anomalies.detector.outlook import Outlook, outlook_of
+from anomalies.detector.state import VERSION, new_states, unpack
+from anomalies.models import Anomaly, DetectorMemory
 from conductor.screens.charts import SPAN
-from engagement.models import EngagementRow, EngagementRowQuerySet, Session
+from conductor.screens.rows import Row, read_rows_since
+from engagement.models import EngagementRow, Session
 
 MOST_ROWS = 1800  # half an hour at one a second
 MOST_ROWS_OF_ENDED = 20_000  # a day at one every five seconds
 MOST_INCIDENTS = 20
 MOST_INCIDENTS_OF_ENDED = 200
+
+NOTHING_EXPECTED = outlook_of(new_states()[0])
+
+NEWEST_INCIDENTS = """
+    SELECT a.* FROM unnest(%s::uuid[], %s::int[]) AS wanted (id, most) CROSS JOIN LATERAL (
+        SELECT * FROM anomalies WHERE session_id = wanted.id ORDER BY timestamp DESC LIMIT wanted.most
+    ) a
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +34,17 @@ class SessionFacts:
 
     session: Session
     began_at: datetime | None  # its very first row
-    rows: Sequence[EngagementRow]  # oldest first, those that came late among them
+    rows: Sequence[Row]  # oldest first, those that came late among them
     incidents: Sequence[Anomaly]  # newest first
     outlook: Outlook
 
     @property
-    def line(self) -> list[EngagementRow]:
+    def line(self) -> list[Row]:
         """The rows that the detector takes, oldest first."""
         return [row for row in self.rows if not row.late]
 
     @property
-    def newest(self) -> EngagementRow | None:
+    def newest(self) -> Row | None:
         """How the room is now."""
         return next((row for row in reversed(self.rows) if not row.late), None)
 
@@ -47,21 +57,54 @@ class SessionFacts:
 
 def read_facts(session: Session) -> SessionFacts:
     """Return the facts of a session; four queries."""
-    rows = EngagementRow.objects.for_session(session)
-    began_at, newest_at = rows.aggregate(first=Min("timestamp"), last=Max("timestamp")).values()
-    most = MOST_INCIDENTS_OF_ENDED if session.is_ended else MOST_INCIDENTS
-    return SessionFacts(
-        session=session,
-        began_at=began_at,
-        rows=[] if newest_at is None else _shown_rows(session, rows, newest_at),
-        incidents=list(Anomaly.objects.for_session(session)[:most]),
-        outlook=watch.outlook(session.id),
+    (facts,) = read_many([session])
+    return facts
+
+
+def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
+    """Return the facts of each session; four queries, or five where some have ended and others not."""
+    extents = _find_extents(sessions)
+    rows, incidents, outlooks = _shown_rows(sessions, extents), _newest_incidents(sessions), _outlooks(sessions)
+    return [
+        SessionFacts(
+            session=session,
+            began_at=extents[session.id][0] if session.id in extents else None,
+            rows=rows.get(session.id, []),
+            incidents=incidents[session.id],
+            outlook=outlooks.get(session.id) or NOTHING_EXPECTED,
+        )
+        for session in sessions
+    ]
+
+
+def _find_extents(sessions: Sequence[Session]) -> dict[UUID, tuple[datetime, datetime]]:
+    """Return when the first and the newest row of each session was; a session without rows has none."""
+    of_session = EngagementRow.objects.filter(session_id=OuterRef("id")).values("timestamp")
+    found = Session._base_manager.filter(id__in=[session.id for session in sessions]).annotate(
+        first=Subquery(of_session.order_by("timestamp")[:1]), last=Subquery(of_session.order_by("-timestamp")[:1])
     )
+    return {id_: (first, last) for id_, first, last in found.values_list("id", "first", "last") if last is not None}
 
 
-def _shown_rows(session: Session, rows: EngagementRowQuerySet, newest_at: datetime) -> list[EngagementRow]:
-    if session.is_ended:
-        newest_first = rows.order_by("-timestamp")[:MOST_ROWS_OF_ENDED]
-    else:
-        newest_first = rows.filter(timestamp__gte=newest_at - SPAN).order_by("-timestamp")[:MOST_ROWS]
-    return list(newest_first)[::-1]
+def _shown_rows(
+    sessions: Sequence[Session], extents: Mapping[UUID, tuple[datetime, datetime]]
+) -> dict[UUID, list[Row]]:
+    """Return the last half hour of each session, and the whole of one that has ended."""
+    since = {each.id: extents[each.id][1] - SPAN for each in sessions if not each.is_ended and each.id in extents}
+    whole = {each.id: extents[each.id][0] for each in sessions if each.is_ended and each.id in extents}
+    found = read_rows_since(since, MOST_ROWS) if since else {}
+    return found | read_rows_since(whole, MOST_ROWS_OF_ENDED) if whole else found
+
+
+def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:
+    """Return the newest incidents of each session, newest first."""
+    most = [MOST_INCIDENTS_OF_ENDED if session.is_ended else MOST_INCIDENTS for session in sessions]
+    found: dict[UUID, list[Anomaly]] = {session.id: [] for session in sessions}
+    for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, [[session.id for session in sessions], most]):
+        found[anomaly.session_id].append(anomaly)
+    return found
+
+
+def _outlooks(sessions: Sequence[Session]) -> dict[UUID, Outlook]:
+    states = DetectorMemory.objects.filter(session_id__in=[session.id for session in sessions], version=VERSION)
+    return {id_: outlook_of(unpack(bytes(state))) for id_, state in states.values_list("session_id", "state")}

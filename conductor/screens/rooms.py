@@ -1,6 +1,5 @@
 """The list of an organizer's sessions: what each room looks like from afar, worst first."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,20 +7,20 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import F
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from anomalies.models import Anomaly
 from conductor.screens.charts import draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
-from engagement.models import ApiKey, EngagementRow, Event, Session, SessionQuerySet
-from engagement.readings import MEASURED
+from conductor.screens.rows import Row, read_rows_since
+from engagement.models import ApiKey, Event, Session, SessionQuerySet
 from engagement.scoring import level
 
 SPARK = timedelta(minutes=15)
 MOST_LISTENED = 100
 MOST_ENDED = 12
+MOST_ROWS = 900  # a quarter of an hour at one a second
 
 
 class RoomKind(StrEnum):
@@ -72,10 +71,10 @@ class Lesson:
 
 
 def show_rooms(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> RoomsScreen:
-    """Return the rooms of these sessions; five queries, however many."""
+    """Return the rooms of these sessions; five queries at most, however many."""
     shown, left_out = _choose(sessions.select_related("event"), every_ended)
     rows, incidents = _last_rows(shown), _open_incidents(shown)
-    rooms = [_room(session, rows[session.id], incidents.get(session.id), now) for session in shown]
+    rooms = [_room(session, rows.get(session.id, []), incidents.get(session.id), now) for session in shown]
     return RoomsScreen(sorted(rooms, key=_urgency), left_out)
 
 
@@ -106,15 +105,13 @@ def _choose(sessions: SessionQuerySet, every_ended: bool) -> tuple[list[Session]
     return [*listened, *ended[:MOST_ENDED]], max(0, ended.count() - MOST_ENDED)
 
 
-def _last_rows(sessions: Iterable[Session]) -> defaultdict[UUID, list[EngagementRow]]:
+def _last_rows(sessions: Iterable[Session]) -> dict[UUID, list[Row]]:
     """Return the newest rows of each session, oldest first, up to the last one that the detector has seen."""
-    rows = EngagementRow.objects.filter(
-        session__in=list(sessions), late=False, timestamp__gt=F("session__judged_until") - SPARK
-    )
-    found: defaultdict[UUID, list[EngagementRow]] = defaultdict(list)
-    for row in rows.only("session_id", "timestamp", "engagement_score", *MEASURED):
-        found[row.session_id].append(row)
-    return found
+    since = {each.id: each.judged_until - SPARK for each in sessions if each.judged_until is not None}
+    if not since:
+        return {}
+    found = read_rows_since(since, MOST_ROWS)
+    return {id_: [row for row in rows if not row.late and row.timestamp > since[id_]] for id_, rows in found.items()}
 
 
 def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
@@ -128,7 +125,7 @@ def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
     return found
 
 
-def _room(session: Session, rows: Sequence[EngagementRow], incident: Anomaly | None, now: datetime) -> RoomCard:
+def _room(session: Session, rows: Sequence[Row], incident: Anomaly | None, now: datetime) -> RoomCard:
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
     return RoomCard(
@@ -142,7 +139,7 @@ def _room(session: Session, rows: Sequence[EngagementRow], incident: Anomaly | N
     )
 
 
-def _kind(session: Session, newest: EngagementRow | None, incident: Anomaly | None, doubt: Doubt | None) -> RoomKind:
+def _kind(session: Session, newest: Row | None, incident: Anomaly | None, doubt: Doubt | None) -> RoomKind:
     if incident is not None:
         return RoomKind(incident.severity.lower())
     if session.is_ended:

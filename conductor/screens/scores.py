@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from operator import itemgetter
 
-from engagement.models import EngagementRow
+from conductor.screens.rows import Row
 from engagement.scoring import Score
 
 LAST_MINUTE = timedelta(seconds=60)
@@ -45,7 +45,7 @@ class Part:
     width: float
 
 
-def find_trend(line: Sequence[EngagementRow]) -> Trend | None:
+def find_trend(line: Sequence[Row]) -> Trend | None:
     """Return the trend of rows, oldest first; None where either end of the minute is not known."""
     if not line or (score := line[-1].engagement_score) is None:
         return None

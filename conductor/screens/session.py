@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -12,9 +13,10 @@ from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
 from conductor.screens.charts import SPAN, Chart, Moment, Span, draw_chart
 from conductor.screens.doubts import Doubt, find_doubt
-from conductor.screens.facts import SessionFacts, read_facts
+from conductor.screens.facts import SessionFacts, read_facts, read_many
+from conductor.screens.rows import Row
 from conductor.screens.scores import Part, Trend, find_trend, stack_parts
-from engagement.models import EngagementRow, Session
+from engagement.models import Session
 from engagement.scoring import Score, score
 
 
@@ -27,7 +29,7 @@ class SessionScreen:
     elapsed: timedelta | None  # since it began; None before the first row
     audience: int | None  # people, when they were last counted
     banner: Banner
-    newest: EngagementRow | None  # the row that the score is of
+    newest: Row | None  # the row that the score is of
     score: Score | None  # None where no signal of that row says it
     trend: Trend | None
     parts: Sequence[Part]
@@ -39,6 +41,11 @@ class SessionScreen:
 def show_session(session: Session, now: datetime) -> SessionScreen:
     """Return the screen of a session; four queries, and one more for the event where it is not at hand."""
     return compose_screen(read_facts(session), now)
+
+
+def render_many(sessions: Sequence[Session], now: datetime) -> dict[UUID, SafeString]:
+    """Return the live part of each session's page; a handful of queries, however many."""
+    return {facts.session.id: render_session(compose_screen(facts, now)) for facts in read_many(sessions)}
 
 
 def render_session(screen: SessionScreen) -> SafeString:
@@ -91,5 +98,5 @@ def _chart(facts: SessionFacts) -> Chart | None:
     )
 
 
-def _moments(rows: Iterable[EngagementRow]) -> list[Moment]:
+def _moments(rows: Iterable[Row]) -> list[Moment]:
     return [(row.timestamp, row.engagement_score) for row in rows]

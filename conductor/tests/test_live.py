@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_announce_renders_nothing_where_nobody_watches(session, monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(live, "render_session", lambda screen: pytest.fail("rendered for nobody"))
+    monkeypatch.setattr(live, "render_many", lambda *_: pytest.fail("rendered for nobody"))
     with django_assert_num_queries(0):
         announce([SessionChange(session.id, EngagementRow.objects.none())], stage.NOW)
 

@@ -4,7 +4,7 @@ import pytest
 
 from anomalies.models import Anomaly
 from conductor.screens import facts
-from conductor.screens.facts import read_facts
+from conductor.screens.facts import read_facts, read_many
 from conductor.tests import stage
 from engagement.models import EngagementRow, Session
 
@@ -48,3 +48,22 @@ def test_open_incident_is_the_worst_and_of_these_the_newest(session):
     stage.incident(session, "CRITICAL", seconds=30, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
     stage.incident(session, "CRITICAL", seconds=40, status=Anomaly.Status.DISMISSED)
     assert read_facts(session).open_incident == critical
+
+
+def test_many_sessions_cost_as_many_queries_as_one_and_have_the_same_facts(event, django_assert_num_queries):
+    sessions = [stage.live_session(event, f"{rows}", rows=rows) for rows in (0, 1, 24, 400)]
+    for session in sessions[1:]:
+        stage.incident(session)
+    with django_assert_num_queries(4):
+        found = read_many(sessions)
+    assert found == [read_facts(session) for session in sessions]
+    assert [len(each.rows) for each in found] == [0, 1, 24, 361]
+
+
+def test_row_is_read_as_it_is_stored(session):
+    stored = EngagementRow.objects.for_session(session).last()
+    newest = read_facts(session).newest
+    assert {name: getattr(newest, name) for name in newest._fields} == {
+        name: getattr(stored, name) for name in newest._fields
+    }
+    assert newest.reading == stored.reading

@@ -68,7 +68,7 @@ def test_old_ended_sessions_are_left_out_unless_every_one_is_asked_for(event, dj
     for number in range(14):
         ended_at = stage.NOW + timedelta(minutes=number)
         Session.objects.create(event=event, title=f"{number}", status="ended", ended_at=ended_at)
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         screen = show_rooms(Session.objects.all(), stage.NOW)
     assert [room.session.title for room in screen.rooms] == [f"{number}" for number in range(13, 1, -1)]
     assert screen.left_out == 2
