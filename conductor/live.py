@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -31,7 +32,7 @@ class SessionChange:
     resolved: tuple[Anomaly, ...] = ()
 
 
-def dashboard_group(session_id: UUID) -> str:
+def dashboard_group(session_id: UUID | str) -> str:
     """The group whose members are sent HTML fragments."""
     return f"dashboard.{session_id}"
 
@@ -63,6 +64,17 @@ def announce(changes: Sequence[SessionChange], now: datetime) -> None:
         _publish(changes, now)
     except redis.RedisError:
         log.warning("No screen was told of %d sessions.", len(changes))
+
+
+def find_watched() -> set[UUID]:
+    """Return the sessions whose page is open somewhere; none where Redis cannot say."""
+    prefix = redis_channel(dashboard_group(""))
+    try:
+        with carrier.reach(PUBLISH_SECONDS) as client:
+            channels = cast(list[bytes], client.pubsub_channels(f"{prefix}*"))
+    except redis.RedisError:
+        return set()
+    return {UUID(channel.decode().removeprefix(prefix)) for channel in channels}
 
 
 def _publish(changes: Sequence[SessionChange], now: datetime) -> None:

@@ -169,18 +169,19 @@ def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
 
 
 def _notice_silence(now: datetime) -> None:
-    silent = find_silent(Session.objects.all(), now)
-    unnoticed = [session.id for session in silent if session.detector_state != Session.DetectorState.UNKNOWN]
+    known = Session.objects.exclude(detector_state=Session.DetectorState.UNKNOWN)
+    unnoticed = [session.id for session in find_silent(known, now)][:NOTICED_A_TICK]
+    noticed: list[uuid.UUID] = []
     if unnoticed:
         with transaction.atomic():
             # Looked at again, now that no post and no sweep can move them.
-            locked = Session.objects.filter(id__in=unnoticed[:NOTICED_A_TICK]).select_for_update(
-                skip_locked=True, of=("self",)
-            )
-            cursors.mark_unknown([session.id for session in find_silent(locked, now)])
+            locked = Session.objects.filter(id__in=unnoticed).select_for_update(skip_locked=True, of=("self",))
+            noticed = [session.id for session in find_silent(locked, now)]
+            cursors.mark_unknown(noticed)
     # Those that were known to be silent too: a screen says for how long, and no row comes to make it say so.
-    if silent:
-        live.announce([SessionChange(session.id, None) for session in silent], now)
+    silent = [session.id for session in find_silent(Session.objects.filter(id__in=live.find_watched()), now)]
+    if told := dict.fromkeys(noticed + silent):
+        live.announce([SessionChange(id_, None) for id_ in told], now)
 
 
 def end_session(session_id: uuid.UUID, now: datetime) -> Session:

@@ -60,3 +60,16 @@ def test_announce_without_redis_logs_and_goes_on(session, settings, caplog):
     with caplog.at_level(logging.WARNING):
         announce([SessionChange(session.id, None)], stage.NOW)
     assert "No screen was told of 1 sessions" in caplog.text
+
+
+def test_watched_is_whose_page_is_open(session):
+    assert live.find_watched() == set()
+    Told(live.stream_group(session.id))
+    screen = Told(live.dashboard_group(session.id))
+    assert live.find_watched() == {session.id}
+    screen.pubsub.close()
+
+
+def test_nobody_is_watched_without_redis(session, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    assert live.find_watched() == set()

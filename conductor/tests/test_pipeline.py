@@ -254,6 +254,23 @@ def test_tick_notices_silence_and_rows_end_it(event):
     assert session.detector_state == "WATCHING"
 
 
+def test_tick_tells_of_a_known_silence_where_somebody_looks_and_asks_nothing_of_the_others(event, monkeypatch):
+    sessions = [new_session(event) for _ in range(3)]
+    for session in sessions:
+        record_rows(session.id, healthy_room(minutes=1), NOW)
+    tick(NOW)
+    told = []
+    monkeypatch.setattr(pipeline.live, "announce", lambda changes, now: told.append({c.session_id for c in changes}))
+    later = NOW + timedelta(seconds=61)
+    tick(later)
+    assert told == [{session.id for session in sessions}]
+    tick(later + timedelta(seconds=5))
+    assert len(told) == 1
+    monkeypatch.setattr(pipeline.live, "find_watched", lambda: {sessions[1].id})
+    tick(later + timedelta(seconds=10))
+    assert told[1:] == [{sessions[1].id}]
+
+
 def test_tick_ends_a_session_after_four_hours_of_silence(event):
     session = new_session(event)
     record_rows(session.id, collapse(healthy_room(minutes=12), at_minute(10)), NOW)
