@@ -227,3 +227,25 @@ def test_neglect_counts_closed_windows_that_nobody_looks_at():
     RawEventRow.objects.create(session=session, timestamp=at(3), type="chat", received_at=now - timedelta(seconds=90))
     RawEventRow.objects.create(session=session, timestamp=at(7), type="chat", received_at=now - timedelta(seconds=900))
     assert cursors.measure_neglect() == pytest.approx(90, abs=30)
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters"),
+    [
+        (cursors.FIND_DUE, [10]),
+        (cursors.BACKLOG, []),
+        (cursors.NEGLECT, []),
+        (cursors.SILENT_SINCE, [START, 10]),
+        (cursors.UNJUDGED_ROWS.replace("%b", "%s"), [10, [UUID(int=1)]]),
+    ],
+    ids=["due", "backlog", "neglect", "silent", "rows"],
+)
+def test_what_waits_is_found_by_an_index_however_many_rows_there_are(query, parameters):
+    new_session(0)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which a table of one row is worth
+        cursor.execute(f"EXPLAIN {query}", parameters)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "using engagement_pkey" in plan
+    assert "Seq Scan on engagement e" not in plan
+    assert "Seq Scan on raw_events" not in plan
