@@ -18,7 +18,7 @@ from django.urls import path, re_path
 
 from conductor import consumers, requests
 from conductor.bodies import FrugalRequest, without_large_bodies
-from conductor.connections import PatientServer, PatientWebSocket, PunctualChannel
+from conductor.connections import PatientServer, PatientWebSocket, PunctualChannel, log_nowhere
 from conductor.deadline import punctual
 from conductor.origins import OwnOrigin, refuse_handshake
 from conductor.posting.committer import Committer
@@ -29,6 +29,7 @@ http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
 http_protocol.HTTPFactory.protocol = PunctualChannel  # nor for that
 ws_protocol.WebSocketFactory.protocol = PatientWebSocket
 cli.CommandLineInterface.server_class = PatientServer
+http_protocol.HTTPFactory.log = log_nowhere
 
 # No session or auth middleware: who the user is, the consumers ask, at the start and again while a socket is open.
 sockets = CookieMiddleware(

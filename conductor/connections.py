@@ -6,7 +6,7 @@ from typing import Any
 from autobahn.websocket.protocol import PreparedMessage
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
 
 class PunctualChannel(HTTPChannel):
@@ -81,3 +81,5 @@ class PatientServer(Server):
         await super().handle_reply(protocol, message)
         if message["type"] == "websocket.send" and isinstance(protocol, PatientWebSocket):
             await protocol.written()
+def log_nowhere(factory: HTTPFactory, request: Request) -> None:
+    """Write no line of a request, as Twisted would for a log that daphne does not keep; daphne's own is another."""

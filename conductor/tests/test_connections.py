@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from conductor.asgi import application
-from conductor.connections import PunctualChannel
+from conductor.connections import PunctualChannel, log_nowhere
 
 MINUTE = 60
 
@@ -46,7 +46,8 @@ def client() -> Client:
 
 def test_daphne_uses_it():
     assert application
-    assert http_protocol.HTTPFactory.protocol is PunctualChannel
+    assert issubclass(http_protocol.HTTPFactory.protocol, PunctualChannel)
+    assert http_protocol.HTTPFactory.log is log_nowhere
 
 
 @pytest.mark.parametrize("slowly", [b"G" * 100, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"z" * 100])
