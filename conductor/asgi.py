@@ -18,15 +18,15 @@ from django.urls import path, re_path
 
 from conductor import consumers, requests
 from conductor.bodies import FrugalRequest, without_large_bodies
-from conductor.connections import PatientServer, PatientWebSocket, PunctualChannel, log_nowhere
+from conductor.connections import PatientServer, PatientWebSocket, log_nowhere
 from conductor.deadline import punctual
 from conductor.origins import OwnOrigin, refuse_handshake
 from conductor.posting.committer import Committer
 from conductor.posting.crowd import without_crowds
 from conductor.posting.door import Door
+from conductor.posting.express import express_lane
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
-http_protocol.HTTPFactory.protocol = PunctualChannel  # nor for that
 ws_protocol.WebSocketFactory.protocol = PatientWebSocket
 cli.CommandLineInterface.server_class = PatientServer
 http_protocol.HTTPFactory.log = log_nowhere
@@ -43,4 +43,6 @@ sockets = CookieMiddleware(
     )
 )
 django = punctual(requests.noted(without_crowds(without_large_bodies(http))))
-application = ProtocolTypeRouter({"http": Door(django, Committer()), "websocket": OwnOrigin(sockets)})
+door = Door(django, Committer())
+http_protocol.HTTPFactory.protocol = express_lane(door)  # nor for that
+application = ProtocolTypeRouter({"http": door, "websocket": OwnOrigin(sockets)})

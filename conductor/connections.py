@@ -81,5 +81,7 @@ class PatientServer(Server):
         await super().handle_reply(protocol, message)
         if message["type"] == "websocket.send" and isinstance(protocol, PatientWebSocket):
             await protocol.written()
+
+
 def log_nowhere(factory: HTTPFactory, request: Request) -> None:
     """Write no line of a request, as Twisted would for a log that daphne does not keep; daphne's own is another."""

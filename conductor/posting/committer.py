@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -27,8 +28,8 @@ MAX_WAITING = 2_000  # requests
 MAX_WAITING_ITEMS = 50_000
 # A group costs much the same however many are in it. So that groups take no more than a part of the time, the next one
 # begins so many times later than the last one took, once several came together; who is alone waits for nobody.
-SPACING = 3.0
-MAX_SPACING_SECONDS = 0.025
+SPACING = 2.0
+MAX_SPACING_SECONDS = 0.02
 STUCK_SECONDS = 2.0  # then everybody goes to Django, which finds out whether the database answers
 HELD_PAUSE_SECONDS = 0.02
 HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
@@ -87,16 +88,22 @@ class Committer:
 
     async def record(self, kind: Kind, post: Post[Any], key: Recalled) -> Recorded | None:
         """Store a post and return what became of it, after the commit; None where Django is to see to it."""
+        return await self.submit(kind, post, key)
+
+    def submit(self, kind: Kind, post: Post[Any], key: Recalled) -> "asyncio.Future[Recorded | None]":
+        """Have a post stored, and return what will be told of it."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._begin(loop)
         waiting = Waiting(kind, post, key, loop.create_future())
         items = len(post.items)
         self._number, self._items = self._number + 1, self._items + items
+        waiting.outcome.add_done_callback(partial(self._leave, items))
         self._add(waiting)
-        try:
-            return await waiting.outcome
-        finally:
+        return waiting.outcome
+
+    def _leave(self, items: int, outcome: "asyncio.Future[Recorded | None]") -> None:
+        if outcome.get_loop() is self._loop:
             self._number, self._items = self._number - 1, self._items - items
 
     def close(self) -> None:

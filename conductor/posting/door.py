@@ -6,6 +6,8 @@ surely right, the sessions live. All else goes on to Django untouched, so every 
 """
 
 import re
+from asyncio import Future
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -37,6 +39,7 @@ MAX_KINDS = 1_000
 MAX_KIND_BYTES = 2_000  # of its headers
 
 Header = tuple[bytes, bytes]
+Client = tuple[Any, ...]  # address and port
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +106,14 @@ def read_request(scope: Scope) -> Asked | None:
 class Accepted:
     """How Django answers a kind of request that it takes: its headers, and where it is counted."""
 
-    before: list[Header]
+    before: tuple[Header, ...]
     length: bytes  # the name of the header, as Django writes it
-    after: list[Header]
+    after: tuple[Header, ...]
     route: str
 
     @classmethod
     def of(cls, message: Message, path: str) -> "Accepted | None":
-        headers: list[Header] = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        headers: tuple[Header, ...] = tuple((bytes(name), bytes(value)) for name, value in message.get("headers", ()))
         places = [place for place, (name, _) in enumerate(headers) if name.lower() == b"content-length"]
         if message["status"] != 202 or len(places) != 1 or any(name.lower() == b"set-cookie" for name, _ in headers):
             return None
@@ -123,8 +126,18 @@ class Accepted:
 
 
 @lru_cache(1_000)
-def _body(recorded: Recorded) -> bytes:
+def answer_body(recorded: Recorded) -> bytes:
+    """Return what is answered, as Django writes it."""
     return bytes(JsonResponse(asdict(recorded)).content)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request that was taken and waits to be stored; where it is not, whoever brings it again says so before."""
+
+    accepted: Accepted
+    outcome: "Future[Recorded | None]"
+    decline: Callable[[Client], None]
 
 
 class Door:
@@ -133,6 +146,7 @@ class Door:
     def __init__(self, django: Application, committer: Committer) -> None:
         self.django, self.committer = django, committer
         self.accepted: dict[tuple[Any, ...], Accepted] = {}
+        self.declined: set[Client] = set()  # whose next request was tried already
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = read_request(scope)
@@ -141,29 +155,52 @@ class Door:
             return
         started = perf_counter()
         accepted, key = self.accepted.get(asked.kind), keys.recall(asked.secret)
-        if accepted is None or key is None:
+        if accepted is None or key is None or self._was_declined(scope):
             await self.django(scope, receive, self._learning(asked, scope["path"], send))
             return
         if self.committer.is_full:
-            _count(accepted, 503, started)
+            count_answer(accepted, 503, started)
             await refuse(send)
             return
         read = await _read(receive)
-        recorded = await self._record(asked, key, read.body) if read.is_whole(asked.length) else None
+        outcome = self._submit(asked, key, read.body) if read.is_whole(asked.length) else None
+        recorded = await outcome if outcome else None
         if recorded is None:
             await self.django(scope, read.again, self._learning(asked, scope["path"], send))
             return
-        body = _body(recorded)
-        _count(accepted, 202, started)
+        body = answer_body(recorded)
+        count_answer(accepted, 202, started)
         await send(accepted.start(body))
         await send({"type": "http.response.body", "body": body})
 
-    async def _record(self, asked: Asked, key: keys.Recalled, body: bytes) -> Recorded | None:
+    def begin(self, scope: Scope, body: bytes) -> Begun | None:
+        """Take a request that is there whole, and return it; None where it should go the ordinary way."""
+        asked = read_request(scope)
+        if asked is None or len(body) != asked.length or self.committer.is_full:
+            return None
+        accepted, key = self.accepted.get(asked.kind), keys.recall(asked.secret)
+        if accepted is None or key is None or (outcome := self._submit(asked, key, body)) is None:
+            return None
+        return Begun(accepted, outcome, self._decline)
+
+    def _submit(self, asked: Asked, key: keys.Recalled, body: bytes) -> "Future[Recorded | None] | None":
         try:
             places, items = asked.way.decode(body, asked.session_id, now())
         except decoding.NotSure:
             return None
-        return await self.committer.record(asked.way.kind, Post(key.caller.event_id, places, items), key)
+        return self.committer.submit(asked.way.kind, Post(key.caller.event_id, places, items), key)
+
+    def _decline(self, client: Client) -> None:
+        if len(self.declined) >= MAX_KINDS:  # of connections that broke off before they came again
+            self.declined.clear()
+        self.declined.add(client)
+
+    def _was_declined(self, scope: Scope) -> bool:
+        client = tuple(scope.get("client") or ())
+        if client not in self.declined:
+            return False
+        self.declined.discard(client)
+        return True
 
     def _learning(self, asked: Asked, path: str, send: Send) -> Send:
         """Have it remembered how Django answers such a request, if it takes it."""
@@ -178,7 +215,8 @@ class Door:
         return send_on
 
 
-def _count(accepted: Accepted, status: int, started: float) -> None:
+def count_answer(accepted: Accepted, status: int, started: float) -> None:
+    """Count an answer as Django counts its own."""
     metrics.REQUESTS.labels("POST", accepted.route, status).inc()
     metrics.DURATION.labels("POST", accepted.route).observe(perf_counter() - started)
 
