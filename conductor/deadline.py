@@ -16,9 +16,10 @@ from conductor.outages import COME_BACK
 from conductor.requests import Application, Message, Receive, Scope, Send, send_answer
 
 # The database gives up a statement, and says why, before the last of these.
-SLOW_SECONDS = 0.5  # then it is looked whether the database answers at all, and after a while again
+SLOW_SECONDS = 1.0  # then it is looked whether the database answers at all, and after a while again
 ANSWER_SECONDS = 7.0
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.5  # a machine on which everything is slow is no database that stands still
+AGAIN_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 _left: set[asyncio.Task[None]] = set()  # nobody else holds on to them
@@ -27,7 +28,7 @@ Look = Callable[[], Awaitable[bool]]
 
 
 async def database_answers() -> bool:
-    """Return whether a new connection gets an answer within a second."""
+    """Return whether a new connection gets an answer within some seconds."""
     try:
         async with asyncio.timeout(LOOK_SECONDS), await psycopg.AsyncConnection.connect(**_params()) as fresh:
             await fresh.execute("SELECT 1")
@@ -53,7 +54,7 @@ class SharedLook:
     async def __call__(self) -> bool:
         if self._found is None or (self._found.done() and time.monotonic() >= self._fresh_until):
             self._found = asyncio.ensure_future(self._look())
-            self._fresh_until = time.monotonic() + LOOK_SECONDS
+            self._fresh_until = time.monotonic() + AGAIN_SECONDS
         return await asyncio.shield(self._found)
 
 
@@ -85,7 +86,7 @@ def punctual(
         try:
             await asyncio.wait({work}, timeout=slow_after)
             while not (work.done() or is_begun) and time.monotonic() < late_at and await is_there():
-                await asyncio.wait({work}, timeout=min(LOOK_SECONDS, late_at - time.monotonic()))
+                await asyncio.wait({work}, timeout=min(AGAIN_SECONDS, late_at - time.monotonic()))
             if work.done() or is_begun:
                 await work
                 return
