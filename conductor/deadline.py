@@ -97,7 +97,7 @@ def punctual(
         _left.add(work)
         work.add_done_callback(_forget)
         log.error("%s %s was given up: the database does not answer.", scope["method"], scope["path"])
-        await send_answer(_too_late(scope["path"]), send)
+        await send_answer(too_late(scope["path"]), send)
 
     return wrapped
 
@@ -108,7 +108,8 @@ def _forget(work: asyncio.Task[None]) -> None:
         log.error("A request that was given up failed: %s", error)
 
 
-def _too_late(path: str) -> HttpResponse:
+def too_late(path: str) -> HttpResponse:
+    """Return what is answered where the database says nothing."""
     outage = "The database does not answer"
     if path.startswith(PREFIX):
         detail = f"{outage}. Send it again: what is stored already is not stored twice."

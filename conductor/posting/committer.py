@@ -14,11 +14,12 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils.timezone import now
 
 from conductor import metrics, requests, tasks
 from conductor.api.throttle import Spent, give_back, spend_together
+from conductor.deadline import SLOW_SECONDS, Look, database_answers
 from conductor.keys import Recalled, confirm
 from engagement.groups import Group, NotTaken, Post, record_posts_of_events, record_posts_of_rows
 from engagement.ingest import Recorded
@@ -30,7 +31,7 @@ MAX_WAITING_ITEMS = 50_000
 # begins so many times later than the last one took, once several came together; who is alone waits for nobody.
 SPACING = 2.0
 MAX_SPACING_SECONDS = 0.02
-STUCK_SECONDS = 2.0  # then everybody goes to Django, which finds out whether the database answers
+STUCK_SECONDS = 2.0  # then everybody goes to Django, though the database answers others
 HELD_PAUSE_SECONDS = 0.02
 HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
 
@@ -51,14 +52,24 @@ RECORD: dict[Kind, Callable[[Sequence[Post[Any]], Any], Group]] = {
 COUNT: dict[Kind, Callable[[Recorded], None]] = {Kind.ROWS: metrics.count_rows, Kind.EVENTS: metrics.count_events}
 
 
+class NotStored(Enum):
+    """Who sees to a post that was not stored, or of which nobody knows."""
+
+    DJANGO = "Django"
+    NOBODY = "nobody can, as the database does not answer"
+
+
+Outcome = Recorded | NotStored
+
+
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A post that waits to be stored. `outcome` is what became of it, or None: Django is to see to it."""
+    """A post that waits to be stored; `outcome` is what became of it."""
 
     kind: Kind
     post: Post[Any]
     key: Recalled
-    outcome: "asyncio.Future[Recorded | None]" = field(repr=False)
+    outcome: "asyncio.Future[Outcome]" = field(repr=False)
     held_until: float = 0.0  # when a session that is held was waited for for long enough; 0: it was not
 
     @property
@@ -66,15 +77,17 @@ class Waiting:
         return Spent(self.key.caller.key_id, self.key.caller.event_id, len(self.post.items))
 
 
-Told = list[tuple[Waiting, Recorded | NotTaken | None]]
+Told = list[tuple[Waiting, Outcome | NotTaken]]
 Tell = Callable[[Told], None]
 
 
 class Committer:
     """Stores posts, several in a transaction."""
 
-    def __init__(self, store: "Callable[[Sequence[Waiting], Tell], None] | None" = None) -> None:
-        self._store = store or store_group
+    def __init__(
+        self, store: "Callable[[Sequence[Waiting], Tell], None] | None" = None, look: Look = database_answers
+    ) -> None:
+        self._store, self._is_there = store or store_group, look
         self._thread: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: list[Waiting] = []
@@ -86,12 +99,8 @@ class Committer:
         """Whether more requests or items wait than are ever taken."""
         return self._number >= MAX_WAITING or self._items >= MAX_WAITING_ITEMS
 
-    async def record(self, kind: Kind, post: Post[Any], key: Recalled) -> Recorded | None:
-        """Store a post and return what became of it, after the commit; None where Django is to see to it."""
-        return await self.submit(kind, post, key)
-
-    def submit(self, kind: Kind, post: Post[Any], key: Recalled) -> "asyncio.Future[Recorded | None]":
-        """Have a post stored, and return what will be told of it."""
+    def submit(self, kind: Kind, post: Post[Any], key: Recalled) -> "asyncio.Future[Outcome]":
+        """Have a post stored, and return what will be told of it after the commit."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._begin(loop)
@@ -102,7 +111,7 @@ class Committer:
         self._add(waiting)
         return waiting.outcome
 
-    def _leave(self, items: int, outcome: "asyncio.Future[Recorded | None]") -> None:
+    def _leave(self, items: int, outcome: "asyncio.Future[Outcome]") -> None:
         if outcome.get_loop() is self._loop:
             self._number, self._items = self._number - 1, self._items - items
 
@@ -123,7 +132,7 @@ class Committer:
         if waiting.outcome.done():  # who asked has gone
             return
         if self._is_stuck:
-            waiting.outcome.set_result(None)
+            waiting.outcome.set_result(NotStored.DJANGO)
             return
         self._next.append(waiting)
         if not self._is_running:
@@ -153,7 +162,7 @@ class Committer:
     async def _commit(self, group: Sequence[Waiting]) -> None:
         assert self._loop
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
+            self._thread = ThreadPoolExecutor(1, "committer", initializer=_connect_alone)
         loop = self._loop
 
         def tell(told: Told) -> None:  # in the thread
@@ -161,17 +170,20 @@ class Committer:
 
         with requests.at_work():  # a thread that never comes back is found as a request that never ends
             work = loop.run_in_executor(self._thread, self._store, group, tell)
-            await asyncio.wait({work}, timeout=STUCK_SECONDS)
+            await asyncio.wait({work}, timeout=SLOW_SECONDS)
+            who = NotStored.DJANGO if work.done() or await self._is_there() else NotStored.NOBODY
+            if who is NotStored.DJANGO:
+                await asyncio.wait({work}, timeout=STUCK_SECONDS - SLOW_SECONDS)
             if not work.done():
                 self._is_stuck = True
-                log.error("Posts go on one by one: a group of %s is not stored in %g s.", len(group), STUCK_SECONDS)
-                self._tell([(each, None) for each in [*group, *self._next]])
+                log.error("A group of %s posts is not stored; others go on one by one.", len(group))
+                self._tell([(each, who) for each in [*group, *self._next]])
                 self._next = []
                 await asyncio.wait({work})
                 self._is_stuck = False
             if error := work.exception():
                 log.error("A group was not stored.", exc_info=error)
-            self._tell([(each, None) for each in group if error])
+                self._tell([(each, NotStored.DJANGO) for each in group])
 
     def _tell(self, told: Told) -> None:
         assert self._loop
@@ -181,7 +193,7 @@ class Committer:
             if outcome is NotTaken.HELD and self._may_wait_on(waiting):
                 self._loop.call_later(HELD_PAUSE_SECONDS, self._add, waiting)
             else:
-                waiting.outcome.set_result(outcome if isinstance(outcome, Recorded) else None)
+                waiting.outcome.set_result(NotStored.DJANGO if isinstance(outcome, NotTaken) else outcome)
 
     def _may_wait_on(self, waiting: Waiting) -> bool:
         at = time.monotonic()
@@ -192,6 +204,13 @@ class Committer:
 _running: set["asyncio.Task[None]"] = set()  # nobody else holds on to them
 
 
+def _connect_alone() -> None:
+    """Give this thread a connection beside the pool, which is for requests, and which waits while a server is away."""
+    own = connections[DEFAULT_DB_ALIAS].copy()
+    own.settings_dict["OPTIONS"].pop("pool", None)
+    connections[DEFAULT_DB_ALIAS] = own
+
+
 def store_group(group: Sequence[Waiting], tell: Tell) -> None:
     """Store what posts hold, each kind in a transaction of its own, and tell of each as soon as it is known.
 
@@ -200,7 +219,7 @@ def store_group(group: Sequence[Waiting], tell: Tell) -> None:
     """
     try:
         confirmed = confirm({each.key for each in group}, time.monotonic())
-        tell([(each, None) for each in group if each.key not in confirmed])
+        tell([(each, NotStored.DJANGO) for each in group if each.key not in confirmed])
         for kind in Kind:
             if of_kind := [each for each in group if each.kind is kind and each.key in confirmed]:
                 _store(kind, of_kind, tell)
@@ -212,7 +231,7 @@ def store_group(group: Sequence[Waiting], tell: Tell) -> None:
 def _store(kind: Kind, group: Sequence[Waiting], tell: Tell) -> None:
     second = int(time.time())
     passed = spend_together([each.spent for each in group], second)
-    tell([(each, None) for each, has_passed in zip(group, passed, strict=True) if not has_passed])
+    tell([(each, NotStored.DJANGO) for each, has_passed in zip(group, passed, strict=True) if not has_passed])
     group = [each for each, has_passed in zip(group, passed, strict=True) if has_passed]
     outcomes: Sequence[Recorded | NotTaken] = [NotTaken.OTHER] * len(group)
     try:

@@ -20,10 +20,11 @@ from django.urls import resolve
 from django.utils.timezone import now
 
 from conductor import keys, metrics
+from conductor.deadline import too_late
 from conductor.posting import decoding
-from conductor.posting.committer import Committer, Kind
+from conductor.posting.committer import Committer, Kind, NotStored, Outcome
 from conductor.posting.crowd import refuse
-from conductor.requests import Application, Message, Receive, Scope, Send
+from conductor.requests import Application, Message, Receive, Scope, Send, send_answer
 from engagement.groups import Post
 from engagement.ingest import Recorded
 
@@ -136,8 +137,8 @@ class Begun:
     """A request that was taken and waits to be stored; where it is not, whoever brings it again says so before."""
 
     accepted: Accepted
-    outcome: "Future[Recorded | None]"
-    decline: Callable[[Client], None]
+    outcome: "Future[Outcome]"
+    decline: Callable[[Client, NotStored], None]
 
 
 class Door:
@@ -146,7 +147,7 @@ class Door:
     def __init__(self, django: Application, committer: Committer) -> None:
         self.django, self.committer = django, committer
         self.accepted: dict[tuple[Any, ...], Accepted] = {}
-        self.declined: set[Client] = set()  # whose next request was tried already
+        self.declined: dict[Client, NotStored] = {}  # whose next request was tried already
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = read_request(scope)
@@ -155,7 +156,8 @@ class Door:
             return
         started = perf_counter()
         accepted, key = self.accepted.get(asked.kind), keys.recall(asked.secret)
-        if accepted is None or key is None or self._was_declined(scope):
+        found: Outcome | None = self.declined.pop(tuple(scope.get("client") or ()), None)
+        if accepted is None or key is None or found is NotStored.DJANGO:
             await self.django(scope, receive, self._learning(asked, scope["path"], send))
             return
         if self.committer.is_full:
@@ -163,15 +165,18 @@ class Door:
             await refuse(send)
             return
         read = await _read(receive)
-        outcome = self._submit(asked, key, read.body) if read.is_whole(asked.length) else None
-        recorded = await outcome if outcome else None
-        if recorded is None:
+        if found is None and read.is_whole(asked.length) and (work := self._submit(asked, key, read.body)):
+            found = await work
+        if isinstance(found, Recorded):
+            body = answer_body(found)
+            count_answer(accepted, 202, started)
+            await send(accepted.start(body))
+            await send({"type": "http.response.body", "body": body})
+        elif found is NotStored.NOBODY:
+            count_answer(accepted, 503, started)
+            await send_answer(too_late(scope["path"]), send)
+        else:
             await self.django(scope, read.again, self._learning(asked, scope["path"], send))
-            return
-        body = answer_body(recorded)
-        count_answer(accepted, 202, started)
-        await send(accepted.start(body))
-        await send({"type": "http.response.body", "body": body})
 
     def begin(self, scope: Scope, body: bytes) -> Begun | None:
         """Take a request that is there whole, and return it; None where it should go the ordinary way."""
@@ -183,24 +188,17 @@ class Door:
             return None
         return Begun(accepted, outcome, self._decline)
 
-    def _submit(self, asked: Asked, key: keys.Recalled, body: bytes) -> "Future[Recorded | None] | None":
+    def _submit(self, asked: Asked, key: keys.Recalled, body: bytes) -> "Future[Outcome] | None":
         try:
             places, items = asked.way.decode(body, asked.session_id, now())
         except decoding.NotSure:
             return None
         return self.committer.submit(asked.way.kind, Post(key.caller.event_id, places, items), key)
 
-    def _decline(self, client: Client) -> None:
+    def _decline(self, client: Client, why: NotStored) -> None:
         if len(self.declined) >= MAX_KINDS:  # of connections that broke off before they came again
             self.declined.clear()
-        self.declined.add(client)
-
-    def _was_declined(self, scope: Scope) -> bool:
-        client = tuple(scope.get("client") or ())
-        if client not in self.declined:
-            return False
-        self.declined.discard(client)
-        return True
+        self.declined[client] = why
 
     def _learning(self, asked: Asked, path: str, send: Send) -> Send:
         """Have it remembered how Django answers such a request, if it takes it."""

@@ -18,6 +18,7 @@ from twisted.web.http import RESPONSES
 from twisted.web.http_headers import Headers
 
 from conductor.connections import PunctualChannel
+from conductor.posting.committer import Outcome
 from conductor.posting.door import Accepted, Begun, Door, answer_body, count_answer
 from conductor.requests import Scope
 from engagement.ingest import Recorded
@@ -90,7 +91,7 @@ class ExpressChannel(PunctualChannel):
     transport: Any
     _networkProducer: Any
     door: Door
-    work: "Future[Recorded | None] | None" = None
+    work: "Future[Outcome] | None" = None
 
     def dataReceived(self, data: bytes) -> None:
         if not (self._is_idle() and self._begin(data)):
@@ -127,24 +128,24 @@ class ExpressChannel(PunctualChannel):
         begun.outcome.add_done_callback(partial(self._end, begun, plain, data, started))
         return True
 
-    def _end(self, begun: Begun, plain: Plain, data: bytes, started: float, outcome: "Future[Recorded | None]") -> None:
+    def _end(self, begun: Begun, plain: Plain, data: bytes, started: float, outcome: "Future[Outcome]") -> None:
         self.work = None
         if outcome.cancelled():  # the connection has gone
             return
-        recorded = outcome.result()
+        found = outcome.result()
         self._handlingRequest = False
         self.setTimeout(self._savedTimeOut)
         if not self._waitingForTransport:
             self._networkProducer.resumeProducing()
         kept, self._dataBuffer = b"".join(self._dataBuffer), []
-        if recorded is None:
-            self.line_mode = 1
-            peer = self.transport.getPeer()
-            begun.decline((peer.host, peer.port))
-            super().dataReceived(data + kept)
+        if isinstance(found, Recorded):
+            self._answer(begun, plain, found, started)
+            self.setLineMode(kept)
             return
-        self._answer(begun, plain, recorded, started)
-        self.setLineMode(kept)
+        self.line_mode = 1
+        peer = self.transport.getPeer()
+        begun.decline((peer.host, peer.port), found)
+        super().dataReceived(data + kept)
 
     def _answer(self, begun: Begun, plain: Plain, recorded: Recorded, started: float) -> None:
         server = self.factory.server

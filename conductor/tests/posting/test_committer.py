@@ -13,7 +13,7 @@ from django.db.utils import DatabaseError
 from conductor import keys, metrics, requests
 from conductor.api.throttle import count
 from conductor.posting import committer as committing
-from conductor.posting.committer import Committer, Kind, Waiting
+from conductor.posting.committer import Committer, Kind, NotStored, Outcome, Waiting
 from conductor.tests.rest import START, Rest
 from engagement.groups import Post
 from engagement.ingest import Recorded
@@ -21,7 +21,7 @@ from engagement.models import EngagementRow, RawEventRow, Session
 from engagement.readings import Reading
 from engagement.windows import RawEvent
 
-ONE = Recorded(1, 0, 0)
+ONE, DJANGO = Recorded(1, 0, 0), NotStored.DJANGO
 
 
 class Store:
@@ -48,8 +48,8 @@ class Clients:
     def __init__(self, committer: Committer) -> None:
         self.committer = committer
 
-    async def post(self, number: int, items: int = 1) -> Recorded | None:
-        return await self.committer.record(Kind.ROWS, Post(None, [None] * items, [number] * items), None)
+    async def post(self, number: int, items: int = 1) -> Outcome:
+        return await self.committer.submit(Kind.ROWS, Post(None, [None] * items, [number] * items), None)
 
     def post_later(self, *numbers: int) -> list[asyncio.Task]:
         return [asyncio.create_task(self.post(number)) for number in numbers]
@@ -95,7 +95,7 @@ async def test_who_is_alone_waits_for_nobody(store, clients):
 
 async def test_group_that_fails_goes_on_to_django_and_the_next_one_is_stored(store, clients, caplog):
     store.error = DatabaseError("gone")
-    assert await asyncio.gather(*clients.post_later(1, 2)) == [None, None]
+    assert await asyncio.gather(*clients.post_later(1, 2)) == [DJANGO, DJANGO]
     assert "A group was not stored" in caplog.text
     store.error = None
     assert await clients.post(3) == ONE
@@ -125,14 +125,16 @@ async def test_more_than_waits_is_not_taken(store, clients, monkeypatch):
 
 
 async def test_transaction_that_does_not_end_takes_nobody_down_and_is_found_stuck(store, clients, monkeypatch):
+    monkeypatch.setattr(committing, "SLOW_SECONDS", 0.05)
     monkeypatch.setattr(committing, "STUCK_SECONDS", 0.1)
+    clients.committer._is_there = says(True)
     store.goes_on.clear()
     first = clients.post_later(1)
     await begun(store)
     others = clients.post_later(2)
 
-    assert await asyncio.gather(*first, *others) == [None, None]
-    assert await clients.post(3) is None, "who comes later does not wait at all"
+    assert await asyncio.gather(*first, *others) == [DJANGO, DJANGO]
+    assert await clients.post(3) is DJANGO, "who comes later does not wait at all"
     assert requests.is_one_stuck(time.monotonic() + requests.STUCK_SECONDS + 1), "liveness sees what is held"
 
     store.goes_on.set()
@@ -140,6 +142,24 @@ async def test_transaction_that_does_not_end_takes_nobody_down_and_is_found_stuc
         await asyncio.sleep(0.01)
     assert await clients.post(4) == ONE
     assert store.groups == [[1], [4]]
+
+
+def says(found: bool):
+    async def look() -> bool:
+        return found
+
+    return look
+
+
+async def test_nobody_asks_django_in_vain_while_the_database_says_nothing(store, clients, monkeypatch):
+    monkeypatch.setattr(committing, "SLOW_SECONDS", 0.05)
+    clients.committer._is_there = says(False)
+    store.goes_on.clear()
+    first = clients.post_later(1)
+    await begun(store)
+    others = clients.post_later(2)
+
+    assert await asyncio.gather(*first, *others) == [NotStored.NOBODY] * 2
 
 
 async def test_who_has_gone_is_not_stored(store, clients):
@@ -182,13 +202,13 @@ def row(second: int) -> Reading:
     return Reading(START + timedelta(seconds=second), 12.0)
 
 
-def together(committer: Committer, *posts: tuple[keys.Recalled, Session, list]) -> list[Recorded | None]:
+def together(committer: Committer, *posts: tuple[keys.Recalled, Session, list]) -> list[Outcome]:
     """Have posts recorded at once, in a loop that ends with them."""
 
-    async def record_all() -> list[Recorded | None]:
+    async def record_all() -> list[Outcome]:
         return await asyncio.gather(
             *(
-                committer.record(
+                committer.submit(
                     Kind(session.source.replace("signals", "rows")),
                     Post(key.caller.event_id, [session.id] * len(items), items),
                     key,
@@ -254,7 +274,7 @@ def test_session_that_is_held_for_long_is_left_to_django(real, rest, monkeypatch
     key = key_of(rest)
     with transaction.atomic():
         Session.objects.select_for_update().get(id=held.id)
-        assert together(real, (key, held, [row(0)]), (key, free, [row(0)])) == [None, ONE]
+        assert together(real, (key, held, [row(0)]), (key, free, [row(0)])) == [DJANGO, ONE]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -269,7 +289,7 @@ def test_quota_is_that_of_django_and_counted_once(real, rest, settings, monkeypa
     batches = [[row(second) for second in range(first, first + 6)] for first in (0, 6, 12, 18)]
     found = together(real, *((key, session, batch) for batch in batches), (key, ended, [row(0)]))
 
-    assert [each and each.accepted for each in found] == [6, 6, None, None, None]
+    assert found == [Recorded(6, 0, 0)] * 2 + [DJANGO] * 3
     assert count("requests", key.caller.key_id, int(at), 0, 2) == 2, "the others Django counts, as it refuses them"
     assert count("items", key.caller.event_id, int(at) // 10, 0, 20) == 12
 
@@ -280,7 +300,7 @@ def test_requests_of_a_key_are_limited(real, rest, settings, monkeypatch):
     settings.RATE_LIMIT = 2
     key, session, other = key_of(rest), live(rest), Rest.of_new_event()
     posts = [(key, session, [row(second)]) for second in range(4)]
-    assert together(real, *posts, (key_of(other), live(other), [row(0)])) == [ONE, ONE, None, None, ONE]
+    assert together(real, *posts, (key_of(other), live(other), [row(0)])) == [ONE, ONE, DJANGO, DJANGO, ONE]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -302,7 +322,7 @@ def test_connection_that_broke_is_replaced(real, rest):
         )
         assert cursor.fetchone() == (1,), "it keeps its connection"
 
-    assert together(real, (key, session, [row(5)])) == [None]
+    assert together(real, (key, session, [row(5)])) == [DJANGO]
     assert together(real, (key, session, [row(5)])) == [ONE]
 
 
@@ -311,6 +331,6 @@ def test_post_that_breaks_the_transaction_leaves_nothing_behind(real, rest):
     session, key = live(rest), key_of(rest)
     poison = Reading(START, 12.0, active_users=2**40)  # no column takes it
 
-    assert together(real, (key, session, [row(5)]), (key, session, [poison])) == [None, None]
+    assert together(real, (key, session, [row(5)]), (key, session, [poison])) == [DJANGO, DJANGO]
     assert not EngagementRow.objects.exists()
     assert together(real, (key, session, [row(5)])) == [ONE]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from conductor import keys, metrics
 from conductor.posting import committer as committing
 from conductor.posting import door as doors
-from conductor.posting.committer import Committer
+from conductor.posting.committer import Committer, NotStored
 from conductor.posting.door import Door
 from conductor.tests.rest import START, Rest, signals
 from conductor.tests.waiting import wait_until
@@ -65,6 +65,7 @@ class Site:
             "scheme": "http",
             "path": f"/api/v1{path}",
             "query_string": query.encode(),
+            "client": ["192.0.2.1", 9],
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in pairs.items()],
         }
         request = ApplicationCommunicator(application or self.door, scope)
@@ -245,6 +246,31 @@ COUNTED = {
     ),
     "rows": lambda: metrics.ROWS.labels("accepted")._value.get(),
 }
+
+
+@pytest.mark.parametrize("is_express", [False, True])
+def test_post_is_not_stored_and_nobody_can_say_more_while_the_database_says_nothing(
+    site, rest, monkeypatch, is_express
+):
+    session = live(rest, "signals")
+    site.learn(rest)
+    path = f"/sessions/{session.id}/signals"
+    if is_express:
+        site.door._decline(("192.0.2.1", 9), NotStored.NOBODY)
+
+    def submit(*_: object) -> asyncio.Future:
+        assert not is_express, "it was tried already"
+        outcome = asyncio.get_running_loop().create_future()
+        outcome.set_result(NotStored.NOBODY)
+        return outcome
+
+    monkeypatch.setattr(site.committer, "submit", submit)
+    status, headers, body = site.post(rest, path, body_of(signals()))
+
+    assert (status, site.asked) == (503, 0)
+    assert dict(headers)[b"retry-after"] == b"5"
+    assert b"The database does not answer" in body
+    assert not site.door.declined
 
 
 def test_who_goes_while_the_body_comes_is_djangos(site, rest):

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from conductor.asgi import door
+from conductor.posting.committer import NotStored, Outcome
 from conductor.posting.door import Accepted, Begun
 from conductor.posting.express import ExpressChannel, express_lane, read_plain
 from conductor.tests.rest import Rest, signals
@@ -105,7 +106,7 @@ class Lane:
 
     def __init__(self) -> None:
         self.taken: list[asyncio.Future] = []
-        self.declined: set[tuple] = set()
+        self.declined: dict[tuple, NotStored] = {}
         self.clock, self.transport = Clock(), StringTransport()
         self.channel: ExpressChannel = express_lane(self)()
         self.channel.callLater, self.channel.timeOut = self.clock.callLater, MINUTE
@@ -118,9 +119,9 @@ class Lane:
     def begin(self, scope, body) -> Begun:
         self.taken.append(asyncio.get_running_loop().create_future())
         accepted = Accepted(((b"Content-Type", b"application/json"),), b"Content-Length", ((b"Vary", b"X"),), "route")
-        return Begun(accepted, self.taken[-1], self.declined.add)
+        return Begun(accepted, self.taken[-1], self.declined.__setitem__)
 
-    async def tell(self, outcome: Recorded | None) -> None:
+    async def tell(self, outcome: Outcome) -> None:
         self.taken[-1].set_result(outcome)
         await asyncio.sleep(0)
 
@@ -209,12 +210,12 @@ async def test_request_that_is_not_taken_after_all_goes_the_ordinary_way(lane):
     lane.channel.dataReceived(PLAIN)
     lane.channel.dataReceived(PLAIN)
 
-    await lane.tell(None)
+    await lane.tell(NotStored.DJANGO)
 
     assert lane.transport.value() == b""
     assert [each.content.read() for each in lane.ordinary] == [b"{}"]
     assert b"".join(lane.channel._dataBuffer) == PLAIN
-    assert lane.declined == {(lane.transport.getPeer().host, lane.transport.getPeer().port)}
+    assert lane.declined == {(lane.transport.getPeer().host, lane.transport.getPeer().port): NotStored.DJANGO}
 
 
 async def test_connection_that_goes_takes_its_post_with_it(lane):
