@@ -16,9 +16,9 @@ from conductor.outages import COME_BACK
 from conductor.requests import Application, Message, Receive, Scope, Send, send_answer
 
 # The database gives up a statement, and says why, before the last of these.
-SLOW_SECONDS = 1.0  # then it is looked whether the database answers at all, and after a while again
+SLOW_SECONDS = 0.5  # then it is looked whether the database answers at all, and after a while again
 ANSWER_SECONDS = 7.0
-LOOK_SECONDS = 2.5  # a machine on which everything is slow is no database that stands still
+LOOK_SECONDS = 1.4  # as long as the pool is waited for, about: so slow is no machine that does its work
 AGAIN_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
