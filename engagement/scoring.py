@@ -7,6 +7,10 @@ from engagement.readings import SIGNALS, Reading, Signal, StoredReading
 
 GAINS = tuple(signal for signal in SIGNALS if signal.weight > 0)
 LOSSES = tuple(signal for signal in SIGNALS if signal.is_loss)
+# Name, weight and log(1 + full): every row is scored when it is stored, and looking these up costs more than the sum.
+GAINS_IN_SHORT = tuple(
+    (signal.name, signal.weight, None if signal.full is None else log1p(signal.full)) for signal in GAINS
+)
 LEVELS = (("VERY_HIGH", 0.8), ("HIGH", 0.6), ("MODERATE", 0.4), ("LOW", 0.2), ("VERY_LOW", 0.0))
 
 
@@ -45,15 +49,10 @@ def score(reading: Reading) -> Score | None:
     >>> score(Reading(at, total_users=10)) is None
     True
     """
-    known = [(signal, value) for signal in GAINS if (value := getattr(reading, signal.name)) is not None]
-    if not known:
+    parts = _find_parts(reading)
+    if not parts:
         return None
-    total_weight = sum(signal.weight for signal, _ in known)
-    parts = {signal.name: signal.weight * fullness(signal, value) / total_weight for signal, value in known}
-    for signal in LOSSES:
-        if (value := getattr(reading, signal.name)) is not None:
-            parts[signal.name] = 0.0 - min(sum(parts.values()), -signal.weight * value / total_weight)
-    value = min(1.0, max(0.0, sum(parts.values())))
+    value = _add(parts)
     return Score(value, level(value), parts)
 
 
@@ -67,8 +66,28 @@ def find_score(reading: Reading) -> float | None:
     """
     if isinstance(reading, StoredReading):
         return reading.engagement_score
-    found = score(reading)
-    return None if found is None else found.value
+    parts = _find_parts(reading)
+    return _add(parts) if parts else None
+
+
+def _find_parts(reading: Reading) -> dict[str, float]:
+    """Return what each known signal adds; nothing where none says how engaged the audience is."""
+    known: list[tuple[str, float]] = []
+    total_weight = 0.0
+    for name, weight, full in GAINS_IN_SHORT:
+        value = getattr(reading, name)
+        if value is not None:
+            known.append((name, weight * (value if full is None else min(1.0, log1p(value) / full))))
+            total_weight += weight
+    parts = {name: weighted / total_weight for name, weighted in known}
+    for signal in LOSSES if known else ():
+        if (value := getattr(reading, signal.name)) is not None:
+            parts[signal.name] = 0.0 - min(sum(parts.values()), -signal.weight * value / total_weight)
+    return parts
+
+
+def _add(parts: dict[str, float]) -> float:
+    return min(1.0, max(0.0, sum(parts.values())))
 
 
 def fullness(signal: Signal, value: float) -> float:
