@@ -24,8 +24,12 @@ log = logging.getLogger(__name__)
 
 ENDED = "the session ended"
 
-SENSITIVITIES = "SELECT id, sensitivity FROM engagement_event WHERE id = ANY(%b)"
-LOAD_STATES = "SELECT session_id, state FROM detector_memory WHERE session_id = ANY(%b) AND version = %s"
+RECALL = """
+    SELECT s.id, e.sensitivity, m.state FROM engagement_session s
+    JOIN engagement_event e ON e.id = s.event_id
+    LEFT JOIN detector_memory m ON m.session_id = s.id AND m.version = %s
+    WHERE s.id = ANY(%b)
+"""
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)
     SELECT id, %s, state, %s FROM UNNEST(%b::uuid[], %b::bytea[]) AS new (id, state)
@@ -52,8 +56,7 @@ def judge_new_rows(
     sessions = [session for session in sessions if rows.get(session.id)]
     if not sessions:
         return {}
-    configs = _configs(sessions)
-    states = _load_states(sessions, configs)
+    configs, states = _recall(sessions)
     changes: list[list[Change]] = [[] for _ in sessions]
     for config in BY_SENSITIVITY.values():
         places = [place for place, other in enumerate(configs) if other is config]
@@ -92,25 +95,18 @@ def outlook(session_id: uuid.UUID) -> Outlook:
     return outlook_of(new_states()[0] if stored is None else unpack(bytes(stored.state)))
 
 
-def _configs(sessions: Sequence[Session]) -> list[DetectorConfig]:
-    sensitivities = dict(arrays.execute(SENSITIVITIES, list({session.event_id for session in sessions})))
-    return [BY_SENSITIVITY[sensitivities[session.event_id]] for session in sessions]
-
-
-def _load_states(sessions: Sequence[Session], configs: Sequence[DetectorConfig]) -> States:
-    stored = _read_states([session.id for session in sessions])
+def _recall(sessions: Sequence[Session]) -> tuple[list[DetectorConfig], States]:
+    """Return by what each session is judged, and what its detector remembers."""
+    found = {id_: rest for id_, *rest in arrays.execute(RECALL, VERSION, [session.id for session in sessions])}
+    configs = [BY_SENSITIVITY[found[session.id][0]] for session in sessions]
     states = new_states(len(sessions))
-    known = [place for place, session in enumerate(sessions) if session.id in stored]
+    known = [place for place, session in enumerate(sessions) if found[session.id][1] is not None]
     if known:
-        states[known] = unpack_all([stored[sessions[place].id] for place in known])
+        states[known] = unpack_all([found[sessions[place].id][1] for place in known])
     for place, session in enumerate(sessions):
-        if session.id not in stored and session.judged_until is not None:
+        if found[session.id][1] is None and session.judged_until is not None:
             states[place] = _rebuild(session, configs[place])
-    return states
-
-
-def _read_states(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
-    return dict(arrays.execute(LOAD_STATES, list(session_ids), VERSION))
+    return configs, states
 
 
 def _rebuild(session: Session, config: DetectorConfig) -> States:
