@@ -18,6 +18,7 @@ from conductor.screens.session import render_many
 from engagement.models import EngagementRow, Session
 
 PUBLISH_SECONDS = 2.0  # a screen that misses this is wrong until the next row
+ASKED_BY_NAME = 40  # groups; whether of more somebody listens, all that are listened to say sooner
 
 log = logging.getLogger(__name__)
 
@@ -109,5 +110,8 @@ def _messages(change: SessionChange) -> Iterable[str]:
 def _watched(groups: Sequence[str]) -> set[str]:
     """Return the groups that some process of ours has subscribed to."""
     with carrier.reach(PUBLISH_SECONDS) as client:
+        if len(groups) > ASKED_BY_NAME:
+            listened_to = set(cast(list[bytes], client.pubsub_channels(redis_channel("*"))))
+            return {group for group in groups if redis_channel(group).encode() in listened_to}
         counts = client.pubsub_numsub(*map(redis_channel, groups))
     return {group for group, (_, count) in zip(groups, counts, strict=True) if count}

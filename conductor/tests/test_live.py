@@ -42,6 +42,16 @@ def test_announce_renders_a_screen_once_for_many_changes_of_a_session(session):
     assert screen.frames() == []
 
 
+@pytest.mark.parametrize("others", [0, live.ASKED_BY_NAME])
+def test_announce_finds_whoever_watches_one_of_many(session, others):
+    screen, stream = Told(live.dashboard_group(session.id)), Told(live.stream_group(session.id))
+    announce([SessionChange(uuid4(), None) for _ in range(others)] + [SessionChange(session.id, None)], stage.NOW)
+    assert len(screen.frames()) == 1
+    assert stream.frames() == []
+    announce([SessionChange(session.id, session.rows.last())], stage.NOW)
+    assert len(stream.frames()) == 1
+
+
 def test_announce_tells_no_other_session(event, session):
     other = Told(live.dashboard_group(stage.live_session(event, "Other").id))
     announce([SessionChange(session.id, session.rows.last())], stage.NOW)
@@ -63,11 +73,12 @@ def test_announce_without_redis_logs_and_goes_on(session, settings, caplog):
 
 
 def test_watched_is_whose_page_is_open(session):
-    assert live.find_watched() == set()
-    Told(live.stream_group(session.id))
+    stream = Told(live.stream_group(session.id))
+    assert session.id not in live.find_watched()
     screen = Told(live.dashboard_group(session.id))
-    assert live.find_watched() == {session.id}
-    screen.pubsub.close()
+    assert session.id in live.find_watched()
+    for told in (stream, screen):
+        told.pubsub.close()
 
 
 def test_nobody_is_watched_without_redis(session, settings):
