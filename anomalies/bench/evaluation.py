@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from anomalies.bench.corpus import Label, LabelledSession
+from anomalies.bench.losses import find_loss
 from anomalies.bench.tally import Detection, FalseAlarm, Tally, sum_up
 from anomalies.detector.incidents import Step
 from anomalies.detector.replay import Incident, judge_sessions
@@ -13,6 +14,8 @@ from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading
 
 TYPES = ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE")
+MISSED = "missed"
+CRITICAL = "CRITICAL"
 ECHO = timedelta(seconds=60)  # an alert so soon after an incident's end still is about it
 AFTERMATH = timedelta(minutes=3)  # and so soon after that it is false, but one sees why
 PLANNED = ("planned break", "planned end")  # alerts there are counted apart
@@ -29,6 +32,7 @@ class Alert:
 
     at: datetime
     type: str
+    incident: Incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ class Evaluation:
         halves = {"even sessions": self.sessions[::2], "odd sessions": self.sessions[1::2]}
         return {name: sum_up(scored.tally for scored in half) for name, half in halves.items()}
 
+    @property
+    def names(self) -> dict[str, Counter[str]]:
+        """Return of the incidents of each type by which name they were last told, or that they were missed."""
+        return {
+            name: Counter(detection.last_name or MISSED for detection in tally.detections)
+            for name, tally in self.by_type.items()
+        }
+
     def figures(self) -> dict[str, object]:
         """Return everything as plain values that JSON can hold."""
         total = self.total
@@ -85,6 +97,7 @@ class Evaluation:
                     ("by_half", self.by_half),
                 )
             },
+            "names": {name: dict(told) for name, told in self.names.items()},
             "false_alarms_by_reason": dict(Counter(alarm.why for alarm in total.false_alarms).most_common()),
             "planned_alarms_by_reason": dict(Counter(alarm.why for alarm in total.planned).most_common()),
             "false_alarms": [
@@ -129,22 +142,48 @@ def score_session(session: LabelledSession, incidents: Iterable[Incident]) -> Ta
             continue
         why = _why(session, alert.at)
         alarms = tally.planned if why in PLANNED else tally.false_alarms
-        alarms.append(FalseAlarm(session.name, alert.at, alert.type, why))
-    tally.detections = [_detection(label, credited[place]) for place, label in enumerate(labels)]
+        is_critical = _is_critical(alert.incident)
+        alarms.append(FalseAlarm(session.name, alert.at, alert.type, why, is_critical, _score(alert.incident)))
+    tally.detections = [_detection(session, label, credited[place]) for place, label in enumerate(labels)]
     return tally
 
 
 def _alerts(incidents: Iterable[Incident]) -> Iterator[Alert]:
     for incident in incidents:
-        yield Alert(incident.timestamp, incident.anomaly_type)
+        yield Alert(incident.timestamp, incident.anomaly_type, incident)
         for change in incident.changes:
             if change.step == Step.RETYPED:
-                yield Alert(change.at, change.anomaly_type)
+                yield Alert(change.at, change.anomaly_type, incident)
 
 
-def _detection(label: Label, alerts: Sequence[Alert]) -> Detection:
-    delay = (alerts[0].at - label.start).total_seconds() if alerts else None
-    return Detection(str(label.type), delay, any(alert.type == label.type for alert in alerts), len(alerts))
+def _detection(session: LabelledSession, label: Label, alerts: Sequence[Alert]) -> Detection:
+    kind, loss = str(label.type), find_loss(session, label)
+    if not alerts:
+        return Detection(kind, None, is_typed=False, alerts=0, loss=loss)
+    names = [alert.type for alert in alerts]
+    about = [alert.incident for alert in alerts]
+    return Detection(
+        kind,
+        (alerts[0].at - label.start).total_seconds(),
+        is_typed=kind in names,
+        alerts=len(alerts),
+        first_name=names[0],
+        last_name=names[-1],
+        was_critical=about[0].severity == CRITICAL,
+        is_critical=any(_is_critical(incident) for incident in about),
+        score=max(_score(incident) for incident in about),
+        loss=loss,
+    )
+
+
+def _is_critical(incident: Incident) -> bool:
+    return CRITICAL in (incident.severity, *(change.severity for change in incident.changes))
+
+
+def _score(incident: Incident) -> float:
+    """Return the highest anomaly score that was told of an incident; its end tells of none."""
+    told = [change.anomaly_score for change in incident.changes if change.step != Step.RESOLVED]
+    return max([incident.anomaly_score, *told])
 
 
 def _why(session: LabelledSession, at: datetime) -> str:

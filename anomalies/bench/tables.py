@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from anomalies.bench.evaluation import TYPES, Evaluation
+from anomalies.bench.evaluation import MISSED, TYPES, Evaluation
 from anomalies.bench.small_rooms import SmallRoom
 from anomalies.bench.tally import FalseAlarm, Tally
 
@@ -35,6 +35,8 @@ DETAILED = (
     "alerts each",
 )
 DEGRADED = ("rates", "recall", "typed", "FA", "FA/h", "delay", "p95", "≤10 s", "≤30 s", "alerts each")
+SEVERITY = ("", "found", "CRITICAL", "at first", "loss ≥ .5", "other", "false", "severity~loss", "score~loss")
+NAMED = ("named", *(name.replace("_", " ").lower() for name in TYPES), MISSED)
 SMALL = ("people", "hours", "false alarms", "in breaks, at the end")
 LEAST_WIDTH = 7
 
@@ -69,6 +71,8 @@ def describe(evaluation: Evaluation, with_halves: bool = False) -> str:
         lines += ["", heading, _table(DETAILED, [_detailed(*item) for item in group.items()])]
     if with_halves:
         lines.append(f"spread between the halves: {_spread(list(evaluation.by_half.values()))}")
+    lines += ["", "the share that became CRITICAL, and rank correlation with what was lost", severities(evaluation)]
+    lines += ["", "by which name they were last told", names(evaluation)]
     lines += [
         "",
         f"false alarms: {_reasons(total.false_alarms)}",
@@ -87,6 +91,36 @@ def _detailed(name: str, tally: Tally) -> tuple[str, ...]:
         str(len(tally.false_alarms)),
         _share(tally.false_alarms_per_hour, places=3),
         _share(tally.storm),
+    )
+
+
+def severities(evaluation: Evaluation) -> str:
+    """Return one line a type: the share of found incidents, and of false alarms, that became CRITICAL."""
+    groups = [*evaluation.by_type.items(), ("all", evaluation.total)]
+    return _table(
+        SEVERITY,
+        [
+            (
+                name,
+                str(tally.found),
+                _share(tally.critical),
+                _share(tally.critical_at_first),
+                _share(tally.critical_of_losses(is_large=True)),
+                _share(tally.critical_of_losses(is_large=False)),
+                _share(tally.false_critical),
+                _share(tally.severity_correlation),
+                _share(tally.score_correlation),
+            )
+            for name, tally in groups
+        ],
+    )
+
+
+def names(evaluation: Evaluation) -> str:
+    """Return one line a type: how many incidents of it were last told by which name."""
+    return _table(
+        NAMED,
+        [(name, *(str(told[each]) for each in (*TYPES, MISSED))) for name, told in evaluation.names.items()],
     )
 
 

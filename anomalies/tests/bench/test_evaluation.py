@@ -118,6 +118,64 @@ def test_figures_of_a_known_case():
         "false_alarms_per_hour": 2.0,
         "planned_alarms": 0,
         "alerts_per_incident": 1.0,
+        "critical": 0.0,
+        "critical_at_first": 0.0,
+        "critical_of_large_losses": None,
+        "critical_of_other_losses": None,
+        "critical_false_alarms": 0.0,
+        "severity_to_loss": None,
+        "score_to_loss": None,
+    }
+
+
+def emptying(*losses: float) -> LabelledSession:
+    """Return an hour in which every ten minutes such a share of a hundred active people turns away for two."""
+    starts = [600 * (place + 1) for place in range(len(losses))]
+
+    def active(second: float) -> int:
+        lost = [loss for start, loss in zip(starts, losses, strict=True) if start <= second <= start + 120]
+        return round(100 * (1 - sum(lost)))
+
+    rows = [Reading(at(second), active_users=active(second), total_users=200) for second in range(5, 3601, 5)]
+    return LabelledSession("s", rows, [drop(start, start + 120) for start in starts], NINE, audience=200)
+
+
+def told(second: float, score: float, severity: str = "WARNING", *later: tuple[float, str]) -> Incident:
+    """Return an incident that is told with this score and severity, then with those that came later."""
+    changes = [
+        Change(at(second + 5 * place), Step.WORSENED, "SUDDEN_DROP", worse, higher)
+        for place, (higher, worse) in enumerate(later, 1)
+    ]
+    over = Change(at(second + 300), Step.RESOLVED, "SUDDEN_DROP", severity, 1.0, reason="the audience came back")
+    return Incident(at(second), "SUDDEN_DROP", severity, score, changes=[*changes, over])
+
+
+def test_severity_is_held_against_what_was_lost():
+    """The end of an incident tells no score of it, and its severity is the highest that it had."""
+    alerts = [
+        told(610, 0.65),
+        told(1210, 0.7, "WARNING", (0.9, "CRITICAL")),
+        told(1810, 0.62),
+        told(2410, 0.82, "CRITICAL"),
+        told(3200, 0.81, "CRITICAL"),
+    ]
+    tally = score_session(emptying(0.3, 0.8, 0.2, 0.6), alerts)
+    assert [detection.loss for detection in tally.detections] == pytest.approx([0.3, 0.8, 0.2, 0.6])
+    assert [detection.score for detection in tally.detections] == [0.65, 0.9, 0.62, 0.82]
+    assert (tally.critical, tally.critical_at_first, tally.false_critical) == (0.5, 0.25, 1.0)
+    assert (tally.critical_of_losses(is_large=True), tally.critical_of_losses(is_large=False)) == (1.0, 0.0)
+    assert tally.score_correlation == tally.severity_correlation == pytest.approx(1.0)
+
+
+def test_names_are_the_last_that_were_told():
+    labels = [drop(), drop(2000, 2100, "GRADUAL_DECLINE"), drop(3000, 3100, "MASS_EXIT")]
+    alerts = [incident(1020, (1050, "LOW_ENGAGEMENT")), incident(2020, incident_type="GRADUAL_DECLINE")]
+    evaluation = evaluate([session(*labels)], lambda batch: dict.fromkeys(batch, alerts))
+    assert evaluation.names == {
+        "MASS_EXIT": {"missed": 1},
+        "LOW_ENGAGEMENT": {},
+        "SUDDEN_DROP": {"LOW_ENGAGEMENT": 1},
+        "GRADUAL_DECLINE": {"GRADUAL_DECLINE": 1},
     }
 
 

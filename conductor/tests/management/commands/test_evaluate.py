@@ -41,6 +41,9 @@ def test_evaluate_prints_a_table_and_writes_the_same_as_json(corpus, tmp_path):
     for name in ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE", "even sessions", "odd sessions"):
         assert line(text, name)
     assert figures["rivals"] == {}
+    assert sum(sum(told.values()) for told in figures["names"].values()) == figures["total"]["incidents"]
+    assert "rank correlation with what was lost" in text
+    assert "by which name they were last told" in text
     assert sum(half["sessions"] for half in figures["by_half"].values()) == 4
     assert sum(known["sessions"] for known in figures["by_known"].values()) == 4
 
