@@ -6,7 +6,7 @@ from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Mask, interqu
 from anomalies.detector.config import Baseline
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Series, States, Usual
+from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Figure, Series, States, Usual
 
 
 def learn(states: States, which: Mask, baseline: Baseline) -> None:
@@ -56,6 +56,20 @@ def has_activity(states: States, baseline: Baseline) -> Mask:
     """
     says_something = np.nan_to_num(states.usual[:, Usual.ACTIVE_SHARE], nan=1.0) < baseline.full_activity
     return np.asarray(says_something & (states.proofs >= baseline.least_proofs))
+
+
+def is_sustained(states: States, baseline: Baseline) -> Mask:
+    """Tell where chat or reactions have come for so long that their absence would mean something.
+
+    Where nobody says how many listen they must have come without long pauses, too: a quiet room is quiet.
+    """
+    blocks = states.blocks[:, OF_EVENTS]
+    heard = (blocks > 0).sum(axis=2)
+    known = np.maximum(1, (~np.isnan(blocks)).sum(axis=2))
+    is_steady = (heard >= baseline.steady_blocks) & (heard >= baseline.steady_part * known)
+    knows_audience = ~np.isnan(states.previous[:, Figure.PRESENT])
+    is_sustained = np.where(knows_audience[:, None], heard >= baseline.sustained_blocks, is_steady)
+    return np.asarray(is_sustained.any(axis=1))
 
 
 def usual_before(states: States, which: Mask, baseline: Baseline) -> Floats:

@@ -61,6 +61,12 @@ class Baseline:
     slow_from_blocks: int = 17
     # This many of the newest blocks are left out where nobody says who listens, as a fall is seen late there.
     settled_blocks: int = 6
+    # Chat, or reactions, are sustained once they were heard in this many blocks: one message is no baseline.
+    sustained_blocks: int = 4
+    # Where nobody says how many listen it must have been in this many, six minutes of them, ...
+    steady_blocks: int = 12
+    # ... and in this part of all.
+    steady_part: float = 0.8
     # An active share that is usually as high as this says nothing.
     full_activity: float = 0.97
     # A row proves that others listen when more than this many people are active beyond its chats and reactions.
@@ -279,6 +285,8 @@ class Opening:
     at_once_from: float = 0.8
     # One row of an exit, or of a sharp fall that goes on, is enough in rooms of this many people.
     at_once_people: int = 60
+    # Nothing opens within this many rows, a minute of them, after anything rose and nothing has fallen since.
+    risen_rows: int = 12
     # Nothing opens for this many seconds after a planned break, while the windows still hold it.
     settle_seconds: float = 90.0
     # Nothing but an exit opens for this many seconds after an incident.

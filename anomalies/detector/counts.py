@@ -12,6 +12,8 @@ from anomalies.detector.state import AUDIENCE, COUNTED, EVENTS, LAST_MINUTE, Fig
 
 FLOAT32_ERROR = 1e-6  # what a rate may lose in a state, as a part of itself
 
+GAINS = [Figure.CHATS, Figure.REACTIONS, Figure.ACTIVE, Figure.PRESENT]  # what more of is better
+
 _SLOTS_AGO = np.arange(HISTORY_SLOTS)[::-1]
 _IS_NEWEST = _SLOTS_AGO == 0
 _IS_LAST_MINUTE = _SLOTS_AGO < SLOTS_PER_MINUTE
@@ -41,6 +43,7 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     fate = _decide(states, new, doubt, was_frozen, config.holding)
     _count_held(states, doubt, fate)
     _count_coarse(states, new, fate, config.rounding)
+    _count_risen(states, new, fate)
     _note_exact(states, new, fate)
     _shift(states, new, fate)
     for signal in list(Series)[COUNTED]:
@@ -212,6 +215,22 @@ def _count_coarse(states: States, new: _Arrivals, fate: _Fate, rounding: Roundin
     counted = np.minimum(FULL_BYTE, states.coarse.astype(np.int16) + known.any(axis=1))
     coarse = np.where((known % rounding.step == 0).all(axis=1), counted, 0)
     states.coarse = np.where(fate.is_taken, coarse, states.coarse)
+
+
+def _count_risen(states: States, new: _Arrivals, fate: _Fate) -> None:
+    """Count, in place, rows since any signal rose while none fell. Who leaves more is no rise.
+
+    A row is compared with the one before it, be that held or not.
+    """
+    now = new.figures.astype(np.float32)
+    before = np.where(np.isnan(states.doubted), states.previous, states.doubted)
+    rises = (now[:, GAINS] > before[:, GAINS]).any(axis=1)
+    falls = (now[:, GAINS] < before[:, GAINS]).any(axis=1) | (now[:, Figure.LEAVERS] > before[:, Figure.LEAVERS])
+    older = np.where(states.risen > 0, np.minimum(FULL_BYTE, states.risen.astype(np.int16) + 1), 0)
+    risen = np.where(falls, 0, np.where(rises, 1, older))
+    states.risen = np.where(new.is_early, states.risen, risen)
+    held = np.where(fate.is_held[:, None], now, np.float32(np.nan))
+    states.doubted = np.where(new.is_early[:, None], states.doubted, held)
 
 
 def _note_exact(states: States, new: _Arrivals, fate: _Fate) -> None:

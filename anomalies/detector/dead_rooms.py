@@ -35,9 +35,9 @@ def is_dead(states: States, rows: Rows, timetables: Timetables, low: LowEngageme
         (states.low >= low.dead_slots)
         & (states.lively <= low.dead_slots)
         & (since_start >= dead_seconds)
-        & ~(rows.present < low.dead_audience)
+        & (rows.present >= low.dead_audience)  # of an unknown audience nobody knows whether it is one
         & states.has_spoken
-        & (np.isnan(rows.present) | is_silent)
+        & is_silent
         & ~is_filling
     )
 

@@ -167,14 +167,16 @@ def _opens(
     """Tell where an incident opens, and count in place for how many slots rows have been bad."""
     opening = config.opening
     may_open = now.may_open & ~states.is_open
-    is_bad = may_open & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
+    is_known = verdicts.has_activity | verdicts.is_exit | now.is_dead | baseline.is_sustained(states, config.baseline)
+    is_bad = may_open & is_known & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
     run = np.where(states.run > 0, states.run + slots, AT_ONCE)
     states.run = np.where(is_bad, np.minimum(FULL_SHORT, run), 0)
     is_bad_enough = states.run >= _slots_needed(rows, verdicts, now, config)
     is_news = verdicts.is_exit & (states.anomaly_type != AnomalyType.MASS_EXIT)  # those who turned away now leave
     is_rested = (now.t - states.closed_at >= opening.cooldown_seconds) | is_news
     is_first = np.isneginf(states.closed_at)
-    return np.asarray(may_open & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
+    is_rising = (states.risen > 0) & (states.risen <= opening.risen_rows)
+    return np.asarray(may_open & ~is_rising & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
 
 
 def _is_felt(verdicts: Verdicts, opening: Opening) -> Mask:

@@ -99,7 +99,9 @@ class States(Records):
     still = Field(np.uint8)  # rows in a row in which nobody moved and no rate rose
     same = Field(np.uint8)  # rows in a row in which nothing changed at all, in a room where something is counted
     coarse = Field(np.uint8)  # rows in a row whose rates are whole tens
+    risen = Field(np.uint8)  # rows since anything rose, this one included; 0 where something has fallen since
     previous = Field(np.float32, len(Figure))
+    doubted = Field(np.float32, len(Figure))  # what the row said that is held; unknown where none is
     is_exact = Field(np.bool_, COUNTED.stop)  # whether the slots of what is counted are counts and no guesses
     history = Field(np.float32, len(Series), HISTORY_SLOTS)  # what happened in each slot, newest last
     # what is usual
@@ -166,7 +168,7 @@ def new_states(n: int = 1, noise: Noise = DEFAULT.noise) -> States:
     """Return the states of n sessions that nothing is known of."""
     states = States.zeros(n)
     states.history[:, [Series.ACTIVITY, Series.SCORE]] = np.nan
-    states.blocks = states.usual = states.reference = states.previous = np.nan
+    states.blocks = states.usual = states.reference = states.previous = states.doubted = np.nan
     states.noise = noise.at_first
     states.score_noise = noise.score_at_first**2
     states.since_poll = SLOTS_PER_MINUTE + 1
