@@ -9,13 +9,14 @@ from engagement.readings import Reading
 
 BEFORE = timedelta(minutes=5)  # what it is a loss from
 LEAST_BEFORE = timedelta(minutes=1)  # so much of that must be known
+GLITCHES = 0.05  # so few rows that cannot be true say nothing of what is told
 DEEPEST_PART = 1 / 3  # of an incident: it is deepest in this last part of it
 
 
 def find_loss(session: LabelledSession, label: Label) -> float | None:
     """Return the share (0..1) that was gone when the incident was deepest; None where too little is known before it.
 
-    Of an exit it is those who left. Of another it is the active people, where ever fewer were active than present,
+    Of an exit it is those who left. Of another it is the active people, where fewer are active than present,
     else chats and reactions.
     """
     measure = _present if label.type == "MASS_EXIT" else _engaged_in(session.rows)
@@ -29,8 +30,8 @@ def find_loss(session: LabelledSession, label: Label) -> float | None:
 
 
 def _engaged_in(rows: Sequence[Reading]) -> Callable[[Reading], float | None]:
-    is_told = any(row.active_users not in (None, row.total_users) for row in rows)
-    return _active if is_told else _events
+    differ = sum(row.active_users not in (None, row.total_users) for row in rows)
+    return _active if differ > GLITCHES * len(rows) else _events
 
 
 def _present(row: Reading) -> float | None:

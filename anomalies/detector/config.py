@@ -254,6 +254,22 @@ class Fusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Losses:
+    """What share of the engaged audience is gone: the anomaly score above its first threshold."""
+
+    # Of what was seen to be gone, this many standard deviations may be chance.
+    certainty: float = 1.0
+    # A healthy log share has this standard deviation that no number of people explains.
+    share_spread: float = 0.1
+    # The share of now is the mean of this many of the newest slots.
+    share_slots: int = 2
+    # Who only falls silent, where nobody says who listens, counts as this part of somebody who is gone.
+    silence_part: float = 0.65
+    # Chats and reactions are counted over this many slots, 120 s.
+    event_slots: int = 24
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """When an incident opens."""
 
@@ -263,7 +279,9 @@ class Opening:
     warm_blocks: int = 1
     # A row is bad from this score on, as published.
     warning_from: float = 0.6
-    # An incident is CRITICAL from this score on, as published.
+    # From this score on, as published, it tells how much is lost, whatever an event's sensitivity.
+    bad_from: float = 0.6
+    # An incident is CRITICAL from this score on, as published: half of the engaged audience is surely gone.
     critical_from: float = 0.8
     # Unless people leave, this part of the usual engagement score must be gone.
     least_fall: float = 0.05
@@ -383,6 +401,7 @@ class DetectorConfig:
     exits: Exits = Exits()
     trees: Trees = Trees()
     fusion: Fusion = Fusion()
+    losses: Losses = Losses()
     opening: Opening = Opening()
     closing: Closing = Closing()
     low_engagement: LowEngagement = LowEngagement()

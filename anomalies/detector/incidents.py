@@ -92,7 +92,8 @@ class _Moment:
     may_open: Mask
     mean_score: Floats
     is_dead: Mask
-    score: Floats
+    score: Floats  # how sure it is that something is wrong
+    told: Floats  # the same, and above the first threshold how much is lost
     leavers: Floats
 
 
@@ -119,6 +120,7 @@ def _take_stock(
     is_dead = dead_rooms.is_dead(states, rows, timetables, config.low_engagement)
     dead_score = dead_rooms.dead_score(mean_score, config)
     is_over = rows.t >= timetables.ends_at
+    told = _spread_by_loss(verdicts, config.opening)
     return _Moment(
         t=rows.t,
         is_over=is_over,
@@ -126,8 +128,16 @@ def _take_stock(
         mean_score=mean_score,
         is_dead=is_dead,
         score=np.where(is_dead, np.maximum(verdicts.score, dead_score), verdicts.score),
+        told=np.where(is_dead, np.maximum(told, dead_score), told),
         leavers=count_leavers(states),
     )
+
+
+def _spread_by_loss(verdicts: Verdicts, opening: Opening) -> Floats:
+    """Return the anomaly score as it is told: what is bad is told by how much of the engaged audience is gone."""
+    least = np.minimum(verdicts.score, max(opening.warning_from, opening.bad_from))
+    by_loss = opening.bad_from + (1 - opening.bad_from) * verdicts.loss
+    return np.where(verdicts.score >= opening.bad_from, np.maximum(least, by_loss), verdicts.score)
 
 
 def _mind_breaks(states: States, rows: Rows, timetables: Timetables, opening: Opening) -> None:
@@ -147,7 +157,7 @@ def _decide(
     goes_on = states.is_open & ~resolves
     anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
     _find_sudden(anomaly_types, states, verdicts, opens, config)
-    is_critical = now.score >= config.opening.critical_from
+    is_critical = now.told >= config.opening.critical_from
     is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
     is_larger_exit = verdicts.is_exit & _is_worth_telling(states, now, config.exits)
     return _Moves(
@@ -284,7 +294,7 @@ def _change(
         step=name,
         anomaly_type=AnomalyType(int(states.anomaly_type[place])).name,
         severity="CRITICAL" if states.is_critical[place] else "WARNING",
-        anomaly_score=round(float(now.score[place]), SCORE_DIGITS),
+        anomaly_score=round(float(now.told[place]), SCORE_DIGITS),
         finding=finding,
         reason=None if reason is None else str(reason),
     )

@@ -11,6 +11,7 @@ from anomalies.detector import baseline
 from anomalies.detector.arrays import ALMOST_NONE, Floats, Mask, or_zero
 from anomalies.detector.config import DEFAULT, DetectorConfig, Exits, Fusion, Noise, Trees
 from anomalies.detector.evidence import Evidence, Horizon, Room, gather_evidence, look_around
+from anomalies.detector.losses import find_loss
 from anomalies.detector.prior import FOREST, Prior
 from anomalies.detector.sizes import SLOTS_PER_MINUTE, TREE_WINDOW
 from anomalies.detector.state import Series, StandardScores, States, TreeWindow, Usual
@@ -26,6 +27,7 @@ class Verdicts:
 
     is_judged: Mask
     score: Floats  # 0..1: 0.7 × trees + 0.3 × z
+    loss: Floats  # 0..1: the share of the engaged audience that is surely gone
     trees: Floats  # 0..1: how rare, among quiet rows, a tree score this high is
     tree_score: Floats  # 0..1: the score of the half-space trees itself, 0 where they were not asked
     tree_leaves: Leaves  # (sessions, trees), where the row falls in the trees
@@ -46,6 +48,7 @@ def judge(states: States, prior: Prior, config: DetectorConfig = DEFAULT) -> Ver
     return Verdicts(
         is_judged=is_judged,
         score=np.where(is_judged, _score(evidence, exits, trees, config), 0.0),
+        loss=find_loss(room, exits.share, config),
         trees=trees.rarity,
         tree_score=trees.score,
         tree_leaves=trees.leaves,
