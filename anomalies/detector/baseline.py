@@ -37,7 +37,8 @@ def learn_meaning(states: States, rows: Rows, baseline: Baseline) -> None:
     tells = ~np.isnan(rows.active) & (states.since_poll > SLOTS_PER_MINUTE)
     is_proof = tells & (active > events + baseline.spare_people)
     states.proofs = np.minimum(FULL_BYTE, states.proofs.astype(np.int16) + is_proof)
-    states.has_spoken |= (events > 0) | (active > 0) | (or_zero(rows.poll) > 0)
+    states.tells_activity |= rows.active < rows.present
+    states.has_spoken |= (events > 0) | ((active > 0) & states.tells_activity) | (or_zero(rows.poll) > 0)
 
 
 def forget(states: States, which: Mask) -> None:

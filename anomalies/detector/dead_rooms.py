@@ -2,17 +2,25 @@
 
 import numpy as np
 
-from anomalies.detector.arrays import NEWEST, OLDEST, Floats, Mask, known_mean, or_zero
+from anomalies.detector.arrays import ALMOST_NONE, NEWEST, OLDEST, Floats, Mask, known_mean, or_zero
 from anomalies.detector.config import DetectorConfig, LowEngagement
-from anomalies.detector.rows import Rows
+from anomalies.detector.rows import ACTIVITY_WEIGHT, Rows
 from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS
 from anomalies.detector.state import Series, States
 from anomalies.detector.timetables import Timetables
 
 
-def mean_latest_score(states: States, low: LowEngagement) -> Floats:
-    """Return the mean of each session's latest known scores, 1 where none is known."""
+def mean_latest_score(states: States, rows: Rows, low: LowEngagement) -> Floats:
+    """Return the mean of each session's latest known scores, 1 where none is known.
+
+    Where as many people are active as present in every row, nobody has measured that: the score without it counts,
+    as what it adds would keep a silent room above the threshold for ever.
+    """
     mean = known_mean(states.history[:, Series.SCORE, -low.mean_slots :].astype(np.float64))
+    others = rows.score_weight - ACTIVITY_WEIGHT
+    is_full = (rows.active == rows.present) & ~states.tells_activity & (others > ALMOST_NONE)
+    without = (mean * rows.score_weight - ACTIVITY_WEIGHT) / np.maximum(ALMOST_NONE, others)
+    mean = np.where(is_full, np.clip(without, 0, 1), mean)
     return np.where(np.isnan(mean), 1.0, mean)
 
 

@@ -115,7 +115,7 @@ def _take_stock(
 ) -> _Moment:
     """Look at the timetable and at how long each room has been low, in place."""
     _mind_breaks(states, rows, timetables, config.opening)
-    mean_score = dead_rooms.mean_latest_score(states, config.low_engagement)
+    mean_score = dead_rooms.mean_latest_score(states, rows, config.low_engagement)
     dead_rooms.count_low(states, mean_score, config.low_engagement)
     is_dead = dead_rooms.is_dead(states, rows, timetables, config.low_engagement)
     dead_score = dead_rooms.dead_score(mean_score, config)

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from anomalies.detector.arrays import Floats
 from anomalies.detector.records import Field, Records
-from engagement.readings import Reading
+from engagement.readings import BY_NAME, Reading
 from engagement.scoring import find_score
 
 
@@ -22,6 +23,16 @@ class Rows(Records):
     present = Field(np.float64)
     poll = Field(np.float64)
     score = Field(np.float64)
+
+    @property
+    def score_weight(self) -> Floats:
+        """What the signals that are known weigh in the score together."""
+        known = {"chat_msgs_per_min": self.chats, "poll_participation": self.poll, "reactions_per_min": self.reactions}
+        weight = sum(BY_NAME[name].weight * ~np.isnan(values) for name, values in known.items())
+        return np.asarray(weight + ACTIVITY_WEIGHT * ~np.isnan(self.active + self.present))
+
+
+ACTIVITY_WEIGHT = BY_NAME["active_share"].weight
 
 
 def as_rows(readings: Iterable[Reading]) -> Rows:

@@ -117,6 +117,7 @@ class States(Records):
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
     since_poll = Field(np.int16)  # slots since a poll was open
     has_spoken = Field(np.bool_)  # whether anything but people was ever seen
+    tells_activity = Field(np.bool_)  # whether fewer were ever active than present
     band = Field(np.uint8, BAND_BLOCKS, 2)  # expected score, low and high, in units, newest last
     band_at = Field(np.float64)  # the moment of the newest
     n_band = Field(np.uint8)
