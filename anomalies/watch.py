@@ -40,9 +40,10 @@ SAVE_STATES = """
 
 @dataclass(slots=True)
 class Found:
-    """What new rows of one session led to: anomalies that opened or got worse, and those that were resolved."""
+    """What new rows of one session led to: anomalies that opened or got worse, whose type was corrected, that ended."""
 
     detected: list[Anomaly] = field(default_factory=list)
+    corrected: list[Anomaly] = field(default_factory=list)  # and are not news otherwise
     resolved: list[Anomaly] = field(default_factory=list)
 
 
@@ -162,8 +163,9 @@ def _keep_changes(
             elif change.step != Step.OPENED:
                 _worsen(anomaly, change)
             moved[anomaly.id] = anomaly
-            if change.step != Step.RESOLVED and anomaly not in found[session.id].detected:
-                found[session.id].detected.append(anomaly)
+            told = found[session.id].corrected if change.step == Step.CORRECTED else found[session.id].detected
+            if change.step != Step.RESOLVED and anomaly not in [*found[session.id].detected, *told]:
+                told.append(anomaly)
     Anomaly.objects.bulk_create(opened)
     _update([anomaly for anomaly in moved.values() if anomaly not in opened])
 

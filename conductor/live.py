@@ -31,6 +31,7 @@ class SessionChange:
     row: EngagementRow | None  # the newest row of a sweep
     detected: tuple[Anomaly, ...] = ()  # opened, or worsened, or changed type
     resolved: tuple[Anomaly, ...] = ()
+    corrected: tuple[Anomaly, ...] = ()  # told already, now under another name
 
 
 def dashboard_group(session_id: UUID | str) -> str:
@@ -102,7 +103,8 @@ def _messages(change: SessionChange) -> Iterable[str]:
     """Yield the JSON messages of the contract."""
     if change.row is not None:
         yield json.dumps({"type": "engagement:update", "engagement": row_payload(change.row)})
-    for kind, anomalies in (("detected", change.detected), ("resolved", change.resolved)):
+    told = (("detected", change.detected), ("updated", change.corrected), ("resolved", change.resolved))
+    for kind, anomalies in told:
         for anomaly in anomalies:
             yield json.dumps({"type": f"anomaly:{kind}", "anomaly": anomaly_payload(anomaly)})
 

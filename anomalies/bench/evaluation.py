@@ -160,7 +160,7 @@ def _detection(session: LabelledSession, label: Label, alerts: Sequence[Alert]) 
     kind, loss = str(label.type), find_loss(session, label)
     if not alerts:
         return Detection(kind, None, is_typed=False, alerts=0, loss=loss)
-    names = [alert.type for alert in alerts]
+    names = [name for alert in alerts for name in (alert.type, *_corrections(alert))]
     about = [alert.incident for alert in alerts]
     return Detection(
         kind,
@@ -174,6 +174,13 @@ def _detection(session: LabelledSession, label: Label, alerts: Sequence[Alert]) 
         score=max(_score(incident) for incident in about),
         loss=loss,
     )
+
+
+def _corrections(alert: Alert) -> list[str]:
+    """Return the names that an opening was given instead of its own: no alert, as it was told already."""
+    is_opening = alert.at == alert.incident.timestamp
+    changes = alert.incident.changes if is_opening else []
+    return [change.anomaly_type for change in changes if change.step == Step.CORRECTED]
 
 
 def _is_critical(incident: Incident) -> bool:

@@ -22,7 +22,7 @@ class AnomalyType(IntEnum):
 
 
 def classify(
-    states: States, rows: Rows, verdicts: Verdicts, mean_score: Floats, is_dead: Mask, config: DetectorConfig
+    states: States, rows: Rows, verdicts: Verdicts, mean_score: Floats, is_low: Mask, config: DetectorConfig
 ) -> Integers:
     """Return the `AnomalyType` that each session's newest row would be, in the published order.
 
@@ -30,7 +30,7 @@ def classify(
     """
     exits = config.exits
     is_large = (rows.leave_rate >= exits.mass_rate) & (count_leavers(states) >= exits.least_leavers)
-    is_low = is_dead | (mean_score <= config.low_engagement.score)
+    is_low = is_low | (mean_score <= config.low_engagement.score)
     types = np.where(is_low, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE)
     return np.where(verdicts.is_exit | is_large, AnomalyType.MASS_EXIT, types)
 

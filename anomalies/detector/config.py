@@ -303,10 +303,12 @@ class Opening:
     at_once_from: float = 0.8
     # One row of an exit, or of a sharp fall that goes on, is enough in rooms of this many people.
     at_once_people: int = 60
-    # Nothing opens within this many rows, a minute of them, after anything rose and nothing has fallen since.
-    risen_rows: int = 12
+    # Nothing opens within this many slots, a minute, after anything rose and nothing has fallen since.
+    risen_slots: int = 12
     # Nothing opens for this many seconds after a planned break, while the windows still hold it.
     settle_seconds: float = 90.0
+    # Its type may be corrected once within this many seconds, as what it is shows when it goes on.
+    correction_seconds: float = 60.0
     # Nothing but an exit opens for this many seconds after an incident.
     cooldown_seconds: float = 60.0
 
@@ -331,6 +333,10 @@ class LowEngagement:
     score: float = 0.2
     # It is the mean of this many of the newest scores, as published.
     mean_slots: int = 3
+    # Where the score is heading is counted over this many of the newest slots, 20 s.
+    heading_slots: int = 4
+    # A score that is heading for this, when the minute of its rates has passed, is there already.
+    heading_score: float = 0.15
     # A session that is dead from the start needs no baseline, only to last this many slots.
     dead_slots: int = 12
     # Fewer people than this can be silent for a minute without meaning it.

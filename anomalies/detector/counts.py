@@ -218,7 +218,7 @@ def _count_coarse(states: States, new: _Arrivals, fate: _Fate, rounding: Roundin
 
 
 def _count_risen(states: States, new: _Arrivals, fate: _Fate) -> None:
-    """Count, in place, rows since any signal rose while none fell. Who leaves more is no rise.
+    """Count, in place, slots since any signal rose while none fell. Who leaves more is no rise.
 
     A row is compared with the one before it, be that held or not.
     """
@@ -226,7 +226,7 @@ def _count_risen(states: States, new: _Arrivals, fate: _Fate) -> None:
     before = np.where(np.isnan(states.doubted), states.previous, states.doubted)
     rises = (now[:, GAINS] > before[:, GAINS]).any(axis=1)
     falls = (now[:, GAINS] < before[:, GAINS]).any(axis=1) | (now[:, Figure.LEAVERS] > before[:, Figure.LEAVERS])
-    older = np.where(states.risen > 0, np.minimum(FULL_BYTE, states.risen.astype(np.int16) + 1), 0)
+    older = np.where(states.risen > 0, np.minimum(FULL_BYTE, states.risen + new.gap), 0)
     risen = np.where(falls, 0, np.where(rises, 1, older))
     states.risen = np.where(new.is_early, states.risen, risen)
     held = np.where(fate.is_held[:, None], now, np.float32(np.nan))

@@ -5,9 +5,10 @@ import numpy as np
 from anomalies.detector.arrays import ALMOST_NONE, NEWEST, OLDEST, Floats, Mask, known_mean, or_zero
 from anomalies.detector.config import DetectorConfig, LowEngagement
 from anomalies.detector.rows import ACTIVITY_WEIGHT, Rows
-from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS
+from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import Series, States
 from anomalies.detector.timetables import Timetables
+from engagement.readings import BY_NAME
 
 
 def mean_latest_score(states: States, rows: Rows, low: LowEngagement) -> Floats:
@@ -19,9 +20,28 @@ def mean_latest_score(states: States, rows: Rows, low: LowEngagement) -> Floats:
     mean = known_mean(states.history[:, Series.SCORE, -low.mean_slots :].astype(np.float64))
     others = rows.score_weight - ACTIVITY_WEIGHT
     is_full = (rows.active == rows.present) & ~states.tells_activity & (others > ALMOST_NONE)
-    without = (mean * rows.score_weight - ACTIVITY_WEIGHT) / np.maximum(ALMOST_NONE, others)
-    mean = np.where(is_full, np.clip(without, 0, 1), mean)
-    return np.where(np.isnan(mean), 1.0, mean)
+    without = np.clip((mean * rows.score_weight - ACTIVITY_WEIGHT) / np.maximum(ALMOST_NONE, others), 0.0, 1.0)
+    judged = np.where(is_full, without, mean)
+    return np.where(np.isnan(judged), 1.0, judged)
+
+
+def is_heading_low(states: States, rows: Rows, low: LowEngagement) -> Mask:
+    """Tell where the score will be at LOW_ENGAGEMENT when the minute that its rates look back on has passed.
+
+    It is the score of the newest 20 s, of what is known but polls: a little lower, as so few slots vary more.
+    """
+    activity = known_mean(states.history[:, Series.ACTIVITY, -low.mean_slots :].astype(np.float64))
+    total, weight = np.zeros(len(states)), np.zeros(len(states))
+    parts = ((BY_NAME["chat_msgs_per_min"], Series.CHATS), (BY_NAME["reactions_per_min"], Series.REACTIONS))
+    for signal, series in parts:
+        counts = states.history[:, series, -low.heading_slots :].astype(np.float64)
+        rate = np.cumsum(or_zero(counts), axis=1)[:, NEWEST] * SLOTS_PER_MINUTE / low.heading_slots
+        known = signal.weight * ~np.isnan(rows.chats if series == Series.CHATS else rows.reactions)
+        total = total + known * np.minimum(1.0, np.log1p(rate) / np.log1p(signal.full or 1.0))
+        weight = weight + known
+    of_activity = ACTIVITY_WEIGHT * (~np.isnan(activity) & states.tells_activity)
+    total, weight = total + of_activity * or_zero(activity), weight + of_activity
+    return np.asarray((weight > 0) & (total <= low.heading_score * weight))
 
 
 def count_low(states: States, mean_score: Floats, low: LowEngagement) -> None:

@@ -27,6 +27,7 @@ class Step(StrEnum):
     OPENED = "opened"
     WORSENED = "worsened"
     RETYPED = "retyped"
+    CORRECTED = "corrected"  # what was told already has another name
     RESOLVED = "resolved"
 
 
@@ -99,10 +100,11 @@ class _Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """Where an incident opens, changes its type, gets worse or ends, and what it would be from here on."""
+    """Where an incident opens, changes or corrects its type, gets worse or ends, and what it would be from here on."""
 
     opens: Mask
     retypes: Mask
+    corrects: Mask
     worsens: Mask
     resolves: Mask
     settles: Mask  # it ends as the room has changed for good
@@ -155,14 +157,20 @@ def _decide(
     settles = states.is_open & _has_settled(states, now, config.closing)
     resolves = settles | (states.is_open & ((states.calm >= config.closing.calm_rows) | ~now.may_open))
     goes_on = states.is_open & ~resolves
-    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, now.is_dead, config)
+    is_low = now.is_dead | dead_rooms.is_heading_low(states, rows, config.low_engagement)
+    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, is_low, config)
     _find_sudden(anomaly_types, states, verdicts, opens, config)
     is_critical = now.told >= config.opening.critical_from
     is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
     is_larger_exit = verdicts.is_exit & _is_worth_telling(states, now, config.exits)
+    is_young = now.t - states.opened_at <= config.opening.correction_seconds
+    is_at_low = now.mean_score <= config.low_engagement.score
+    is_named_low = anomaly_types == AnomalyType.LOW_ENGAGEMENT
+    changes = goes_on & is_more_urgent & (now.score >= config.opening.warning_from)
     return _Moves(
         opens=opens,
-        retypes=goes_on & is_more_urgent & (now.score >= config.opening.warning_from),
+        retypes=changes & (~is_named_low | (~is_young & is_at_low)),
+        corrects=changes & is_named_low & is_young & ~states.is_corrected,
         worsens=goes_on & ((is_critical & ~states.is_critical) | is_larger_exit),
         resolves=resolves,
         settles=settles,
@@ -185,7 +193,7 @@ def _opens(
     is_news = verdicts.is_exit & (states.anomaly_type != AnomalyType.MASS_EXIT)  # those who turned away now leave
     is_rested = (now.t - states.closed_at >= opening.cooldown_seconds) | is_news
     is_first = np.isneginf(states.closed_at)
-    is_rising = (states.risen > 0) & (states.risen <= opening.risen_rows)
+    is_rising = (states.risen > 0) & (states.risen <= opening.risen_slots)
     return np.asarray(may_open & ~is_rising & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
 
 
@@ -245,7 +253,9 @@ def _is_worth_telling(states: States, now: _Moment, exits: Exits) -> Mask:
 
 def _apply(states: States, now: _Moment, moves: _Moves) -> None:
     """Move the incidents, in place."""
-    starts, tells = moves.opens | moves.retypes, moves.opens | moves.retypes | moves.worsens
+    starts = moves.opens | moves.retypes | moves.corrects
+    tells = starts | moves.worsens
+    states.is_corrected = (states.is_corrected & ~moves.opens) | moves.corrects
     gets_critical = states.is_critical | (moves.worsens & moves.is_critical)
     states.anomaly_type = np.where(starts, moves.anomaly_types, states.anomaly_type)
     states.is_critical = np.where(moves.opens, moves.is_critical, gets_critical)
@@ -262,8 +272,13 @@ def _tell(
     states: States, rows: Rows, verdicts: Verdicts, now: _Moment, moves: _Moves, config: DetectorConfig
 ) -> Iterator[tuple[int, Change]]:
     """Yield what changed, with the place of its session."""
-    worsens = moves.worsens & ~moves.retypes
-    for which, name in ((moves.opens, Step.OPENED), (moves.retypes, Step.RETYPED), (worsens, Step.WORSENED)):
+    steps = (
+        (moves.opens, Step.OPENED),
+        (moves.retypes, Step.RETYPED),
+        (moves.corrects, Step.CORRECTED),
+        (moves.worsens & ~moves.retypes, Step.WORSENED),
+    )
+    for which, name in steps:
         for place in np.flatnonzero(which).tolist():
             finding = explain(states[place], rows[place], verdicts, place, config.findings)
             yield place, _change(states, now, place, name, finding=finding)

@@ -99,7 +99,7 @@ class States(Records):
     still = Field(np.uint8)  # rows in a row in which nobody moved and no rate rose
     same = Field(np.uint8)  # rows in a row in which nothing changed at all, in a room where something is counted
     coarse = Field(np.uint8)  # rows in a row whose rates are whole tens
-    risen = Field(np.uint8)  # rows since anything rose, this one included; 0 where something has fallen since
+    risen = Field(np.uint8)  # slots since anything rose, this one included; 0 where something has fallen since
     previous = Field(np.float32, len(Figure))
     doubted = Field(np.float32, len(Figure))  # what the row said that is held; unknown where none is
     is_exact = Field(np.bool_, COUNTED.stop)  # whether the slots of what is counted are counts and no guesses
@@ -136,6 +136,7 @@ class States(Records):
     anomaly_type = Field(np.uint8)
     told_leavers = Field(np.float32)  # how many had left within a minute when the incident was last told of
     is_critical = Field(np.bool_)
+    is_corrected = Field(np.bool_)  # whether its type was corrected since it opened
 
     def newest(self, signal: Series) -> Floats:
         """Return what happened in the newest slot."""

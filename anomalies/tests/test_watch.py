@@ -56,10 +56,19 @@ def test_anomalies_are_stored(session):
 def test_one_incident_is_one_anomaly_with_a_history(session):
     judge(session, silence(healthy_room(minutes=25), at_minute(10), at_minute(15)))
     anomaly = Anomaly.objects.get()
-    assert [entry["change"] for entry in anomaly.metadata["history"]] == ["opened", "retyped", "resolved"]
+    assert [entry["change"] for entry in anomaly.metadata["history"]] == ["opened", "corrected", "resolved"]
     assert anomaly.anomaly_type == "LOW_ENGAGEMENT"
     assert anomaly.status == "resolved"
     assert anomaly.resolved_at > at_minute(15)
+
+
+def test_corrected_type_is_an_update_and_no_new_alert(session):
+    rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
+    found = [judge(session, rows[:120]), *[judge(session, rows[place : place + 1]) for place in range(120, 144)]]
+    opened = [anomaly for each in found for anomaly in each.detected if anomaly.anomaly_type == "SUDDEN_DROP"]
+    (corrected,) = [anomaly for each in found for anomaly in each.corrected]
+    assert opened[0].id == corrected.id
+    assert corrected.anomaly_type == Anomaly.objects.get().anomaly_type == "LOW_ENGAGEMENT"
 
 
 @pytest.mark.parametrize("size", [1, 7])

@@ -27,10 +27,13 @@ def test_announce_sends_the_stream_what_the_contract_says(session):
     stream = Told(live.stream_group(session.id))
     row, opened = session.rows.last(), stage.incident(session)
     over = stage.incident(session, seconds=5, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
-    announce([SessionChange(session.id, row, detected=(opened,), resolved=(over,))], stage.NOW)
+    renamed = stage.incident(session, seconds=10)
+    change = SessionChange(session.id, row, detected=(opened,), resolved=(over,), corrected=(renamed,))
+    announce([change], stage.NOW)
     assert [json.loads(frame) for frame in stream.frames()] == [
         {"type": "engagement:update", "engagement": row_payload(row)},
         {"type": "anomaly:detected", "anomaly": anomaly_payload(opened)},
+        {"type": "anomaly:updated", "anomaly": anomaly_payload(renamed)},
         {"type": "anomaly:resolved", "anomaly": anomaly_payload(over)},
     ]
 

@@ -44,7 +44,7 @@ def test_each_type_is_classified_rightly():
 
 def test_low_engagement_comes_before_sudden_drop_and_mass_exit_before_both():
     found = judge_sessions({"room": (silence(healthy_room(5, 15), at_minute(10)), Timetable())})["room"][0]
-    assert [c.anomaly_type for c in found.changes if c.step == Step.RETYPED] == ["LOW_ENGAGEMENT"]
+    assert [c.anomaly_type for c in found.changes if c.step == Step.CORRECTED] == ["LOW_ENGAGEMENT"]
 
 
 def test_opening_is_at_the_row_that_showed_it():
