@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 
+from conductor import wakeups
 from conductor.tests import sweeping
 from conductor.tests.api.test_bad_input import check_problem
 from conductor.tests.rest import START, Rest, signals
@@ -137,11 +138,13 @@ def test_five_thousand_are_taken_and_no_more(rest, sessions):
     assert rest.post("/signals", rows[:-1]).json() == {"accepted": 5_000, "duplicates": 0, "late": 0}
 
 
-def test_each_partition_is_woken_once(rest, sessions, monkeypatch):
-    woken = []
-    monkeypatch.setattr("conductor.tasks._enqueue", woken.append)
+def test_one_task_is_sent_for_all_sessions_of_a_request(rest, sessions, monkeypatch):
+    sent = []
+    monkeypatch.setattr("conductor.tasks._send", lambda task, *args: sent.append(task.name))
+    sweeping.begin_anew()
     rest.post("/signals", [signals(second) | by_id(sessions[second % 3]) for second in range(9)])
-    assert sorted(woken) == sorted({session.partition for session in sessions})
+    assert sent == ["conductor.tasks.advance"]
+    assert set(wakeups.DUE.peek(10)) == {session.id for session in sessions}
 
 
 def test_first_posts_for_the_same_sessions_at_once_do_not_wait_for_each_other_for_ever(rest):
