@@ -25,7 +25,6 @@ def story(seed):
 
 def test_worker_killed_redis_emptied_and_web_restarted_leave_an_undisturbed_run(stack):
     event = Event.objects.create(name="Conference")
-    # All in one partition, so that one sweep has them all in hand.
     sessions = [Session.objects.create(event=event, title=f"Room {place}") for place in range(6)]
     rows = {session.id: story(seed) for seed, session in enumerate(sessions)}
     for session in sessions:
