@@ -48,10 +48,12 @@ from engagement.models import EngagementRow
 from timescale.db.models.aggregates import First, Last
 from timescale.db.models.expressions import TimeBucket
 
-buckets = EngagementRow.objects.values(bucket=TimeBucket("timestamp", "30 seconds")).annotate(
+# Of each session by itself: of rows with one timestamp either may be the first.
+buckets = EngagementRow.objects.values("session_id", bucket=TimeBucket("timestamp", "30 seconds")).annotate(
     rows=Count("timestamp"), first=First("chat_msgs_per_min", "timestamp"), last=Last("chat_msgs_per_min", "timestamp")
 )
-print(json.dumps(list(buckets.order_by("bucket").values_list("bucket", "rows", "first", "last")), default=str))
+figures = ("bucket", "rows", "first", "last")
+print(json.dumps(list(buckets.order_by(*figures).values_list(*figures)), default=str))
 """
 
 JUDGE_ROWS = """
