@@ -19,7 +19,7 @@ from engagement.recordings.jsonl import reading
 from engagement.recordings.reader import open_recording
 from engagement.windows import RawEvent, Windows
 
-FIELD = Path("/work/shared/field")  # small inputs from the field that are not part of this project
+FIELD = Path(__file__).parents[4] / "shared" / "field"  # small inputs from the field, that are not part of this project
 needs_field = pytest.mark.skipif(not FIELD.is_dir(), reason="the inputs from the field are not here")
 
 
