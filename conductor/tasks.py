@@ -57,14 +57,21 @@ def catch_up() -> None:
 
 @contextmanager
 def _swept_again(queue: wakeups.Queue) -> Iterator[None]:
-    """Sweep while nobody else is sent for, and see to it that somebody is for what is left."""
-    queue.hold()
-    if len(queue.peek(MANY)) == MANY:
-        _send(TASKS[queue])  # more than one can do
+    """Sweep while nobody else is sent for, unless one cannot do it all; and have what is left swept.
+
+    However much is due, one task waits at most: who begins sends for the next, and that is said in the queue.
+    """
+    is_enough = len(queue.peek(MANY)) < MANY
+    if is_enough:
+        queue.hold()
+    else:
+        queue.release()
+        _enqueue(queue)
     try:
         yield
     finally:
-        queue.release()
+        if is_enough:
+            queue.release()
         _enqueue(queue)
 
 

@@ -211,6 +211,23 @@ def test_wake_sends_one_task_for_many_posts_of_many_sessions(event, sent):
     assert len(sent) == 2
 
 
+def test_where_one_worker_cannot_do_it_all_the_next_is_called_and_no_more_than_one_waits(event, sent, monkeypatch):
+    monkeypatch.setattr(tasks, "MANY", 3)
+    monkeypatch.setattr(tasks.pipeline, "advance", lambda now: False)  # nothing gets done
+    wakeups.DUE.add([new_session(event).id for _ in range(3)])
+    for number in range(1, 4):
+        tasks.advance()
+        assert len(sent) == number, "whoever begins has sent for one, and whoever ends for none beside it"
+
+
+def test_where_one_worker_is_enough_none_is_called_before_it_ends(event, sent, monkeypatch):
+    session = new_session(event)
+    wakeups.DUE.add([session.id])
+    monkeypatch.setattr(tasks.pipeline, "advance", lambda now: tasks.wake([session.id]))
+    tasks.advance()
+    assert sent == [(tasks.advance, False)]
+
+
 def test_wake_waits_for_the_commit(event, sent):
     session = new_session(event)
     with transaction.atomic():
