@@ -28,6 +28,12 @@ from psycopg.errors import LockNotAvailable
 from engagement import arrays
 from engagement.models import EngagementRow, Session
 
+
+def _in_order(*names: str) -> list[str]:
+    """Return fields of a session in the model's order, as `from_db` takes their values."""
+    return [field.attname for field in Session._meta.concrete_fields if field.attname in names]
+
+
 # Shared with other posts, but not with a sweep: the cursor cannot move between our look at it and our commit, so `late`
 # is exactly "the detector will never be fed this row".
 LOCK_SHARED = """
@@ -42,7 +48,7 @@ LOCK_MANY = """
     SELECT id, status, source, judged_until, lateness_seconds, newest_event_at, closed_until FROM engagement_session
     WHERE id = ANY(%s) AND erased_at IS NULL ORDER BY id
 """
-FREE_FIELDS = ["id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until"]  # as the model has them
+FREE_FIELDS = _in_order("id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until")
 # Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
 LOCK_FREE = f"""
     SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s
@@ -67,7 +73,7 @@ IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # Of candidates each event in its turn, and of an event the session that stands first among them: who sends much waits
 # behind who sends little, and what is over behind what goes on. What somebody holds is left to wait. They are locked in
 # the order of their ids, as everywhere. One that is erased meanwhile is settled: the lock looks at that again.
-# In the model's order, as `from_db` wants them; a sweep asks for none of the others.
+# A sweep asks for none of the others.
 SWEPT_FIELDS = [
     field.attname for field in Session._meta.concrete_fields if field.name not in ("title", "external_id", "created_at")
 ]
@@ -122,17 +128,17 @@ NEGLECT = f"""
 MOVE_HEARD = """
     UPDATE engagement_session s
     SET newest_event_at = new.newest_event_at, closed_until = new.closed_until, heard_at = COALESCE(s.heard_at, %s)
-    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS new (id, newest_event_at, closed_until)
+    FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::timestamptz[]) AS new (id, newest_event_at, closed_until)
     WHERE s.id = new.id
 """
 MOVE_CLOSED = """
     UPDATE engagement_session s SET closed_until = new.closed_until
-    FROM UNNEST(%s::uuid[], %s::timestamptz[]) AS new (id, closed_until) WHERE s.id = new.id
+    FROM UNNEST(%b::uuid[], %b::timestamptz[]) AS new (id, closed_until) WHERE s.id = new.id
 """
 MOVE_AGGREGATED = """
     UPDATE engagement_session s
     SET aggregated_until = new.aggregated_until, patience_seconds = new.patience_seconds
-    FROM UNNEST(%s::uuid[], %s::timestamptz[], %s::float8[]) AS new (id, aggregated_until, patience_seconds)
+    FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::float8[]) AS new (id, aggregated_until, patience_seconds)
     WHERE s.id = new.id
 """
 MOVE_JUDGED = """
@@ -183,8 +189,7 @@ def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]
 
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
     """Return so many of these sessions that nobody else holds: each event in its turn, those first that stand first."""
-    found = arrays.execute(LOCK_DUE, list(session_ids), with_behind, most)
-    return [Session.from_db(connection.alias, SWEPT_FIELDS, values) for values in found]
+    return _read_sessions(LOCK_DUE, SWEPT_FIELDS, list(session_ids), with_behind, most)
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
@@ -230,26 +235,26 @@ def move_heard(
     now: datetime,
 ) -> None:
     """Say what a post of raw events brought."""
-    _move(MOVE_HEARD, now, session_ids, newest_event_at, closed_until)
+    arrays.execute(MOVE_HEARD, now, session_ids, newest_event_at, closed_until)
 
 
 def move_closed(closed_until: Mapping[UUID, datetime]) -> None:
     """Say where the newest closed window of each session ends."""
-    _move(MOVE_CLOSED, list(closed_until), list(closed_until.values()))
+    arrays.execute(MOVE_CLOSED, list(closed_until), list(closed_until.values()))
 
 
 def move_aggregated(
     session_ids: Sequence[UUID], aggregated_until: Sequence[datetime | None], patience_seconds: Sequence[float | None]
 ) -> None:
     """Say how far each session's raw events are aggregated, and how patient its room is since."""
-    _move(MOVE_AGGREGATED, session_ids, aggregated_until, patience_seconds)
+    arrays.execute(MOVE_AGGREGATED, session_ids, aggregated_until, patience_seconds)
 
 
 def move_judged(
     session_ids: Sequence[UUID], judged_until: Sequence[datetime], detector_states: Sequence[str], now: datetime
 ) -> None:
     """Say how far each session's rows are judged, and what the detector says since."""
-    arrays.execute(MOVE_JUDGED, now, list(session_ids), list(judged_until), list(detector_states))
+    arrays.execute(MOVE_JUDGED, now, session_ids, judged_until, detector_states)
 
 
 def mark_behind(session_ids: Sequence[UUID], is_behind: bool) -> None:
@@ -292,16 +297,15 @@ def _lock(query: str, session_id: UUID) -> Session:
 
 
 def _read_free(query: str, wanted: Collection[tuple[UUID, UUID]], source: str) -> dict[UUID, Session]:
-    found = arrays.execute(query, [id_ for id_, _ in wanted], [event_id for _, event_id in wanted], source)
-    return {values[0]: Session.from_db(connection.alias, FREE_FIELDS, values) for values in found}
+    ids, event_ids = [id_ for id_, _ in wanted], [event_id for _, event_id in wanted]
+    return {session.id: session for session in _read_sessions(query, FREE_FIELDS, ids, event_ids, source)}
+
+
+def _read_sessions(query: str, fields: Sequence[str], *parameters: Any) -> list[Session]:
+    return [Session.from_db(connection.alias, fields, values) for values in arrays.execute(query, *parameters)]
 
 
 def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return tuple(cursor.fetchone())
-
-
-def _move(statement: str, *parameters: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
