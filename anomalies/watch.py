@@ -12,7 +12,7 @@ from anomalies.detector.config import BY_SENSITIVITY, DetectorConfig
 from anomalies.detector.incidents import Change, Step
 from anomalies.detector.outlook import Outlook, is_learning, is_trusted, outlook_of
 from anomalies.detector.replay import judge_rows
-from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack, unpack_all
+from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack_all
 from anomalies.detector.timetables import Timetable
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import arrays, cursors
@@ -23,6 +23,7 @@ from engagement.readings import MEASURED
 log = logging.getLogger(__name__)
 
 ENDED = "the session ended"
+NOTHING_EXPECTED = outlook_of(new_states()[0])
 
 RECALL = """
     SELECT s.id, e.sensitivity, m.state FROM engagement_session s
@@ -90,10 +91,13 @@ def timetable_of(session: Session) -> Timetable:
     return Timetable(session.starts_at, session.ends_at, tuple(session.planned_breaks))
 
 
-def outlook(session_id: uuid.UUID) -> Outlook:
-    """Return what the session's detector expects now; nothing where it has no state that we can read."""
-    stored = DetectorMemory.objects.filter(session_id=session_id, version=VERSION).first()
-    return outlook_of(new_states()[0] if stored is None else unpack(bytes(stored.state)))
+def read_outlooks(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Outlook]:
+    """Return what each session's detector expects now; nothing where it has no state that we can read."""
+    known = DetectorMemory.objects.filter(session_id__in=session_ids, version=VERSION)
+    states = {id_: bytes(state) for id_, state in known.values_list("session_id", "state")}
+    unpacked = unpack_all(list(states.values())) if states else ()
+    found = {id_: outlook_of(state) for id_, state in zip(states, unpacked, strict=True)}
+    return {id_: found.get(id_, NOTHING_EXPECTED) for id_ in session_ids}
 
 
 def _recall(sessions: Sequence[Session]) -> tuple[list[DetectorConfig], States]:

@@ -116,10 +116,10 @@ def test_detector_state_goes_from_too_early_to_watching(session):
     rows = healthy_room(minutes=3)
     judge(session, rows[:5])
     assert session.detector_state == "INSUFFICIENT_DATA"
-    assert watch.outlook(session.id).learning_seconds_left == 35
+    assert watch.read_outlooks([session.id])[session.id].learning_seconds_left == 35
     judge(session, rows[5:])
     assert session.detector_state == "WATCHING"
-    assert watch.outlook(session.id).learning_seconds_left == 0
+    assert watch.read_outlooks([session.id])[session.id].learning_seconds_left == 0
 
 
 def test_rows_that_cannot_be_true_make_the_state_unknown(session):
@@ -130,7 +130,7 @@ def test_rows_that_cannot_be_true_make_the_state_unknown(session):
 
 def test_outlook_tells_what_is_usual(session):
     judge(session, healthy_room(minutes=10))
-    outlook = watch.outlook(session.id)
+    outlook = watch.read_outlooks([session.id])[session.id]
     assert outlook.expected == pytest.approx(0.75, abs=0.05)
     assert outlook.usual["active_share"] == pytest.approx(0.75, abs=0.03)
     assert outlook.usual["chat_msgs_per_min"] == pytest.approx(9, rel=0.4)
@@ -182,9 +182,9 @@ def test_what_was_expected_stays_where_it_was_after_an_incident(session):
     """Blocks of an incident are not learnt; those before it must not move into its place."""
     rows = silence(healthy_room(minutes=20), at_minute(10), at_minute(13))
     judge(session, rows[:118])
-    before = watch.outlook(session.id).band
+    before = watch.read_outlooks([session.id])[session.id].band
     judge(session, rows[118:])
-    after = watch.outlook(session.id).band
+    after = watch.read_outlooks([session.id])[session.id].band
     assert Anomaly.objects.for_session(session).exists()
     assert len(before) > 10
     for at, *expected in before:

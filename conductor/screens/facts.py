@@ -7,9 +7,9 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 
-from anomalies.detector.outlook import Outlook, outlook_of
-from anomalies.detector.state import VERSION, new_states, unpack
-from anomalies.models import Anomaly, DetectorMemory
+from anomalies import watch
+from anomalies.detector.outlook import Outlook
+from anomalies.models import Anomaly
 from conductor.screens.charts import SPAN
 from conductor.screens.rows import Row, read_rows_since
 from engagement.models import EngagementRow, Session
@@ -18,8 +18,6 @@ MOST_ROWS = 1800  # half an hour at one a second
 MOST_ROWS_OF_ENDED = 20_000  # a day at one every five seconds
 MOST_INCIDENTS = 20
 MOST_INCIDENTS_OF_ENDED = 200
-
-NOTHING_EXPECTED = outlook_of(new_states()[0])
 
 NEWEST_INCIDENTS = """
     SELECT a.* FROM unnest(%s::uuid[], %s::int[]) AS wanted (id, most) CROSS JOIN LATERAL (
@@ -64,14 +62,15 @@ def read_facts(session: Session) -> SessionFacts:
 def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
     """Return the facts of each session; four queries, or five where some have ended and others not."""
     extents = _find_extents(sessions)
-    rows, incidents, outlooks = _shown_rows(sessions, extents), _newest_incidents(sessions), _outlooks(sessions)
+    rows, incidents = _shown_rows(sessions, extents), _newest_incidents(sessions)
+    outlooks = watch.read_outlooks([session.id for session in sessions])
     return [
         SessionFacts(
             session=session,
             began_at=extents[session.id][0] if session.id in extents else None,
             rows=rows.get(session.id, []),
             incidents=incidents[session.id],
-            outlook=outlooks.get(session.id) or NOTHING_EXPECTED,
+            outlook=outlooks[session.id],
         )
         for session in sessions
     ]
@@ -103,8 +102,3 @@ def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:
     for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, [[session.id for session in sessions], most]):
         found[anomaly.session_id].append(anomaly)
     return found
-
-
-def _outlooks(sessions: Sequence[Session]) -> dict[UUID, Outlook]:
-    states = DetectorMemory.objects.filter(session_id__in=[session.id for session in sessions], version=VERSION)
-    return {id_: outlook_of(unpack(bytes(state))) for id_, state in states.values_list("session_id", "state")}

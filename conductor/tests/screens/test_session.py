@@ -18,7 +18,7 @@ def outlook(monkeypatch):
     """What the detector expects; the tests of the detector are elsewhere."""
 
     def expect(**fields) -> None:
-        monkeypatch.setattr("conductor.screens.facts.NOTHING_EXPECTED", Outlook(**fields))
+        monkeypatch.setattr("anomalies.watch.NOTHING_EXPECTED", Outlook(**fields))
 
     expect()
     return expect
