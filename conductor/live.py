@@ -70,13 +70,11 @@ def announce(changes: Sequence[SessionChange], now: datetime) -> None:
 
 def find_watched() -> set[UUID]:
     """Return the sessions whose page is open somewhere; none where Redis cannot say."""
-    prefix = redis_channel(dashboard_group(""))
     try:
-        with carrier.reach(PUBLISH_SECONDS) as client:
-            channels = cast(list[bytes], client.pubsub_channels(f"{prefix}*"))
+        groups = _listened_to(dashboard_group("*"))
     except redis.RedisError:
         return set()
-    return {UUID(channel.decode().removeprefix(prefix)) for channel in channels}
+    return {UUID(group.removeprefix(dashboard_group(""))) for group in groups}
 
 
 def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
@@ -110,10 +108,16 @@ def _messages(change: SessionChange) -> Iterable[str]:
 
 
 def _watched(groups: Sequence[str]) -> set[str]:
-    """Return the groups that some process of ours has subscribed to."""
+    """Return those of the groups that some process of ours has subscribed to."""
+    if len(groups) > ASKED_BY_NAME:
+        return _listened_to("*").intersection(groups)
     with carrier.reach(PUBLISH_SECONDS) as client:
-        if len(groups) > ASKED_BY_NAME:
-            listened_to = set(cast(list[bytes], client.pubsub_channels(redis_channel("*"))))
-            return {group for group in groups if redis_channel(group).encode() in listened_to}
         counts = client.pubsub_numsub(*map(redis_channel, groups))
     return {group for group, (_, count) in zip(groups, counts, strict=True) if count}
+
+
+def _listened_to(pattern: str) -> set[str]:
+    """Return all groups of this pattern that some process of ours has subscribed to. Raises `redis.RedisError`."""
+    with carrier.reach(PUBLISH_SECONDS) as client:
+        channels = cast(list[bytes], client.pubsub_channels(redis_channel(pattern)))
+    return {channel.decode().removeprefix(redis_channel("")) for channel in channels}

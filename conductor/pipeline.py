@@ -131,8 +131,15 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
         new, judged = rows[session.id], found.get(session.id)
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
         if judged is not None and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
-            found_here = (tuple(judged.detected), tuple(judged.resolved), tuple(judged.corrected))
-            swept.changes.append(SessionChange(session.id, new[-1], *found_here))
+            swept.changes.append(
+                SessionChange(
+                    session.id,
+                    new[-1],
+                    detected=tuple(judged.detected),
+                    resolved=tuple(judged.resolved),
+                    corrected=tuple(judged.corrected),
+                )
+            )
         is_behind = len(new) == most_rows or session.has_closed_windows
         if session.is_ended and not is_behind:
             swept.changes += _settle(session, now)

@@ -66,10 +66,6 @@ class Queue:
             with carrier.reach() as client:
                 client.zrem(self._key, *(id_.bytes for id_ in session_ids))
 
-    def clear(self) -> None:
-        with carrier.reach() as client:
-            client.delete(self._key, self._sent)
-
     @staticmethod
     def _scores(session_ids: Collection[UUID]) -> dict[bytes, float]:
         at = time.time()

@@ -12,8 +12,14 @@ from engagement.models import Session
 def begin_anew() -> None:
     """Forget what is remembered outside the database: which sessions are due, and which are set aside."""
     for queue in (wakeups.DUE, wakeups.LEFT):
-        queue.clear()
+        empty(queue)
     pipeline._set_aside.clear()
+
+
+def empty(queue: wakeups.Queue) -> None:
+    while waiting := queue.peek(1_000):
+        queue.remove(waiting)
+    queue.release()
 
 
 def sweep(due: Collection[UUID], left: Collection[UUID], now: datetime) -> None:

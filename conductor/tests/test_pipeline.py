@@ -375,7 +375,7 @@ def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
     # From now on they wait behind all others, whatever else they send.
     left = set(Session.objects.filter(is_behind=True).values_list("id", flat=True))
     assert set(wakeups.LEFT.peek(300)) == left == {each.id for each in judged}
-    wakeups.LEFT.clear()
+    sweeping.empty(wakeups.LEFT)
     due, found_left = pipeline.tick(NOW)
     assert set(found_left) == left
     assert set(due) == {flood.id for flood in floods} - left
