@@ -48,10 +48,10 @@ class Event(models.Model):
     """A conference or a course: has organizers, API keys and sessions."""
 
     class Sensitivity(models.TextChoices):
-        # Three points of the curve that `manage.py evaluate --curve` draws, measured on 80 labelled sessions.
-        CALM = "calm", "Calm: finds 9 of 10 incidents, about one false alarm in 90 hours"
-        NORMAL = "normal", "Normal: finds 19 of 20 incidents, about one false alarm in 35 hours"
-        SENSITIVE = "sensitive", "Sensitive: finds slow declines sooner, about one false alarm in 13 hours"
+        # Measured on 400 labelled sessions with which nothing was chosen; `docs/detector.md` gives the spread.
+        CALM = "calm", "Calm: finds 17 of 20 incidents, about one false alarm in 60 hours"
+        NORMAL = "normal", "Normal: finds 9 of 10 incidents, about one false alarm in 30 hours"
+        SENSITIVE = "sensitive", "Sensitive: finds more of the slow declines, about one false alarm in 7 hours"
 
         @property
         def meaning(self) -> str:
