@@ -45,6 +45,12 @@ LONG_CASES = {
         for rooms in (2_000, 10_000, 25_000)
     )
 }  # fmt: skip
+# Single rows that some look at, at rising rates, with so many web processes and as many workers.
+SPREAD = Case(
+    "processes", "{rooms} rooms, {sockets} streams", ONE_ROOM, rate=0, rooms=2_000, watching=STREAM, filling=12,
+    seconds=10, warm_seconds=3,
+)  # fmt: skip
+SPREAD_PROCESSES, SPREAD_RATES = (1, 2, 4), (400, 1_000, 1_500, 2_000, 2_500)
 # Rates of single rows, one after the other until a stack is full.
 CURVE_RATES = (5, 10, 20, 40, 60, 80, 100, 150, 200, 400, 700, 1_000, 1_500, 2_000)
 CURVE_SECONDS, CURVE_WARM_SECONDS = 5.0, 1.5

@@ -203,7 +203,7 @@ def await_judged(stack: Stack, *, patiently: bool = False) -> int:
 def _run(stack: Stack, case: Case, load: Load) -> Run:
     plan = Plan(
         port=stack.port,
-        post_port=stack.post_port or stack.port,
+        post_ports=tuple(stack.post_ports) or (stack.port,),
         key=stack.key,
         load=load,
         requests_a_second=case.rate / load.items_a_request,

@@ -11,6 +11,7 @@ from benchmarks.measure import MOST_LAG_SECONDS, Run
 FLOOR, OBVIOUS, ECHO = "River + COPY", "obvious build", "echo"
 MOST_LATE_MS = 20.0
 PRODUCT, BROADCAST = "product", "websockets.broadcast"
+ALONE = "one of each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Results:
 
     runs: dict[tuple[str, str], Run] = field(default_factory=dict)
     curves: dict[str, list[Run]] = field(default_factory=dict)
+    spread: dict[int, list[Run]] = field(default_factory=dict)  # by the number of web processes and of workers
     idle: dict[str, Idle] = field(default_factory=dict)
     floor: Floor | None = None
     others: list[Figure] = field(default_factory=list)
@@ -37,7 +39,8 @@ class Results:
 
 def doubts(results: Results) -> list[str]:
     """Return what of the latencies is the fault of the machine: a client that came late to send."""
-    runs = [*results.runs.values(), *(run for curve in results.curves.values() for run in curve)]
+    climbs = [*results.curves.values(), *results.spread.values()]
+    runs = [*results.runs.values(), *(run for climb in climbs for run in climb)]
     late = [run for run in runs if run.late_ms > MOST_LATE_MS]
     if not late:
         return []
@@ -56,7 +59,7 @@ def compose(results: Results) -> list[Figure]:
         run = results.runs.get((PRODUCT, name))
         if run is not None:
             figures += _figures_of(run, results)
-    return [*figures, *_capacity(results), *_idle(results), *_floor(results), *results.others]
+    return [*figures, *_capacity(results), *_spread(results), *_idle(results), *_floor(results), *results.others]
 
 
 def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
@@ -127,6 +130,29 @@ def _capacity(results: Results) -> Iterator[Figure]:
             yield Figure(
                 f"  POST p{place} at {max(both):,.0f}/s", "ms", run.post_ms(place), OBVIOUS, obvious.post_ms(place)
             )
+
+
+def _spread(results: Results) -> Iterator[Figure]:
+    """Yield what more processes carry, and what a row costs with them, beside one of each at the same rate."""
+    kept = {number: {run.case.rate: run for run in runs if run.keeps_up} for number, runs in results.spread.items()}
+    alone = kept.get(min(kept, default=0), {})
+    for number, runs in kept.items():
+        of_each = f"{number} of web and worker each"
+        most = max(runs, default=0.0)
+        yield Figure(
+            f"{of_each}: single rows that are carried",
+            "rows/s",
+            most,
+            ALONE,
+            max(alone, default=0.0),
+            more_is_better=True,
+        )
+        if both := runs.keys() & alone.keys():
+            run, other = runs[max(both)], alone[max(both)]
+            at = f"at {max(both):,.0f}/s"
+            yield Figure(f"  CPU a row {at}", "µs", run.cpu_of(), ALONE, other.cpu_of())
+            for place in (50, 99):
+                yield Figure(f"  POST to frame p{place} {at}", "ms", run.frame_ms(place), ALONE, other.frame_ms(place))
 
 
 def _idle(results: Results) -> Iterator[Figure]:

@@ -4,13 +4,23 @@ import json
 import os
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.conf import settings
 
 from benchmarks import detector, floor, stacks
-from benchmarks.cases import CASES, CURVE_RATES, CURVE_SECONDS, CURVE_WARM_SECONDS, LONG_CASES
+from benchmarks.cases import (
+    CASES,
+    CURVE_RATES,
+    CURVE_SECONDS,
+    CURVE_WARM_SECONDS,
+    LONG_CASES,
+    SPREAD,
+    SPREAD_PROCESSES,
+    SPREAD_RATES,
+)
 from benchmarks.figures import write_table
 from benchmarks.measure import Case, Run, measure
 from benchmarks.plot import draw
@@ -19,6 +29,7 @@ from benchmarks.report import OBVIOUS, PRODUCT, Idle, Results, compose, doubts
 from benchmarks.stacks import Stack
 
 OTHERS = ("idle", "curve", "floor", "detector", OBVIOUS.split()[0])
+BY_NAME_ONLY = ("processes",)
 OBVIOUS_CASES = ("single", "frame", "screens")  # it takes one row a request
 ECHO_CASES = ("single", "batch100")
 SETTLE_SECONDS, IDLE_SECONDS = 5.0, 20.0
@@ -41,13 +52,13 @@ def choose(arguments: Namespace) -> Choice:
     """Return what the arguments ask for. Raises SystemExit, with the names, for one that is not known."""
     names = arguments.case.replace(",", " ").split()
     known = {**CASES, **LONG_CASES}
-    if any(name not in known and name not in OTHERS for name in names):
-        raise SystemExit("Cases: " + ", ".join((*known, *OTHERS)))
+    if any(name not in (*known, *OTHERS, *BY_NAME_ONLY) for name in names):
+        raise SystemExit("Cases: " + ", ".join((*known, *OTHERS, *BY_NAME_ONLY)))
     if not names:
         chosen, others = list(CASES.values()), frozenset(OTHERS)
         chosen += LONG_CASES.values() if arguments.long else ()
     else:
-        chosen, others = [known[name] for name in names if name in known], frozenset(names) & frozenset(OTHERS)
+        chosen, others = [known[name] for name in names if name in known], frozenset(names) & {*OTHERS, *BY_NAME_ONLY}
         others |= {"floor"} if chosen else frozenset()
     return Choice(tuple(_revise(case, arguments) for case in chosen), others, LONG_FACTOR if arguments.long else 1)
 
@@ -69,7 +80,10 @@ def run_all(choice: Choice, folder: Path, out: Path) -> None:
     """Measure what was chosen; print the table, write JSON and plot."""
     results = Results()
     began = time.monotonic()
-    _measure_product(choice, results)
+    if choice.cases or choice.others - set(BY_NAME_ONLY):
+        _measure_product(choice, results)
+    if "processes" in choice:
+        _measure_spread(choice, results)
     if OBVIOUS.split()[0] in choice:
         _measure_obvious(choice, folder / "obvious", results)
     _measure_bare(choice, folder, results)
@@ -83,6 +97,7 @@ def run_all(choice: Choice, folder: Path, out: Path) -> None:
     found = {
         "figures": [figure.as_json() for figure in figures],
         "runs": [run.as_json() for run in results.runs.values()],
+        "processes": {number: [run.as_json() for run in runs] for number, runs in results.spread.items()},
         "curves": {stack: [run.as_json() for run in runs] for stack, runs in results.curves.items()},
     }
     (out / "bench.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -101,6 +116,14 @@ def _measure_product(choice: Choice, results: Results) -> None:
             results.add(_say_run(measure(stack, case)))
         if "curve" in choice:
             results.curves[stack.name] = _climb(stack)
+
+
+def _measure_spread(choice: Choice, results: Results) -> None:
+    for processes in SPREAD_PROCESSES:
+        _say(f"{processes} of web and worker each")
+        with stacks.product(processes) as stack:
+            case = replace(SPREAD, seconds=SPREAD.seconds * choice.seconds_factor)
+            results.spread[processes] = _climb_with(stack, case, SPREAD_RATES)
 
 
 def _measure_obvious(choice: Choice, data_dir: Path, results: Results) -> None:
@@ -129,13 +152,16 @@ def _measure_bare(choice: Choice, folder: Path, results: Results) -> None:
 
 
 def _climb(stack: Stack) -> list[Run]:
-    """Measure single rows at higher and higher rates, until the stack is full."""
+    """Measure single rows of a hundred rooms at higher and higher rates."""
+    case = replace(CASES["single"], seconds=CURVE_SECONDS, warm_seconds=CURVE_WARM_SECONDS, filling=12)
+    return _climb_with(stack, case, CURVE_RATES)
+
+
+def _climb_with(stack: Stack, case: Case, rates: Sequence[float]) -> list[Run]:
+    """Measure a case at higher and higher rates, until the stack is full."""
     runs: list[Run] = []
-    for rate in CURVE_RATES:
-        case = replace(
-            CASES["single"], rate=rate, seconds=CURVE_SECONDS, warm_seconds=CURVE_WARM_SECONDS, filling=12
-        )  # fmt: skip
-        runs.append(_say_run(measure(stack, case, series=f"curve {rate}")))
+    for rate in rates:
+        runs.append(_say_run(measure(stack, replace(case, rate=rate), series=f"{case.name} {rate}")))
         if not runs[-1].keeps_up:
             break
     return runs

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from benchmarks.processes import Seconds, cpu_alone, cpu_of_family, find_family,
 from benchmarks.rooms import in_parts
 from conductor.local.children import Child, Children
 from conductor.local.embedded import Servers, database_url, redis_url
-from conductor.management.commands.up import PROGRAMS
+from conductor.management.commands.up import PROGRAMS, child_environment
 from engagement import cursors
 from engagement.models import ApiKey, Event, Session
 
@@ -34,12 +35,12 @@ WITHOUT_CHILDREN = "up"  # the supervisor, whose children are the other roles
 
 @dataclass
 class Stack:
-    """Something that runs and answers on a port: its roles and their first processes, and what it is asked."""
+    """Something that runs and answers on a port: its roles with their first processes, and what it is asked."""
 
     name: str
     port: int
-    roots: Mapping[str, int]
-    post_port: int = 0  # where POSTs go to another one
+    roots: Mapping[str, Sequence[int]]
+    post_ports: Sequence[int] = ()  # where POSTs go to others
     key: str = ""
     cookie: str = ""
     make_rooms: Callable[[Sequence[str]], None] = lambda rooms: None
@@ -50,26 +51,37 @@ class Stack:
     def read_cpu(self) -> Seconds:
         """Return the CPU seconds of each role so far."""
         return {
-            role: cpu_alone(pid) if role == WITHOUT_CHILDREN else cpu_of_family(pid) for role, pid in self.roots.items()
+            role: sum(map(cpu_alone if role == WITHOUT_CHILDREN else cpu_of_family, pids))
+            for role, pids in self.roots.items()
         }
 
     def read_memory(self) -> dict[str, float]:
         """Return the memory of each role in MB."""
         return {
-            role: memory_of([pid] if role == WITHOUT_CHILDREN else find_family(pid)) for role, pid in self.roots.items()
+            role: memory_of(pids if role == WITHOUT_CHILDREN else chain.from_iterable(map(find_family, pids)))
+            for role, pids in self.roots.items()
         }
 
 
 @contextlib.contextmanager
-def product() -> Iterator[Stack]:
-    """Run the product as `manage.py up` does."""
-    with running(UNLIMITED) as up:
+def product(processes: int = 1) -> Iterator[Stack]:
+    """Run the product as `manage.py up` does, with so many web processes and as many workers."""
+    with running(UNLIMITED) as up, Programs(Path(settings.DATA_DIR), _environment_of(up)) as programs:
         try:
+            roots, ports = _roots_of(up), [up.port]
+            for number in range(1, processes):
+                ports.append(free_port())
+                web = programs.start(f"web-{number}", PROGRAMS["web"], ports[-1])
+                worker = programs.start(f"worker-{number}", f"{PROGRAMS['worker']} --hostname {number}@{HOST}")
+                programs.await_port(web, ports[-1])
+                roots["web"].append(web.process.pid)
+                roots["worker"].append(worker.process.pid)
             event = Event.objects.create(name="Benchmark")
             yield Stack(
-                "product",
+                "product" if processes == 1 else f"product × {processes}",
                 up.port,
-                _roots_of(up),
+                roots,
+                post_ports=ports,
                 key=ApiKey.objects.issue(event, "benchmark")[1],
                 cookie=new_cookie(),
                 takes_batches=True,
@@ -81,10 +93,15 @@ def product() -> Iterator[Stack]:
             connection.close()
 
 
-def _roots_of(up: Product) -> dict[str, int]:
+def _roots_of(up: Product) -> dict[str, list[int]]:
     parts = {"web": "web", "worker": "worker", "beat": "beat", "PostgreSQL": "postmaster", "Redis": "redis"}
-    roots = {role: up.find(part)[0].pid for role, part in parts.items()}
-    return roots | {WITHOUT_CHILDREN: up.process.pid}
+    roots = {role: [up.find(part)[0].pid] for role, part in parts.items()}
+    return roots | {WITHOUT_CHILDREN: [up.process.pid]}
+
+
+def _environment_of(up: Product) -> dict[str, str]:
+    """Return the environment of its processes, for more of them."""
+    return {**os.environ, **UNLIMITED, **child_environment(up.port)}
 
 
 def _make_sessions(event: Event, rooms: Sequence[str]) -> None:
@@ -119,9 +136,9 @@ def obvious(data_dir: Path) -> Iterator[Stack]:
             worker = programs.start("worker", PROGRAMS["worker"].replace("conductor", "benchmarks.obvious"))
             web = programs.start("web", PROGRAMS["web"].replace("conductor", "benchmarks.obvious"), port)
             programs.await_port(web, port)
-            roots = {"web": web.process.pid, "worker": worker.process.pid}
+            roots = {"web": [web.process.pid], "worker": [worker.process.pid]}
             for child in servers.children.all:
-                roots[{"postgres": "PostgreSQL", "redis": "Redis"}[child.name]] = child.process.pid
+                roots[{"postgres": "PostgreSQL", "redis": "Redis"}[child.name]] = [child.process.pid]
 
             def make_rooms(rooms: Sequence[str]) -> None:
                 database.cursor().executemany("INSERT INTO obvious_session (id) VALUES (%s)", [[r] for r in rooms])
@@ -142,7 +159,7 @@ def echo(data_dir: Path) -> Iterator[Stack]:
         port = free_port()
         web = programs.start("web", PROGRAMS["web"].replace("conductor.asgi", "benchmarks.echo"), port)
         programs.await_port(web, port)
-        yield Stack("echo", port, {"web": web.process.pid})
+        yield Stack("echo", port, {"web": [web.process.pid]})
 
 
 @contextlib.contextmanager
@@ -152,7 +169,7 @@ def broadcaster(data_dir: Path, frame_bytes: int) -> Iterator[Stack]:
         port, post_port = free_port(), free_port()
         web = programs.start("web", f"benchmarks.broadcast {{host}} {{port}} {post_port} {frame_bytes}", port)
         programs.await_port(web, port)
-        yield Stack("websockets.broadcast", port, {"web": web.process.pid}, post_port=post_port)
+        yield Stack("websockets.broadcast", port, {"web": [web.process.pid]}, post_ports=[post_port])
 
 
 class Programs:

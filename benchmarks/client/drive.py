@@ -23,7 +23,7 @@ class Driver:
     def __init__(self, plan: Plan):
         self.plan = plan
         self.told = Told()
-        self._pool = Pool(plan.post_port, plan.key)
+        self._pool = Pool(plan.post_ports, plan.key)
         self._requests = requests_of(plan.load)
         self._listeners: list[Listener] = []
         self._rooms: list[str] = []  # of each socket

@@ -5,8 +5,10 @@ would need the core that the server is measured on. This needs a third of one, t
 """
 
 import asyncio
+import itertools
 import re
 from collections import deque
+from collections.abc import Sequence
 
 MOST_CONNECTIONS = 128
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -72,14 +74,15 @@ class Connection(asyncio.Protocol):
 
 
 class Pool:
-    """The connections to one server; who finds none free waits, in turn."""
+    """The connections to one server, or to several in turn; who finds none free waits, in turn."""
 
-    def __init__(self, port: int, key: str):
-        self.host, self.port = "127.0.0.1", port
+    def __init__(self, ports: Sequence[int], key: str):
+        self.host = "127.0.0.1"
+        self._ports = itertools.cycle(ports)
         self._head = (
-            f"Host: {self.host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+            f"Host: {self.host}:{ports[0]}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
         ).encode()
-        self._idle: list[Connection] = []
+        self._idle: deque[Connection] = deque()
         self._waiting: deque[asyncio.Future[Connection]] = deque()
         self._all: set[Connection] = set()
 
@@ -96,7 +99,7 @@ class Pool:
 
     async def _take(self) -> Connection:
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft()  # who has rested longest, so that every server has its turn
             if connection.is_open:
                 return connection
             self._all.discard(connection)
@@ -107,7 +110,7 @@ class Pool:
         connection = Connection()
         self._all.add(connection)  # before it is open, so that those who come meanwhile count it
         try:
-            await loop.create_connection(lambda: connection, self.host, self.port)
+            await loop.create_connection(lambda: connection, self.host, next(self._ports))
         except OSError:
             self._all.discard(connection)
             raise

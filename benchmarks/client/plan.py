@@ -48,8 +48,8 @@ class Watching:
 class Plan:
     """Everything that a client has to know."""
 
-    port: int
-    post_port: int
+    port: int  # of sockets
+    post_ports: tuple[int, ...]  # where there are several, in turn
     key: str
     load: Load
     requests_a_second: float
@@ -87,4 +87,5 @@ def read_plan(path: Path) -> Plan:
     load = fields.pop("load")
     stories = tuple([(seconds, text) for seconds, text in story] for story in load.pop("stories"))
     load = Load(stories=stories, rooms=tuple(load.pop("rooms")), **load)
-    return Plan(load=load, watching=Watching(**fields.pop("watching")), **fields)
+    ports = tuple(fields.pop("post_ports"))
+    return Plan(post_ports=ports, load=load, watching=Watching(**fields.pop("watching")), **fields)

@@ -22,7 +22,7 @@ def load(**changes) -> Load:
 
 def plan(port: int, **changes) -> Plan:
     fields = {"key": "ec_x", "load": load(), "requests_a_second": 100, "warm_seconds": 0, "seconds": 0.2}
-    return Plan(**{"port": port, "post_port": port, **fields, **changes})
+    return Plan(**{"port": port, "post_ports": (port,), **fields, **changes})
 
 
 @contextlib.asynccontextmanager
@@ -129,7 +129,7 @@ async def test_pool_keeps_its_connection_and_replaces_one_that_broke():
         return None if number == 2 else ANSWER
 
     async with server(answer) as port:
-        pool = Pool(port, "ec_x")
+        pool = Pool([port], "ec_x")
         statuses = [await pool.post("/s/a", b"{}") for _ in range(3)]
         pool.close()
 
@@ -139,4 +139,4 @@ async def test_pool_keeps_its_connection_and_replaces_one_that_broke():
 async def test_pool_says_where_nobody_listens():
     async with server(None) as port:
         pass
-    assert await Pool(port, "ec_x").post("/s/a", b"{}") == BROKEN
+    assert await Pool([port], "ec_x").post("/s/a", b"{}") == BROKEN

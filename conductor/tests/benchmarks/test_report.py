@@ -108,3 +108,19 @@ def test_choice_of_nothing_is_everything_and_of_what_is_unknown_the_names():
     assert {case.name for case in choose(Namespace(**ASKED)).cases} == set(CASES)
     with pytest.raises(SystemExit, match="single, batch100"):
         choose(Namespace(**ASKED | {"case": "list"}))
+
+
+def test_more_processes_stand_beside_one_of_each():
+    few, many, seen = replace(SINGLE, rate=100), replace(SINGLE, rate=200), {"frames": [0.05] * 600}
+    alone = [run(case=few, **seen), run(case=many, unanswered=1)]
+    results = Results(spread={1: alone, 2: [run(case=few, **seen), run(case=many, **seen)]})
+
+    figures = {figure.name: figure for figure in compose(results)}
+    assert figures["2 of web and worker each: single rows that are carried"].ratio == 2
+    assert figures["  CPU a row at 100/s"].cost == 7500.0
+    assert figures["  POST to frame p99 at 100/s"].ratio == 1
+
+
+def test_what_takes_long_is_measured_by_name_only():
+    assert "processes" not in choose(Namespace(**ASKED))
+    assert "processes" in choose(Namespace(**ASKED | {"case": "processes"}))

@@ -37,7 +37,7 @@ async def product(frame_of):
 async def drive(ports, watching, **changes):
     port, post_port, _ = ports
     asked = plan(port, load=load(rooms=("a",)), seconds=0.05, watching=watching, **changes)
-    async with contextlib.aclosing(Driver(replace(asked, post_port=post_port))) as driver:
+    async with contextlib.aclosing(Driver(replace(asked, post_ports=(post_port,)))) as driver:
         await driver.open_sockets()
         return await (driver.play_rounds() if asked.rounds else driver.send_for(asked.seconds))
 
