@@ -2,7 +2,7 @@
 
 import time
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from channels.db import database_sync_to_async
@@ -19,6 +19,7 @@ from conductor.lists import ListRoom
 from conductor.metrics import SOCKETS
 from conductor.requests import as_request
 from conductor.screens.session import render_session, show_session
+from conductor.screens.standing import Choice
 from engagement.models import ApiKey, Session
 
 
@@ -113,8 +114,8 @@ class SessionList(Socket):
             base_url = as_request(self.scope).build_absolute_uri("/")
         except DisallowedHost:  # what is no browser may call us as it likes, and is told no name
             base_url = "/"
-        every_ended = "ended" in parse_qs(self.scope["query_string"].decode(), keep_blank_values=True)
-        return ListRoom(self.user, base_url=base_url, every_ended=every_ended)
+        asked = dict(parse_qsl(self.scope["query_string"].decode(errors="replace")))
+        return ListRoom(self.user, Choice.read(asked), base_url=base_url)
 
 
 class Stream(Socket):

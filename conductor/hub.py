@@ -64,6 +64,11 @@ class Listener:
         self._writer: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits that it has not been sent."""
+        return bool(self._waiting)
+
     def push(self, frame: str) -> None:
         """Have a frame written as soon as there is room; a stream for which too many wait is closed."""
         if self._closing is not None:

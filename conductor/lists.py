@@ -2,31 +2,42 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from uuid import UUID
 
+from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from django.utils.timezone import now
 
 from conductor import live
 from conductor.hub import Room
-from conductor.screens.rooms import render_rooms
+from conductor.screens.rooms import Listing, list_rooms
+from conductor.screens.standing import Choice
 
 PUSH_SECONDS = 1.0  # no list is told more often than this
 LOOK_SECONDS = 5.0  # what nobody announces, such as a new session, shows after at most so long
+CALM_SECONDS = 15.0  # so often it is told how the score of a room that needs nobody moves
 LEAST_REST = 10.0  # after a rendering, in times of what it took: one list costs no more than a tenth of the process
 
 log = logging.getLogger(__name__)
 
 
 class ListRoom(Room):
-    """The open list pages of one user. What is announced is which sessions changed; what is pushed is the list."""
+    """The open list pages of one user that show the same.
 
-    def __init__(self, user: User, *, base_url: str, every_ended: bool) -> None:
-        super().__init__(live.ROOMS_GROUP, lambda: render_rooms(user, now(), base_url, every_ended=every_ended))
-        self.key = (self.channel, user.pk, base_url, every_ended)
+    What is announced is which sessions changed. What is pushed are the cards of rooms that did: at once where that is
+    news, and every quarter of a minute where only a number moved; or the whole list, where rooms came, went or moved.
+    """
+
+    def __init__(self, user: User, choice: Choice, *, base_url: str) -> None:
+        super().__init__(live.ROOMS_GROUP, self._render_anew)
+        self.key = (self.channel, user.pk, choice, base_url)
+        self._render: Callable[[], Listing] = lambda: list_rooms(user, choice, now(), base_url)
         self._has_changed = asyncio.Event()
-        self._shown = ""
+        self._told: Listing | None = None  # None: not everybody was told the same
+        self._told_cards: dict[UUID, str] = {}
+        self._calm_at = float("-inf")
         self._work: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -37,19 +48,27 @@ class ListRoom(Room):
             self._work.cancel()
 
     def tell(self, frames: Sequence[str]) -> None:
-        if any(f"room-{session_id}" in self._shown for session_id in frames):
+        if any(live.is_news(frame) or live.changed_session(frame) in self._told_cards for frame in frames):
             self._has_changed.set()
 
     async def refresh(self) -> None:
+        self._told = None
         self._has_changed.set()
 
+    def _render_anew(self) -> str:
+        """Return the list for somebody who comes; where the others know another, all are told the next one whole."""
+        found, told = self._render(), self._told
+        if told is None or told.outline != found.outline or self._told_cards != found.cards:
+            self._told = None
+        return found.whole
+
     async def _keep_fresh(self) -> None:
-        """Push the list where it differs from the one before; look by itself now and then."""
+        """Push what differs from what was told before; look by itself now and then."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
             try:
-                await self._push_changes()
+                await self._push_changes(began)
             except Exception as error:
                 log.warning("A list could not be told: %r", error)
             rest = LEAST_REST * (loop.time() - began)
@@ -58,10 +77,25 @@ class ListRoom(Room):
                 async with asyncio.timeout(LOOK_SECONDS - PUSH_SECONDS):
                     await self._has_changed.wait()
 
-    async def _push_changes(self) -> None:
-        assert self.snapshot is not None, "a list can be rendered"
+    async def _push_changes(self, at: float) -> None:
         self._has_changed.clear()
-        found = await self.snapshot()
-        if found != self._shown:
-            self._shown = found
-            super().tell([found])
+        told, found = self._told, await database_sync_to_async(self._render)()
+        if told is None or told is not self._told or told.outline != found.outline:
+            self._told, self._told_cards, self._calm_at = found, dict(found.cards), at
+            super().tell([found.whole])
+            return
+        changed = {id_ for id_, card in found.cards.items() if card != self._told_cards[id_]}
+        if at - self._calm_at < CALM_SECONDS:
+            changed = {id_ for id_ in changed if found.marks[id_] != told.marks[id_]}
+        else:
+            self._calm_at = at
+        self._told = found
+        if changed:
+            self._told_cards |= {id_: found.cards[id_] for id_ in changed}
+            self._tell_cards(found, changed)
+
+    def _tell_cards(self, found: Listing, changed: set[UUID]) -> None:
+        """Tell the cards that changed; all of the list to who has not yet read what was told before."""
+        cards = "".join(card for id_, card in found.cards.items() if id_ in changed)
+        for listener in self.listeners:
+            listener.push(found.whole if listener.is_behind else cards)

@@ -44,7 +44,23 @@ def stream_group(session_id: UUID) -> str:
     return f"stream.{session_id}"
 
 
-ROOMS_GROUP = "rooms"  # whose members are sent the ids of sessions that changed
+ROOMS_GROUP = "rooms"  # whose members are sent which sessions changed
+NEWS = " news"  # stands behind those of which it is more than a number
+
+
+def is_news(frame: str) -> bool:
+    """Tell whether a message to the lists is of a session that may stand elsewhere since."""
+    return frame.endswith(NEWS)
+
+
+def changed_session(frame: str) -> UUID:
+    """Return the session that a message to the lists is of."""
+    return UUID(frame.removesuffix(NEWS))
+
+
+def _list_message(change: SessionChange) -> str:
+    is_news = change.row is None or change.detected or change.resolved or change.corrected
+    return f"{change.session_id}{NEWS if is_news else ''}"
 
 
 def redis_channel(group: str) -> str:
@@ -89,7 +105,7 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
         if (stream := stream_group(change.session_id)) in watched:
             frames.setdefault(stream, []).extend(_messages(change))
     if ROOMS_GROUP in watched:
-        frames[ROOMS_GROUP] = [str(change.session_id) for change in changes]
+        frames[ROOMS_GROUP] = [_list_message(change) for change in changes]
     with carrier.reach(PUBLISH_SECONDS) as client, client.pipeline(transaction=False) as pipe:
         for group, texts in frames.items():
             message = {"type": "forward", "frames": texts}

@@ -21,8 +21,9 @@ from django_htmx.middleware import HtmxDetails
 from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
 from conductor.screens.history import show_history
-from conductor.screens.rooms import render_rooms
+from conductor.screens.rooms import list_rooms
 from conductor.screens.session import render_session, show_session
+from conductor.screens.standing import Choice
 from engagement.models import Event, Session
 
 P = ParamSpec("P")
@@ -85,9 +86,12 @@ def _say_not_to_keep(response: HttpResponse) -> HttpResponse:
 @for_organizers
 def sessions(request: OrganizerRequest) -> HttpResponse:
     """The organizer's sessions, worst first."""
-    every_ended = "ended" in request.GET
-    listed = render_rooms(request.user, now(), request.build_absolute_uri("/"), every_ended=every_ended)
-    return render(request, "sessions/list.html", {"list": listed, "every_ended": every_ended})
+    choice = Choice.read(request.GET.dict())
+    listing = list_rooms(request.user, choice, now(), request.build_absolute_uri("/"))
+    is_searchable = listing.is_many or bool(choice.query)
+    return render(
+        request, "sessions/list.html", {"list": listing.whole, "choice": choice, "is_searchable": is_searchable}
+    )
 
 
 @require_safe

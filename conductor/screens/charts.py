@@ -127,8 +127,10 @@ def draw_chart(
     )
 
 
-def draw_spark(rows: Sequence[Moment], top: float = 0.0) -> str:
+def draw_spark(rows: Sequence[Moment], top: float = 0.0, span: timedelta | None = None) -> str:
     """Return the path of a sparkline in a box of 100 × 100; its upper edge is `top`, or the highest value.
+
+    It ends with the newest row, and is as long as the rows or as `span`.
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -141,7 +143,7 @@ def draw_spark(rows: Sequence[Moment], top: float = 0.0) -> str:
     if len(known) < 2:
         return ""
     top = max(top, *(value for _, value in known))
-    axis = _Axis(rows[0][0], rows[-1][0])
+    axis = _Axis(rows[0][0] if span is None else rows[-1][0] - span, rows[-1][0])
     scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
     runs = _runs(scaled, LONGEST_BRIDGE * 2)
     return " ".join(_path(axis.trace(run)) for run in runs if len(run) > 1)

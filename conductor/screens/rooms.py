@@ -1,6 +1,6 @@
 """The list of an organizer's sessions: what each room looks like from afar, worst first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,15 +11,17 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from anomalies.models import Anomaly
-from conductor.screens.charts import draw_spark
+from conductor.screens.charts import Moment, draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
-from conductor.screens.rows import Row, read_rows_since
+from conductor.screens.rows import Row, read_courses, read_rows_since
+from conductor.screens.standing import MOST_ENDED, Choice, Section, choose_rooms
 from engagement.models import ApiKey, Event, Session, SessionQuerySet
 from engagement.scoring import level
 
-SPARK = timedelta(minutes=15)
-MOST_LISTENED = 100
-MOST_ENDED = 12
+SPARK, STEP = timedelta(minutes=15), timedelta(seconds=15)
+NEWEST = timedelta(minutes=1)  # rows that say how a room is just now
+MOST_CARDS = 12  # more rooms are lines
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}  # by the number of cards
 MOST_ROWS = 900  # a quarter of an hour at one a second
 
 
@@ -44,21 +46,119 @@ class RoomCard:
     session: Session
     audience: int | None  # people
     score: float | None  # 0..1
-    spark: str  # a path in a box of 100 × 100
+    spark: str  # a path in a box of 100 × 100, of a quarter of an hour
     incident: Anomaly | None  # the worst that goes on
+    incident_place: float | None  # where it began, in per cent of the sparkline
     doubt: Doubt | None
 
     @property
     def level(self) -> str | None:
         return None if self.score is None else level(self.score)
 
+    @property
+    def mark(self) -> Hashable:
+        """What of it is worth telling at once."""
+        told = self.incident and (self.incident.id, self.incident.anomaly_type, self.incident.status)
+        return self.kind, told, self.doubt and self.doubt.kind
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGroup:
+    """The cards of one section that a page shows."""
+
+    section: Section
+    rooms: Sequence[RoomCard]
+
+
+@dataclass(frozen=True, slots=True)
+class SectionLink:
+    """How many rooms a section has, and the address that shows them alone; None: all of them."""
+
+    section: Section | None
+    count: int
+    query: str
+    is_current: bool
+
 
 @dataclass(frozen=True, slots=True)
 class RoomsScreen:
-    """The rooms, worst first."""
+    """A page of the rooms, worst first."""
 
-    rooms: Sequence[RoomCard]
-    left_out: int  # sessions that ended before those that are shown
+    choice: Choice
+    groups: Sequence[RoomGroup]
+    counts: Mapping[Section, int]
+    page: int
+    pages: int
+
+    @property
+    def rooms(self) -> list[RoomCard]:
+        return [room for group in self.groups for room in group.rooms]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def is_many(self) -> bool:
+        """Whether there are more than cards can show at a glance."""
+        return sum(self.counts.values()) - self.counts[Section.OVER] > MOST_CARDS or self.choice.section is not None
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.choice.words or self.choice.section)
+
+    @property
+    def links(self) -> list[SectionLink]:
+        links = [(None, self.total), *self.counts.items()]
+        return [
+            SectionLink(section, count, self.choice.of(section).query, self.choice.section == section)
+            for section, count in links
+        ]
+
+    @property
+    def left_out(self) -> int:
+        """How many sessions that are over are on no page of this choice."""
+        is_shown = self.choice.section is not None
+        return 0 if is_shown else max(0, self.counts[Section.OVER] - MOST_ENDED)
+
+    @property
+    def over_query(self) -> str:
+        return self.choice.of(Section.OVER).query
+
+    @property
+    def before_query(self) -> str | None:
+        return self.choice.at(self.page - 1).query if self.page > 1 else None
+
+    @property
+    def after_query(self) -> str | None:
+        return self.choice.at(self.page + 1).query if self.page < self.pages else None
+
+
+@dataclass(frozen=True, slots=True)
+class CardGroup:
+    """Cards that stand together; `section` is None where their order says it all."""
+
+    section: Section | None
+    cards: Sequence[SafeString]
+
+    @property
+    def columns(self) -> int | None:
+        """How many columns fill a screen with so few cards; None: as many as have room."""
+        return COLUMNS.get(len(self.cards)) if self.section is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The list as it is written: all of it, and each room's card by itself.
+
+    Lists of one `outline` have the same rooms at the same places. What `marks` say of a room is worth telling at once.
+    """
+
+    whole: SafeString
+    outline: Hashable
+    cards: Mapping[UUID, SafeString]
+    marks: Mapping[UUID, Hashable]
+    is_many: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +170,45 @@ class Lesson:
     base_url: str
 
 
-def show_rooms(sessions: SessionQuerySet, now: datetime, *, every_ended: bool = False) -> RoomsScreen:
-    """Return the rooms of these sessions; five queries at most, however many."""
-    shown, left_out = _choose(sessions.select_related("event"), every_ended)
-    rows, incidents = _last_rows(shown), _open_incidents(shown)
-    rooms = [_room(session, rows.get(session.id, []), incidents.get(session.id), now) for session in shown]
-    return RoomsScreen(sorted(rooms, key=_urgency), left_out)
+def show_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> RoomsScreen:
+    """Return the rooms of these sessions; eight queries at most, however many."""
+    chosen = choose_rooms(sessions, choice)
+    rows, courses = _last_rows(chosen.sessions), _courses(chosen.sessions)
+    incidents = _open_incidents(chosen.sessions)
+
+    def show(session: Session) -> RoomCard:
+        id_ = session.id
+        return _room(session, rows.get(id_, []), courses.get(id_, []), incidents.get(id_), now)
+
+    groups = [RoomGroup(section, [show(each) for each in found]) for section, found in chosen.sections.items()]
+    return RoomsScreen(choice, groups, chosen.counts, chosen.page, chosen.pages)
 
 
-def show_list(user: User, now: datetime, base_url: str, *, every_ended: bool) -> dict[str, RoomsScreen | Lesson]:
-    """Return what the template of the list is rendered with; seven queries at most, however many sessions."""
-    screen = show_rooms(Session.objects.for_organizer(user), now, every_ended=every_ended)
-    return {"screen": screen} if screen.rooms else {"screen": screen, "lesson": show_lesson(user, base_url)}
+def list_rooms(user: User, choice: Choice, now: datetime, base_url: str) -> Listing:
+    """Return the list of a user: the same bytes on the page, in a snapshot and in a push; ten queries at most."""
+    screen = show_rooms(Session.objects.for_organizer(user), choice, now)
+    cards = {room.session.id: render_to_string("sessions/_room.html", {"room": room}) for room in screen.rooms}
+    groups = [CardGroup(group.section, [cards[each.session.id] for each in group.rooms]) for group in screen.groups]
+    if not screen.is_many:
+        groups = _together(groups)
+    lesson = None if screen.rooms or screen.is_narrowed else show_lesson(user, base_url)
+    context = {"screen": screen, "groups": groups, "lesson": lesson}
+    return Listing(
+        render_to_string("sessions/_session_list.html", context),
+        (
+            tuple(screen.counts.items()),
+            tuple((group.section, *(r.session.id for r in group.rooms)) for group in screen.groups),
+        ),
+        cards,
+        {room.session.id: room.mark for room in screen.rooms},
+        screen.is_many,
+    )
 
 
-def render_rooms(user: User, now: datetime, base_url: str, *, every_ended: bool) -> SafeString:
-    """Return the list: the same bytes on the page, in a snapshot and in a push."""
-    return render_to_string("sessions/_session_list.html", show_list(user, now, base_url, every_ended=every_ended))
+def _together(groups: Sequence[CardGroup]) -> list[CardGroup]:
+    """Return the cards of rooms that are not over as one group."""
+    now = [card for group in groups if group.section != Section.OVER for card in group.cards]
+    return [*([CardGroup(None, now)] if now else []), *(group for group in groups if group.section == Section.OVER)]
 
 
 def show_lesson(user: User, base_url: str) -> Lesson:
@@ -96,22 +218,23 @@ def show_lesson(user: User, base_url: str) -> Lesson:
     return Lesson(event, key, base_url)
 
 
-def _choose(sessions: SessionQuerySet, every_ended: bool) -> tuple[list[Session], int]:
-    """Return the sessions that have a card, and how many ended ones have none."""
-    listened = sessions.exclude(status=Session.Status.ENDED)[:MOST_LISTENED]
-    ended = sessions.filter(status=Session.Status.ENDED).order_by("-ended_at")
-    if every_ended:
-        return [*listened, *ended], 0
-    return [*listened, *ended[:MOST_ENDED]], max(0, ended.count() - MOST_ENDED)
-
-
 def _last_rows(sessions: Iterable[Session]) -> dict[UUID, list[Row]]:
-    """Return the newest rows of each session, oldest first, up to the last one that the detector has seen."""
-    since = {each.id: each.judged_until - SPARK for each in sessions if each.judged_until is not None}
+    """Return the newest rows of each session, oldest first: a few, or as many as say for how long nothing moved."""
+    since = {each.id: each.judged_until - _reach(each) for each in sessions if each.judged_until is not None}
     if not since:
         return {}
     found = read_rows_since(since, MOST_ROWS)
     return {id_: [row for row in rows if not row.late and row.timestamp > since[id_]] for id_, rows in found.items()}
+
+
+def _reach(session: Session) -> timedelta:
+    return SPARK if session.detector_state == Session.DetectorState.UNKNOWN else NEWEST
+
+
+def _courses(sessions: Iterable[Session]) -> dict[UUID, list[Moment]]:
+    """Return the score's course of the last quarter of an hour of each session that the detector has seen."""
+    spans = {each.id: (each.judged_until - SPARK, each.judged_until) for each in sessions if each.judged_until}
+    return read_courses(spans, STEP) if spans else {}
 
 
 def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
@@ -125,7 +248,9 @@ def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
     return found
 
 
-def _room(session: Session, rows: Sequence[Row], incident: Anomaly | None, now: datetime) -> RoomCard:
+def _room(
+    session: Session, rows: Sequence[Row], course: Sequence[Moment], incident: Anomaly | None, now: datetime
+) -> RoomCard:
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
     return RoomCard(
@@ -133,10 +258,19 @@ def _room(session: Session, rows: Sequence[Row], incident: Anomaly | None, now: 
         session=session,
         audience=None if newest is None else newest.total_users,
         score=None if newest is None else newest.engagement_score,
-        spark=draw_spark([(row.timestamp, row.engagement_score) for row in rows], top=1.0),
+        spark=draw_spark(course, top=1.0, span=SPARK),
         incident=incident,
+        incident_place=_place(incident, session.judged_until),
         doubt=doubt,
     )
+
+
+def _place(incident: Anomaly | None, until: datetime | None) -> float | None:
+    """Return where on a sparkline that ends then an incident began, in per cent; None where it is not on it."""
+    if incident is None or until is None or not until - SPARK <= incident.timestamp <= until:
+        return None
+    ago: timedelta = until - incident.timestamp
+    return round(100 * (1 - ago / SPARK), 1)
 
 
 def _kind(session: Session, newest: Row | None, incident: Anomaly | None, doubt: Doubt | None) -> RoomKind:
@@ -150,10 +284,3 @@ def _kind(session: Session, newest: Row | None, incident: Anomaly | None, doubt:
         return RoomKind(doubt.state)
     is_learning = session.detector_state == Session.DetectorState.INSUFFICIENT_DATA
     return RoomKind.LEARNING if is_learning else RoomKind.LIVE
-
-
-def _urgency(room: RoomCard) -> tuple[int, float]:
-    # Live and learning rooms are one group, lowest score first; the others keep the order of the query.
-    if room.kind in (RoomKind.LIVE, RoomKind.LEARNING):
-        return list(RoomKind).index(RoomKind.LIVE), 1.0 if room.score is None else room.score
-    return list(RoomKind).index(room.kind), 0.0

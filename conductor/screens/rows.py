@@ -1,7 +1,7 @@
 """Engagement rows as the screens read them: plain values, as a model instance costs five times what it holds."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,4 +56,24 @@ def read_rows_since(since: Mapping[UUID, datetime], most: int) -> dict[UUID, lis
     found: dict[UUID, list[Row]] = {}
     for row in map(Row._make, arrays.execute(SINCE, list(since), list(since.values()), most)):
         found.setdefault(row.session_id, []).append(row)
+    return found
+
+
+COURSES = """
+    SELECT wanted.id, date_bin(%s, e.timestamp, '2000-01-03') AS bin, avg(e.engagement_score), max(e.timestamp)
+    FROM unnest(%b::uuid[], %b::timestamptz[], %b::timestamptz[]) AS wanted (id, since, until)
+    JOIN engagement e ON e.session_id = wanted.id AND e.timestamp > wanted.since AND e.timestamp <= wanted.until
+    WHERE NOT e.late
+    GROUP BY wanted.id, bin ORDER BY wanted.id, bin
+"""
+
+
+def read_courses(
+    spans: Mapping[UUID, tuple[datetime, datetime]], step: timedelta
+) -> dict[UUID, list[tuple[datetime, float | None]]]:
+    """Return how each session's score went after one moment until another: a mean of each `step`, at its newest row."""
+    found: dict[UUID, list[tuple[datetime, float | None]]] = {}
+    since, until = [span[0] for span in spans.values()], [span[1] for span in spans.values()]
+    for id_, _, mean, newest in arrays.execute(COURSES, step, list(spans), since, until):
+        found.setdefault(id_, []).append((newest, mean))
     return found

@@ -113,3 +113,9 @@ def _time(at: datetime | None, pattern: str, wish: str) -> SafeString | str:
 @register.filter
 def rfc3339(at: datetime) -> str:
     return write_moment(at)
+
+
+@register.filter
+def section_name(section: str | None) -> str:
+    """Write where rooms stand: "Needs you"; "All" where no section is meant."""
+    return "All" if section is None else section.replace("-", " ").capitalize()

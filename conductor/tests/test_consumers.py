@@ -13,7 +13,7 @@ from conductor.asgi import application
 from conductor.consumers import Dashboard
 from conductor.tests import stage
 from engagement.erasure import erase_events, erase_sessions
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, EngagementRow, Event, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -260,6 +260,44 @@ async def test_list_is_pushed_when_something_in_it_changes_and_not_before(
     assert 'data-state="critical"' in await socket.receive_from(timeout=5)
 
 
+async def test_list_is_pushed_card_by_card_and_mere_numbers_less_often(
+    event, session, organizer, open_socket, monkeypatch
+):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    other = await sync_to_async(stage.live_session)(event, "Second room")
+    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
+    for _ in range(2):
+        await socket.receive_from(timeout=5)
+
+    async def move(people: int) -> None:
+        await EngagementRow.objects.filter(session=session).aupdate(total_users=people)
+
+    await move(320)
+    assert await socket.receive_nothing(timeout=0.5), "a number was told at once"
+    await Session.objects.filter(id=other.id).aupdate(detector_state="INSUFFICIENT_DATA")
+    news = await socket.receive_from(timeout=5)
+    assert (news.count('class="room"'), "Getting to know this room" in news) == (1, True)
+    monkeypatch.setattr(lists, "CALM_SECONDS", 0.0)
+    calm = await socket.receive_from(timeout=5)
+    assert (calm.count('class="room"'), "</svg>320" in calm) == (1, True)
+    assert "session-list" not in news + calm
+
+
+async def test_whoever_comes_late_and_whoever_was_there_show_the_same(
+    event, session, organizer, open_socket, monkeypatch
+):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    cookie = await cookie_of(organizer)
+    early, _ = await open_socket(LIST, cookie=cookie)
+    for _ in range(2):
+        await early.receive_from(timeout=5)
+    await EngagementRow.objects.filter(session=session).aupdate(total_users=320)
+    late, _ = await open_socket(LIST, cookie=cookie)
+    assert await late.receive_from(timeout=5) == await early.receive_from(timeout=5)
+
+
 async def test_list_shows_what_nobody_announced(event, session, organizer, open_socket, monkeypatch):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
@@ -270,11 +308,11 @@ async def test_list_shows_what_nobody_announced(event, session, organizer, open_
         pass
 
 
-async def test_list_of_every_ended_session_shows_them_all(event, session, organizer, open_socket):
+async def test_list_of_those_that_are_over_shows_them_all(event, session, organizer, open_socket):
     for number in range(14):
         await Session.objects.acreate(event=event, title=f"Ended {number}", status="ended", ended_at=now())
     cookie = await cookie_of(organizer)
-    for path, count in ((LIST, 13), (f"{LIST}?ended", 15)):
+    for path, count in ((LIST, 13), (f"{LIST}?section=over", 14)):
         socket, _ = await open_socket(path, cookie=cookie)
         assert (await socket.receive_from(timeout=5)).count('class="room"') == count
 

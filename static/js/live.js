@@ -1,4 +1,4 @@
-// The dashboard's socket: say how it is, announce incidents once, keep the focus, let a notice be read.
+// The dashboard's socket: say how it is, announce incidents once, let a notice be read.
 
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
 const ACCESS_ENDED = 4403; // that of hub.py
@@ -7,7 +7,6 @@ const banner = () => document.getElementById("anomaly-banner");
 let shownAt = Date.now();
 let announced = "";
 let notice = { id: "", until: 0 };
-let focusedId = "";
 
 function tell(state, text) {
   pill.dataset.state = state;
@@ -61,9 +60,6 @@ document.addEventListener("htmx:wsClose", ({ detail }) => {
   tell(ended || !navigator.onLine ? "offline" : "reconnecting", "");
   tellAge();
 });
-document.addEventListener("htmx:wsBeforeMessage", () => {
-  focusedId = document.activeElement?.id ?? "";
-});
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   if (detail.target === banner()) detail.shouldSwap = mayReplace(detail.target, detail.fragment.firstElementChild);
 });
@@ -72,7 +68,6 @@ document.addEventListener("htmx:wsAfterMessage", () => {
   tellLive();
   announce();
   showNotice();
-  if (focusedId && document.activeElement === document.body) document.getElementById(focusedId)?.focus();
 });
 
 addEventListener("offline", () => tell("offline", "Offline"));

@@ -11,6 +11,7 @@ from conductor import live
 from conductor.screens.doubts import Doubt, DoubtKind, find_doubt
 from conductor.screens.rooms import RoomCard, show_rooms
 from conductor.screens.session import render_session, show_session
+from conductor.screens.standing import Choice
 from conductor.tests import sweeping
 from conductor.tests.test_events_pipeline import play, post, room
 from conductor.tests.told import Told
@@ -56,7 +57,7 @@ def shown(session: Session, now: datetime) -> str:
 
 
 def card(session: Session, now: datetime) -> RoomCard:
-    [room] = show_rooms(Session.objects.filter(id=session.id), now).rooms
+    [room] = show_rooms(Session.objects.filter(id=session.id), Choice(), now).rooms
     return room
 
 

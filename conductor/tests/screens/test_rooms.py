@@ -3,9 +3,10 @@ from datetime import timedelta
 import pytest
 
 from anomalies.models import Anomaly
-from conductor.screens.rooms import Lesson, RoomKind, show_lesson, show_rooms
+from conductor.screens.rooms import Lesson, RoomKind, list_rooms, show_lesson, show_rooms
+from conductor.screens.standing import Choice, Section
 from conductor.tests import stage
-from engagement.models import ApiKey, Session
+from engagement.models import ApiKey, Event, Session
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +26,9 @@ def test_rooms_are_worst_first(event):
     low = stage.live_session(event, "low", rows=3)
     low.rows.update(engagement_score=0.1)
     stage.incident(calm, resolved_at=stage.NOW, status=Anomaly.Status.RESOLVED)
-    screen = show_rooms(Session.objects.all(), stage.NOW)
+    screen = show_rooms(Session.objects.all(), Choice(), stage.NOW)
     assert [room.session.title for room in screen.rooms] == [
-        "critical", "warned", "frozen", "low", "calm", "silent", "scheduled", "ended",
+        "critical", "warned", "frozen", "silent", "low", "calm", "scheduled", "ended",
     ]  # fmt: skip
     assert screen.left_out == 0
 
@@ -35,45 +36,119 @@ def test_rooms_are_worst_first(event):
 def test_room_is_shown_as_its_newest_row_says(event):
     session = stage.live_session(event, rows=3)
     session.rows.filter(timestamp=session.judged_until).update(total_users=41, engagement_score=0.7)
-    [room] = show_rooms(Session.objects.all(), stage.NOW).rooms
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
     assert (room.kind, room.audience, room.score, room.level) == (RoomKind.LIVE, 41, 0.7, "HIGH")
 
 
-def test_learning_room_is_sorted_by_its_score_like_a_live_one(event):
-    stage.live_session(event, "live").rows.update(engagement_score=0.5)
-    for title, value in {"lower": 0.4, "higher": 0.6}.items():
-        session = stage.live_session(event, title)
-        session.rows.update(engagement_score=value)
-        Session.objects.filter(id=session.id).update(detector_state="INSUFFICIENT_DATA")
-    rooms = show_rooms(Session.objects.all(), stage.NOW).rooms
-    assert [(room.session.title, room.kind) for room in rooms] == [
-        ("lower", RoomKind.LEARNING), ("live", RoomKind.LIVE), ("higher", RoomKind.LEARNING),
-    ]  # fmt: skip
+def test_calm_rooms_stand_by_level_and_title_so_that_they_keep_still(event):
+    for title, value in {"b": 0.71, "a": 0.62, "low": 0.3, "d": 0.5}.items():
+        stage.live_session(event, title).rows.update(engagement_score=value)
+    Session.objects.filter(title="a").update(detector_state="INSUFFICIENT_DATA")
+    rooms = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
+    assert [room.session.title for room in rooms] == ["low", "d", "a", "b"]
+    assert rooms[2].kind == RoomKind.LEARNING
 
 
 def test_room_is_marked_by_its_worst_incident(session):
     critical = stage.incident(session, "CRITICAL", seconds=10)
     stage.incident(session, "WARNING", seconds=20)
-    [room] = show_rooms(Session.objects.all(), stage.NOW).rooms
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
     assert (room.kind, room.incident) == (RoomKind.CRITICAL, critical)
+
+
+def test_sparklines_stand_on_one_axis_with_the_incident_where_it_began(event):
+    short, long = stage.live_session(event, "short", rows=36), stage.live_session(event, "long", rows=200)
+    late = stage.reading(199).timestamp - timedelta(minutes=3)
+    stage.incident(long, seconds=(late - stage.START).total_seconds())
+    rooms = {room.session: room for room in show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms}
+    assert (rooms[short].spark[:4], rooms[short].spark.count("L")) == ("M81.", 11)
+    assert (rooms[long].spark.count("L"), rooms[long].incident_place) == (60, 80.0)
+    assert {room.spark.split("L")[-1].split()[0] for room in rooms.values()} == {"100"}
 
 
 def test_dismissed_incident_does_not_mark_its_room(session):
     stage.incident(session, status=Anomaly.Status.DISMISSED)
-    [room] = show_rooms(Session.objects.all(), stage.NOW).rooms
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
     assert (room.kind, room.incident) == (RoomKind.LIVE, None)
 
 
-def test_old_ended_sessions_are_left_out_unless_every_one_is_asked_for(event, django_assert_num_queries):
+def test_of_sessions_that_are_over_the_newest_are_shown_unless_they_are_asked_for(event):
     for number in range(14):
         ended_at = stage.NOW + timedelta(minutes=number)
         Session.objects.create(event=event, title=f"{number}", status="ended", ended_at=ended_at)
-    with django_assert_num_queries(4):
-        screen = show_rooms(Session.objects.all(), stage.NOW)
+    screen = show_rooms(Session.objects.all(), Choice(), stage.NOW)
     assert [room.session.title for room in screen.rooms] == [f"{number}" for number in range(13, 1, -1)]
     assert screen.left_out == 2
-    whole = show_rooms(Session.objects.all(), stage.NOW, every_ended=True)
+    whole = show_rooms(Session.objects.all(), Choice(section=Section.OVER), stage.NOW)
     assert (len(whole.rooms), whole.left_out) == (14, 0)
+
+
+def test_worst_room_is_first_however_old_and_however_many_there_are(event, django_assert_num_queries):
+    oldest = stage.live_session(event, "Zen garden")
+    many = [
+        Session(event=event, title=f"Room {number:04}", status="live", judged_until=stage.NOW) for number in range(300)
+    ]
+    Session.objects.bulk_create(many)
+    stage.incident(oldest)
+    with django_assert_num_queries(6):
+        screen = show_rooms(Session.objects.all(), Choice(), stage.NOW)
+    assert screen.rooms[0].session == oldest
+    assert [(group.section, len(group.rooms)) for group in screen.groups] == [("needs-you", 1), ("live", 99)]
+    assert (screen.pages, screen.counts[Section.LIVE], screen.is_many) == (4, 300, True)
+
+
+def test_every_room_is_on_one_page(event):
+    Session.objects.bulk_create(
+        [Session(event=event, title=f"{n}", status=s) for s in ("live", "scheduled") for n in range(90)]
+    )
+    Session.objects.create(event=event, title="over", status="ended", ended_at=stage.NOW)
+    pages = [show_rooms(Session.objects.all(), Choice(page=page), stage.NOW).rooms for page in (1, 2)]
+    assert sorted(room.session.id for rooms in pages for room in rooms) == sorted(
+        Session.objects.values_list("id", flat=True)
+    )
+    assert [len(rooms) for rooms in pages] == [100, 81]
+    assert show_rooms(Session.objects.all(), Choice(page=99), stage.NOW).page == 2
+
+
+def test_rooms_are_found_by_words_of_their_titles_and_events(event):
+    hall = Event.objects.create(name="Autumn fair")
+    for place, title in ((event, "Keynote"), (hall, "Opening keynote"), (hall, "Panel")):
+        Session.objects.create(event=place, title=title)
+
+    def find(words, **more):
+        choice = Choice(words, **more)
+        return {room.session.title for room in show_rooms(Session.objects.all(), choice, stage.NOW).rooms}
+
+    assert find("keynote") == {"Keynote", "Opening keynote"}
+    assert find("KEYNOTE fair") == {"Opening keynote"}
+    assert find("fair", section=Section.LIVE) == set()
+    assert find("100%") == set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice", "query"),
+    [
+        ({}, Choice(), ""),
+        ({"q": "  a   b "}, Choice("a b"), "?q=a+b"),
+        ({"section": "over", "page": "3"}, Choice("", Section.OVER, 3), "?section=over&page=3"),
+        ({"section": "nowhere", "page": "-1"}, Choice(), ""),
+        ({"page": "²"}, Choice(), ""),
+        ({"page": "9" * 40}, Choice(), ""),
+    ],
+)
+def test_address_says_what_is_shown(asked, choice, query):
+    assert Choice.read(asked) == choice
+    assert choice.query == query
+
+
+def test_list_is_written_once_for_page_and_push(event):
+    session = stage.live_session(event, rows=3)
+    mara = stage.organizer("mara", event)
+    listing = list_rooms(mara, Choice(), stage.NOW, "/")
+    assert listing.cards[session.id] in listing.whole
+    before = listing.marks[session.id]
+    stage.incident(session)
+    assert list_rooms(mara, Choice(), stage.NOW, "/").marks[session.id] != before
 
 
 def test_lesson_names_a_key_that_works(event):
