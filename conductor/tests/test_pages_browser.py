@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import signal
 from datetime import timedelta
 
 import pytest
@@ -150,6 +151,59 @@ def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, 
     page.wait_for_selector(f"#anomaly-banner [data-anomaly-id='{anomaly.id}']", timeout=60_000)
     wait_until_live(page)
     complaints.clear()  # Chromium says that it could not connect
+
+
+@pytest.mark.parametrize("is_list", [False, True], ids=["session", "list"])
+def test_page_says_its_age_while_the_server_is_frozen_and_is_right_again_by_itself(
+    page, complaints, stack, session, is_list
+):
+    page.clock.install()
+    page.goto(f"{stack.url}/" if is_list else f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    web = stack.processes["web"]
+    web.send_signal(signal.SIGSTOP)
+    try:
+        page.clock.fast_forward(20_000)
+        assert page.locator("main[data-stale]").count() == 0  # two heartbeats may have been missed, and no more
+        page.clock.fast_forward(10_000)
+        page.wait_for_selector("main[data-stale]")
+        pill = page.locator("#connection-status")
+        assert re.match(r"Reconnecting, shown is 3\d s old", pill.text_content())
+        page.clock.fast_forward(45_000)
+        page.wait_for_function("document.getElementById('connection-status').textContent.includes('7')")
+        assert re.match(r"Reconnecting, shown is 7\d s old", pill.text_content())
+    finally:
+        web.send_signal(signal.SIGCONT)
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    page.wait_for_selector("main:not([data-stale]) #connection-status[data-state=live]", timeout=10_000)
+    page.wait_for_selector("[data-state=critical]" if is_list else f"[data-anomaly-id='{anomaly.id}']", timeout=10_000)
+    assert pill.text_content() == "Live"
+    complaints.clear()  # Chromium says that it gave up on sockets that did not open
+
+
+WATCH_STALE = """() => {
+  const main = document.querySelector("main");
+  const note = () => main.hasAttribute("data-stale") && main.setAttribute("data-was-stale", "");
+  new MutationObserver(note).observe(main, {attributeFilter: ["data-stale"]});
+}"""
+
+
+def test_laptop_that_slept_shows_nothing_old_as_new(page, complaints, stack, session):
+    page.clock.install()
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.evaluate(WATCH_STALE)
+    page.clock.set_system_time(now() + timedelta(hours=2))  # no timer ran meanwhile
+    page.wait_for_selector("main[data-was-stale]")
+    page.wait_for_selector("main:not([data-stale]) #connection-status[data-state=live]", timeout=15_000)
+    complaints.clear()
+
+
+def test_session_that_has_not_begun_is_not_live(page, stack, event):
+    waiting = Session.objects.create(event=event, title="In two days", starts_at=now() + timedelta(days=2))
+    page.goto(f"{stack.url}/sessions/{waiting.id}/")
+    wait_until_live(page)
+    assert page.locator("#connection-status").text_content() == "Not begun"
 
 
 def test_heartbeat_leaves_the_page_as_it_is(page, stack, session):

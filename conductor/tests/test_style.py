@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from conductor.consumers import ACCESS_ENDED
+from conductor.hub import ACCESS_ENDED, HEARTBEAT_SECONDS
 from conductor.screens.banners import NOTICE
 from engagement.readings import SIGNALS
 
@@ -114,8 +114,9 @@ def test_template_loads_nothing_from_elsewhere(template):
 def test_scripts_and_python_agree():
     scripts = "".join((STATIC / "js" / name).read_text() for name in ("live.js", "sockets.js"))
     numbers = set(re.findall(r"^const ([A-Z_]+) = ([\d_]+);", scripts, re.M))
-    assert {name: int(number) for name, number in numbers if name != "LONGEST_WAIT_MS"} == {
+    assert {name: int(number) for name, number in numbers if name not in ("LONGEST_WAIT_MS", "CONNECT_MS")} == {
         "ACCESS_ENDED": ACCESS_ENDED,
+        "HEARTBEAT_MS": HEARTBEAT_SECONDS * 1_000,
         "NOTICE_MS": NOTICE / timedelta(milliseconds=1),
     }
 

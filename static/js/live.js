@@ -1,21 +1,14 @@
-// The dashboard's socket: say how it is, announce incidents once, let a notice be read.
+// The dashboard: announce incidents once, let a notice be read, call a room live only while it is.
 
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
-const ACCESS_ENDED = 4403; // that of hub.py
-const pill = document.getElementById("connection-status");
 const banner = () => document.getElementById("anomaly-banner");
-let shownAt = Date.now();
 let announced = "";
 let notice = { id: "", until: 0 };
 
-function tell(state, text) {
-  pill.dataset.state = state;
-  pill.textContent = text;
-}
-
-function tellAge() {
-  const words = { reconnecting: "Reconnecting", offline: "Offline" }[pill.dataset.state];
-  if (words) pill.textContent = `${words}, shown is ${Math.round((Date.now() - shownAt) / 1000)} s old`;
+// What is connected may still have nothing to say.
+function tellRoom() {
+  const pill = document.getElementById("connection-status");
+  pill.dataset.room = { ended: "Ended", waiting: "Not begun", silent: "No data" }[banner().dataset.kind] ?? "";
 }
 
 function announce() {
@@ -52,25 +45,15 @@ function mayReplace(shown, next) {
   return isBeingRead ? next.dataset.kind !== "calm" : !id || id !== notice.id;
 }
 
-const tellLive = () => tell("live", banner().dataset.kind === "ended" ? "Ended" : "Live");
-
-document.addEventListener("htmx:wsOpen", tellLive);
-document.addEventListener("htmx:wsClose", ({ detail }) => {
-  const ended = detail.event.code === ACCESS_ENDED;
-  tell(ended || !navigator.onLine ? "offline" : "reconnecting", "");
-  tellAge();
-});
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   if (detail.target === banner()) detail.shouldSwap = mayReplace(detail.target, detail.fragment.firstElementChild);
 });
 document.addEventListener("htmx:wsAfterMessage", () => {
-  shownAt = Date.now();
-  tellLive();
+  tellRoom();
   announce();
   showNotice();
 });
 
-addEventListener("offline", () => tell("offline", "Offline"));
-setInterval(tellAge, 1_000);
+tellRoom();
 announce();
 showNotice();
