@@ -187,7 +187,7 @@ def show_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> Room
 def list_rooms(user: User, choice: Choice, now: datetime, base_url: str) -> Listing:
     """Return the list of a user: the same bytes on the page, in a snapshot and in a push; ten queries at most."""
     screen = show_rooms(Session.objects.for_organizer(user), choice, now)
-    cards = {room.session.id: render_to_string("sessions/_room.html", {"room": room}) for room in screen.rooms}
+    cards = {room.session.id: render_to_string("parts/room_card.html", {"room": room}) for room in screen.rooms}
     groups = [CardGroup(group.section, [cards[each.session.id] for each in group.rooms]) for group in screen.groups]
     if not screen.is_many:
         groups = _together(groups)
