@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 
+from anomalies.detector.incidents import Reason
 from anomalies.models import Anomaly
 from conductor.screens.doubts import Doubt
 from conductor.screens.facts import SessionFacts
@@ -11,6 +13,9 @@ from conductor.screens.rows import Row
 from engagement.models import Session
 
 NOTICE = timedelta(seconds=10)  # how long a screen says that an incident is over
+BEFORE = timedelta(seconds=90)  # in which those who left were still there
+REMAINS = timedelta(minutes=20)  # then a room is what it has become
+SETTLED = (Reason.STAYING, Reason.SETTLED)
 
 
 class BannerKind(StrEnum):
@@ -28,6 +33,15 @@ class BannerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left of an incident that is over: since when the room counts as it now is, and who has not come back."""
+
+    incident: Anomaly
+    since: datetime
+    people_gone: int | None  # None where nobody knows, or it is not about people
+
+
+@dataclass(frozen=True, slots=True)
 class Banner:
     """A banner of any kind; what another kind tells of is left out."""
 
@@ -36,6 +50,9 @@ class Banner:
     fall: float | None = None  # open: the part of the expected score that is gone now, up to 1; None where none is
     break_until: datetime | None = None
     learning_seconds_left: int = 0  # 0 where nobody can say how long it takes
+    remainder: Remainder | None = None  # calm or resolved: of an incident after which the audience did not come back
+    dismissed: Anomaly | None = None  # calm: goes on, and somebody called it a false alarm
+    is_below: bool = False  # calm or resolved: the score is under what is expected
 
 
 def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Banner:
@@ -48,14 +65,15 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
     if newest is None:
         return Banner(BannerKind.WAITING)
     if over := _just_over(facts, newest, now):
-        return Banner(BannerKind.RESOLVED, over)
+        return Banner(BannerKind.RESOLVED, over, remainder=_remainder(facts), is_below=_is_below(facts))
     if doubt is not None:
         return Banner(BannerKind(doubt.state))
     if break_until := _break_until(session, newest.timestamp):
         return Banner(BannerKind.BREAK, break_until=break_until)
     if session.detector_state == Session.DetectorState.INSUFFICIENT_DATA:
         return Banner(BannerKind.LEARNING, learning_seconds_left=facts.outlook.learning_seconds_left)
-    return Banner(BannerKind.CALM)
+    dismissed = next((each for each in facts.incidents if not each.is_resolved), None)  # an open one would be shown
+    return Banner(BannerKind.CALM, remainder=_remainder(facts), dismissed=dismissed, is_below=_is_below(facts))
 
 
 def _fall(incident: Anomaly, newest: Row | None) -> float | None:
@@ -75,3 +93,33 @@ def _just_over(facts: SessionFacts, newest: Row, now: datetime) -> Anomaly | Non
 
 def _break_until(session: Session, at: datetime) -> datetime | None:
     return next((until for since, until in session.planned_breaks if since <= at < until), None)
+
+
+def _remainder(facts: SessionFacts) -> Remainder | None:
+    """Return what is left of the incident that ended last, where the room settled without those who had gone."""
+    over = [(a.resolved_at, a) for a in facts.incidents if a.resolved_at and a.status != Anomaly.Status.DISMISSED]
+    if not over or facts.newest is None:
+        return None
+    since, last = max(over, key=itemgetter(0))
+    has_settled = last.metadata.get("history", [{}])[-1].get("reason") in SETTLED
+    is_recent = facts.newest.timestamp - since < REMAINS
+    return Remainder(last, since, _people_gone(facts, last)) if has_settled and is_recent else None
+
+
+def _people_gone(facts: SessionFacts, incident: Anomaly) -> int | None:
+    """Return how many fewer there are than just before an exit."""
+    counted = [row for row in facts.line if row.total_users is not None]
+    before = [row.total_users or 0 for row in counted if -BEFORE <= row.timestamp - incident.timestamp < timedelta(0)]
+    if incident.anomaly_type != Anomaly.Type.MASS_EXIT or not before:
+        return None
+    return max(0, max(before) - (counted[-1].total_users or 0)) or None
+
+
+def _is_below(facts: SessionFacts) -> bool:
+    newest, band = facts.newest, facts.outlook.band
+    return (
+        bool(band)
+        and newest is not None
+        and newest.engagement_score is not None
+        and (newest.engagement_score < band[-1][1])
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
-from conductor.screens.banners import Banner, BannerKind, show_banner
+from conductor.screens.banners import Banner, BannerKind, Remainder, show_banner
 from conductor.screens.doubts import Doubt, DoubtKind
 from conductor.screens.facts import SessionFacts
 from conductor.tests.stage import NOW, START
@@ -83,3 +83,69 @@ def test_break_says_until_when():
 def test_learning_says_how_long_it_takes():
     found = facts(detector_state="INSUFFICIENT_DATA", learning_seconds_left=40)
     assert show_banner(found, None, NOW) == Banner(BannerKind.LEARNING, learning_seconds_left=40)
+
+
+def settled(reason: str = "those who stayed are staying", **fields) -> Anomaly:
+    """Return an exit that ended a minute before the newest row, for this reason."""
+    history = [{"change": "opened"}, {"change": "resolved", "reason": reason}]
+    return Anomaly(
+        **{
+            "timestamp": START + timedelta(seconds=30),
+            "severity": "CRITICAL",
+            "anomaly_type": "MASS_EXIT",
+            "status": Anomaly.Status.RESOLVED,
+            "resolved_at": NEWEST_AT - timedelta(seconds=60),
+            "metadata": {"history": history},
+            **fields,
+        }
+    )
+
+
+def with_people(*counts: int | None, incidents=(), band=()) -> SessionFacts:
+    """Return facts with a row every 30 s from the start, each with so many people."""
+    rows = [
+        EngagementRow(timestamp=START + timedelta(seconds=30 * place), engagement_score=0.5, total_users=count)
+        for place, count in enumerate(counts)
+    ]
+    session = Session(status="live", detector_state="WATCHING", heard_at=NOW)
+    return SessionFacts(session, START, rows, incidents, Outlook(band=band))
+
+
+def test_who_has_not_come_back_is_told_after_an_exit():
+    exit = settled()
+    banner = show_banner(with_people(320, 250, 128, 128, 128, incidents=[exit]), None, NOW)
+    assert (banner.kind, banner.remainder) == (BannerKind.CALM, Remainder(exit, exit.resolved_at, 192))
+
+
+@pytest.mark.parametrize(
+    "counts", [(None, None, None, None, None), (320, 300, 320, 330, 330)], ids=["unknown", "all are back"]
+)
+def test_nobody_is_missed_where_nobody_is_known_to_be(counts):
+    remainder = show_banner(with_people(*counts, incidents=[settled()]), None, NOW).remainder
+    assert remainder is not None
+    assert remainder.people_gone is None
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        settled("the audience came back"),
+        settled(status=Anomaly.Status.DISMISSED),
+        settled(resolved_at=NEWEST_AT - timedelta(minutes=21)),
+    ],
+    ids=["came back", "false alarm", "long ago"],
+)
+def test_nothing_remains_of_what_was_nothing_or_is_over(over):
+    assert show_banner(with_people(320, 250, 128, 128, 128, incidents=[over]), None, NOW).remainder is None
+
+
+def test_room_below_its_band_is_not_called_usual():
+    bands = {False: (0.4, 0.6), True: (0.55, 0.7)}
+    for is_below, (low, high) in bands.items():
+        found = with_people(50, 50, band=((START - timedelta(minutes=1), 0.9, 1.0), (START, low, high)))
+        assert show_banner(found, None, NOW).is_below == is_below
+
+
+def test_dismissed_incident_that_goes_on_is_named():
+    dismissed = settled(status=Anomaly.Status.DISMISSED, resolved_at=None)
+    assert show_banner(with_people(50, 50, incidents=[dismissed]), None, NOW).dismissed == dismissed
