@@ -20,10 +20,11 @@ from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
 from anomalies.models import Anomaly, DetectorMemory
 from conductor.logins import forget_failures
-from engagement import cursors
+from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
 from engagement.models import (
     ApiKey,
+    Bucket,
     EngagementRow,
     Erasure,
     Event,
@@ -58,7 +59,7 @@ class Table:
 # Children come before what they hang on. A table that is missing here keeps its session or event from ever going, and
 # a test says so before.
 RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
-ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow))
+ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow), Table(Bucket, order="starts_at"))
 ANOMALIES = (Table(Anomaly, key="id"),)
 OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
@@ -126,6 +127,7 @@ def _step(erasure_id: uuid.UUID, now: datetime) -> bool:
         erasure = open_ones.filter(id=erasure_id).first()
         if erasure is None:  # somebody else is at it
             return False
+        condense.hold_off()
         gone, is_done = _erase(erasure, now)
         erasure.advance(gone, now if is_done else None)
     return not is_done

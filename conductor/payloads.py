@@ -45,7 +45,7 @@ def row_payload(row: EngagementRow) -> dict[str, object]:
 
 
 def bucket_payload(bucket: Mapping[str, Any]) -> dict[str, object]:
-    """Return one of the buckets of `engagement.buckets.in_buckets`."""
+    """Return one of the buckets of `engagement.buckets.read_means`."""
     score = bucket["mean_engagement_score"]
     return {
         "timestamp": write_moment(bucket["bucket"]),

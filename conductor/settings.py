@@ -160,6 +160,8 @@ TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
     "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
+    # Where no worker is free for it, later is as good.
+    "condensing": {"task": "conductor.tasks.condense_rows", "schedule": 60.0, "options": {"expires": 60}},
     "tidying": {"task": "conductor.tasks.tidy", "schedule": crontab(minute="23")},
     "heartbeat": {"task": "conductor.tasks.send_heartbeat", "schedule": 60.0, "options": {"expires": 60}},
     # For what nobody was woken for, or broke off. Where no worker is free to look, one look is enough later.
@@ -173,6 +175,7 @@ CELERY_TASK_ROUTES = {
     "conductor.tasks.send_heartbeat": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},
+    "conductor.tasks.condense_rows": {"priority": 9},
     "conductor.tasks.read_upload": {"priority": 9},
 }
 # No task works for longer than a second or two, but for reading uploads, which has limits of its own. One that hangs is

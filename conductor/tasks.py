@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from anomalies.detector.prior import FOREST
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
 from conductor.celery import app
-from engagement import uploads
+from engagement import condense, uploads
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ CATCH_UP_SECONDS = 0.2
 REST_SECONDS = 0.04
 MANY = 2 * pipeline.SESSIONS_A_SWEEP  # sessions due, for which another worker is called
 HOUSEKEEPING_SECONDS = 1.0  # of each five, so that sweeps find a worker
+CONDENSING_SECONDS = 2.0  # of each minute
 HEARTBEAT_SECONDS = 15  # a server may answer a byte at a time
 READING_SECONDS = 600  # of one upload: a day of a thousand people takes one of them
 
@@ -146,6 +147,12 @@ def keep_house() -> None:
     """Erase for a second; what is left is left for the next time."""
     if wakeups.claim_tick("housekeeping"):
         housekeeping.step(now(), HOUSEKEEPING_SECONDS)
+
+
+@app.task(acks_late=True, ignore_result=True)
+def condense_rows() -> None:
+    """Make buckets of long sessions for a while; what is left is left for the next time."""
+    condense.step(CONDENSING_SECONDS)
 
 
 @app.task(acks_late=True, ignore_result=True)

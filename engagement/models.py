@@ -204,6 +204,9 @@ class Session(models.Model):
     settled_at = models.DateTimeField(
         null=True, editable=False, help_text="When an ended session was judged to its end, and had forgotten everybody."
     )
+    is_condensed = models.BooleanField(
+        default=False, editable=False, help_text="All of a settled session is in buckets, or it is too short for them."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     # Set with the status, so that who asks for live sessions need not ask for it; see `engagement.erasure`.
     erased_at = models.DateTimeField(null=True, editable=False)
@@ -224,6 +227,12 @@ class Session(models.Model):
                 fields=["event"],  # what sweeps write stands in no index, so that a page of the table is all they touch
                 condition=models.Q(settled_at=None) & ~models.Q(status="scheduled"),
                 name="unsettled_by_event",
+            ),
+            # Who condenses reads the settled sessions that are not. Sweeps write neither column.
+            models.Index(
+                fields=["settled_at"],
+                condition=models.Q(is_condensed=False, settled_at__isnull=False),
+                name="uncondensed_by_end",
             ),
         ]
 
@@ -286,6 +295,10 @@ class EngagementRow(models.Model):
     class Meta:
         db_table = "engagement"
         ordering = ["timestamp"]
+        indexes = [
+            # Buckets are read together with what came late. A row that did not come late is in no second index.
+            models.Index(fields=["session", "timestamp"], condition=models.Q(late=True), name="late_rows"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.session_id} {self.timestamp:%F %T}"
@@ -301,6 +314,43 @@ class EngagementRow(models.Model):
 
     def _signals(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in MEASURED + COUNTS}
+
+
+class Bucket(models.Model):
+    """Half a minute of a long session: sums of the rows that the detector took, so that nothing can come in between."""
+
+    pk = models.CompositePrimaryKey("session_id", "starts_at")
+    # The key begins with session_id, so no index of its own.
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="buckets", db_index=False)
+    starts_at = models.DateTimeField()
+    rows = models.IntegerField()
+    # Of each mean, what it is made of: the sum, and of how many rows.
+    sum_engagement_score = models.FloatField(null=True)
+    known_engagement_score = models.IntegerField(default=0)
+    sum_chat_msgs_per_min = models.FloatField(null=True)
+    known_chat_msgs_per_min = models.IntegerField(default=0)
+    sum_poll_participation = models.FloatField(null=True)
+    known_poll_participation = models.IntegerField(default=0)
+    sum_active_users = models.FloatField(null=True)
+    known_active_users = models.IntegerField(default=0)
+    sum_total_users = models.FloatField(null=True)
+    known_total_users = models.IntegerField(default=0)
+    sum_reactions_per_min = models.FloatField(null=True)
+    known_reactions_per_min = models.IntegerField(default=0)
+    sum_user_leave_rate = models.FloatField(null=True)
+    known_user_leave_rate = models.IntegerField(default=0)
+    # Of the rows that have a score, which a chart draws.
+    lowest = models.FloatField(null=True)
+    highest = models.FloatField(null=True)
+    first_at = models.DateTimeField(null=True)
+    last_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "engagement_buckets"
+        ordering = ["starts_at"]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.starts_at:%F %T}"
 
 
 class RawEventRow(models.Model):

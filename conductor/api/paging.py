@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -35,7 +35,7 @@ def read_cursor(text: str) -> tuple[datetime, UUID]:
 
 def page(
     request: HttpRequest,
-    items: QuerySet[Any, T],
+    items: QuerySet[Any, T] | Sequence[T],
     size: int,
     render: Callable[[T], Mapping[str, object]],
     place: Callable[[T], str],

@@ -42,7 +42,7 @@ from conductor.api.schemas import (
 )
 from conductor.api.throttle import KeyLimit, spend_items
 from conductor.payloads import anomaly_payload, bucket_payload, erasure_payload, row_payload, session_payload
-from engagement.buckets import in_buckets
+from engagement.buckets import read_means
 from engagement.erasure import erase_person, erase_sessions
 from engagement.events import record_events
 from engagement.ingest import Recorded, RefusedReading, record_rows
@@ -256,13 +256,14 @@ def post_events_of_many(request: keys.KeyedRequest, body: Body[RawEventsOfMany])
 def list_engagement(request: keys.KeyedRequest, session_id: UUID, query: Query[EngagementQuery]) -> JsonResponse:
     """The engagement rows of a session, or their means over buckets of time; oldest first, 1,000 a page."""
     _find(request, session_id)
-    rows = EngagementRow.objects.for_session(session_id).between(query.since, query.until).order_by("timestamp")
     start = read_cursor(query.cursor)[0] if query.cursor else None
     if (width := query.bucket) is None:
+        rows = EngagementRow.objects.for_session(session_id).between(query.since, query.until).order_by("timestamp")
         rows = rows.filter(timestamp__gt=start) if start else rows
         found = page(request, rows, ROWS_PER_PAGE, row_payload, lambda row: write_cursor(row.timestamp))
     else:
-        buckets = in_buckets(rows.filter(timestamp__gte=start) if start else rows, width)
+        since = max((at for at in (query.since, start) if at is not None), default=None)
+        buckets = read_means(session_id, since, query.until, width, ROWS_PER_PAGE + 1)
         place = lambda bucket: write_cursor(bucket["bucket"] + width)  # noqa: E731
         found = page(request, buckets, ROWS_PER_PAGE, bucket_payload, place)
     return JsonResponse(found)

@@ -12,6 +12,7 @@ from anomalies.models import Anomaly, DetectorMemory
 from conductor import housekeeping
 from conductor.tests import stage
 from engagement.models import (
+    Bucket,
     EngagementRow,
     Event,
     Presence,
@@ -22,7 +23,7 @@ from engagement.models import (
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
-TABLES = (EngagementRow, RawEventRow, Presence, RoomState, DetectorMemory, Anomaly)  # of a session
+TABLES = (EngagementRow, Bucket, RawEventRow, Presence, RoomState, DetectorMemory, Anomaly)  # of a session
 
 INSERT_ROWS = """
     INSERT INTO engagement (session_id, timestamp, late, received_at)
@@ -48,6 +49,7 @@ def full_session(event: Event, rows: int = 30, events: int = 30, people: int = 7
     Presence.objects.bulk_create(
         Presence(session=session, user=f"u-{n}", is_present=True, is_focused=False) for n in range(people)
     )
+    Bucket.objects.create(session=session, starts_at=START, rows=rows)
     RoomState.objects.create(session=session, version=1, state={})
     DetectorMemory.objects.create(session=session, version=1, state=b"", updated_at=NOW)
     stage.incident(session)

@@ -446,7 +446,7 @@ EVERYTHING = {model._meta.db_table for model in TABLES}
     ("field", "gone"),
     [
         ("raw_event_days", {"raw_events", "presence", "rooms"}),
-        ("row_days", {"engagement", "detector_memory"}),
+        ("row_days", {"engagement", "engagement_buckets", "detector_memory"}),
         ("anomaly_days", {"anomalies"}),
     ],
 )
