@@ -93,11 +93,12 @@ def draw_chart(
     incidents: Iterable[Span] = (),
     breaks: Iterable[Span] = (),
     span: timedelta | None = SPAN,
+    bridge: timedelta = LONGEST_BRIDGE,
 ) -> Chart | None:
     """Return the drawing of the rows (moment, score), oldest first, or None where there is none.
 
     It shows the last `span` up to the newest row, less where the rows began later; None shows them all. A row
-    without a score and a gap of more than 15 s both interrupt the line.
+    without a score and a gap longer than `bridge` both interrupt the line.
     """
     if not rows:
         return None
@@ -106,7 +107,7 @@ def draw_chart(
     if span is not None:
         since = max(until - span, since)
     axis = _Axis(since, until)
-    runs = list(_runs([row for row in rows if row[0] >= since], LONGEST_BRIDGE))
+    runs = list(_runs([row for row in rows if row[0] >= since], bridge))
     points = [_thinned(axis.trace(run)) for run in runs]
     upper, lower = _band(axis, band)
     newest = rows[-1][1]
@@ -147,6 +148,28 @@ def draw_spark(rows: Sequence[Moment], top: float = 0.0, span: timedelta | None 
     scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
     runs = _runs(scaled, LONGEST_BRIDGE * 2)
     return " ".join(_path(axis.trace(run)) for run in runs if len(run) > 1)
+
+
+def trace_extremes(extremes: Iterable[tuple[datetime, datetime, float, float]]) -> list[Moment]:
+    """Return a line through the lowest and the highest scores of columns, to be drawn without a longest bridge.
+
+    Each is when the first and the last score of a column was, its lowest and its highest. Where two columns are torn
+    apart, a moment without a score is between them; what is torn inside of one is less than the line is wide.
+
+    >>> at = [datetime(2026, 3, 2, 9, 0, second) for second in (0, 25, 30, 55)]
+    >>> [value for _, value in trace_extremes([(at[0], at[1], 0.2, 0.4), (at[2], at[2], 0.3, 0.3)])]
+    [0.2, 0.4, 0.3]
+    >>> [value for _, value in trace_extremes([(at[0], at[1], 0.2, 0.4), (at[3], at[3], 0.3, 0.3)])]
+    [0.2, 0.4, None, 0.3]
+    """
+    moments: list[Moment] = []
+    for first_at, last_at, lowest, highest in extremes:
+        if moments and first_at - moments[-1][0] > LONGEST_BRIDGE:
+            moments.append((first_at, None))
+        moments.append((first_at, lowest))
+        if last_at > first_at:
+            moments.append((last_at, highest))
+    return moments
 
 
 @dataclass(frozen=True, slots=True)

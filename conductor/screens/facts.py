@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
@@ -10,14 +10,19 @@ from django.db.models import OuterRef, Subquery
 from anomalies import watch
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
-from conductor.screens.charts import SPAN
+from conductor.screens.charts import COLUMNS, SPAN, Moment, trace_extremes
 from conductor.screens.rows import Row, read_rows_since
+from engagement.buckets import WIDTH, read_extremes
 from engagement.models import EngagementRow, Session
 
 MOST_ROWS = 1800  # half an hour at one a second
-MOST_ROWS_OF_ENDED = 20_000  # a day at one every five seconds
+FINE = timedelta(hours=2, minutes=30)  # of an ended session that is no longer, every row is drawn: 1,800 are
+MOST_ROWS_OF_ENDED = 9_000  # that long at one a second
+MOST_LATE = 1_000
 MOST_INCIDENTS = 20
 MOST_INCIDENTS_OF_ENDED = 200
+
+Extents = Mapping[UUID, tuple[datetime, datetime]]  # when the first and the newest row of a session was
 
 NEWEST_INCIDENTS = """
     SELECT a.* FROM unnest(%s::uuid[], %s::int[]) AS wanted (id, most) CROSS JOIN LATERAL (
@@ -27,14 +32,23 @@ NEWEST_INCIDENTS = """
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """A long session from its first row to its last: as much as a chart has columns for, and what came late."""
+
+    moments: Sequence[Moment]  # oldest first, one without a score where the line is torn
+    late: Sequence[Moment]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """The last half hour of a session while it goes on, and the whole of it once it has ended."""
+    """The last half hour of a session while it goes on, and the whole of it once it has ended: a long one's course."""
 
     session: Session
     began_at: datetime | None  # its very first row
     rows: Sequence[Row]  # oldest first, those that came late among them
     incidents: Sequence[Anomaly]  # newest first
     outlook: Outlook
+    course: Course | None = None  # of a long session that has ended; its rows are those of the last half hour then
 
     @property
     def line(self) -> list[Row]:
@@ -60,7 +74,10 @@ def read_facts(session: Session) -> SessionFacts:
 
 
 def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
-    """Return the facts of each session; four queries, or five where some have ended and others not."""
+    """Return the facts of each session; four queries, or five where some have ended and others not.
+
+    The course of each long session that has ended takes two more, or three.
+    """
     extents = _find_extents(sessions)
     rows, incidents = _shown_rows(sessions, extents), _newest_incidents(sessions)
     outlooks = watch.read_outlooks([session.id for session in sessions])
@@ -71,12 +88,13 @@ def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
             rows=rows.get(session.id, []),
             incidents=incidents[session.id],
             outlook=outlooks[session.id],
+            course=_read_course(session.id, *extents[session.id]) if _is_long(session, extents) else None,
         )
         for session in sessions
     ]
 
 
-def _find_extents(sessions: Sequence[Session]) -> dict[UUID, tuple[datetime, datetime]]:
+def _find_extents(sessions: Sequence[Session]) -> Extents:
     """Return when the first and the newest row of each session was; a session without rows has none."""
     of_session = EngagementRow.objects.filter(session_id=OuterRef("id")).values("timestamp")
     found = Session._base_manager.filter(id__in=[session.id for session in sessions]).annotate(
@@ -85,14 +103,28 @@ def _find_extents(sessions: Sequence[Session]) -> dict[UUID, tuple[datetime, dat
     return {id_: (first, last) for id_, first, last in found.values_list("id", "first", "last") if last is not None}
 
 
-def _shown_rows(
-    sessions: Sequence[Session], extents: Mapping[UUID, tuple[datetime, datetime]]
-) -> dict[UUID, list[Row]]:
-    """Return the last half hour of each session, and the whole of one that has ended."""
-    since = {each.id: extents[each.id][1] - SPAN for each in sessions if not each.is_ended and each.id in extents}
-    whole = {each.id: extents[each.id][0] for each in sessions if each.is_ended and each.id in extents}
-    found = read_rows_since(since, MOST_ROWS) if since else {}
-    return found | read_rows_since(whole, MOST_ROWS_OF_ENDED) if whole else found
+def _is_long(session: Session, extents: Extents) -> bool:
+    """Return whether a session has ended and is too long for all of its rows to be seen."""
+    first, last = extents.get(session.id, (None, None))
+    return session.is_ended and first is not None and last is not None and last - first > FINE
+
+
+def _shown_rows(sessions: Sequence[Session], extents: Extents) -> dict[UUID, list[Row]]:
+    """Return the last half hour of each session, and the whole of one that has ended and is not long."""
+    found = [(each, *extents[each.id]) for each in sessions if each.id in extents]
+    whole = {each.id: first for each, first, _ in found if each.is_ended and not _is_long(each, extents)}
+    since = {each.id: last - SPAN for each, _, last in found if each.id not in whole}
+    rows = read_rows_since(since, MOST_ROWS) if since else {}
+    return rows | read_rows_since(whole, MOST_ROWS_OF_ENDED) if whole else rows
+
+
+def _read_course(session_id: UUID, first: datetime, last: datetime) -> Course:
+    width = (last - first) / COLUMNS
+    if width > WIDTH / 2:  # two columns and less: buckets that are kept do
+        width = -(-width // WIDTH) * WIDTH
+    extremes = read_extremes(session_id, first, last + timedelta.resolution, width)
+    late = EngagementRow.objects.for_session(session_id).filter(late=True).order_by("-timestamp")[:MOST_LATE]
+    return Course(trace_extremes(extremes), list(late.values_list("timestamp", "engagement_score"))[::-1])
 
 
 def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:

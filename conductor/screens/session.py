@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from anomalies.models import Anomaly
 from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
-from conductor.screens.charts import SPAN, Chart, Moment, Span, draw_chart
+from conductor.screens.charts import LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart
 from conductor.screens.doubts import Doubt, find_doubt
 from conductor.screens.facts import SessionFacts, read_facts, read_many
 from conductor.screens.rows import Row
@@ -84,17 +84,18 @@ def _elapsed(facts: SessionFacts) -> timedelta | None:
 
 
 def _chart(facts: SessionFacts) -> Chart | None:
-    rows, session = facts.rows, facts.session
+    rows, session, course = facts.rows, facts.session, facts.course
     told = [incident for incident in facts.incidents if incident.status != Anomaly.Status.DISMISSED]
     # The band is kept of the last half hour only: beside the rest it would look like a difference.
-    is_longer = bool(rows) and rows[-1].timestamp - rows[0].timestamp > SPAN
+    is_longer = course is not None or (bool(rows) and rows[-1].timestamp - rows[0].timestamp > SPAN)
     return draw_chart(
-        _moments(row for row in rows if not row.late),
-        late=_moments(row for row in rows if row.late),
+        _moments(facts.line) if course is None else [*course.moments, *_moments(facts.line[-1:])],
+        late=_moments(row for row in rows if row.late) if course is None else course.late,
         band=() if is_longer else facts.outlook.band,
         incidents=[Span(incident.timestamp, incident.resolved_at, incident) for incident in told],
         breaks=[Span(since, until) for since, until in session.planned_breaks],
         span=None if session.is_ended else SPAN,
+        bridge=LONGEST_BRIDGE if course is None else timedelta.max,  # a course says where it is torn
     )
 
 

@@ -6,6 +6,7 @@ from anomalies.models import Anomaly
 from conductor.screens import facts
 from conductor.screens.facts import read_facts, read_many
 from conductor.tests import stage
+from engagement import condense
 from engagement.models import EngagementRow, Session
 
 pytestmark = pytest.mark.django_db
@@ -67,3 +68,51 @@ def test_row_is_read_as_it_is_stored(session):
         name: getattr(stored, name) for name in newest._fields
     }
     assert newest.reading == stored.reading
+
+
+def long_session(event, hours: float = 5, **fields) -> Session:
+    session = Session.objects.create(event=event, **{"title": "Course", "status": "live", **fields})
+    EngagementRow.objects.bulk_create(
+        EngagementRow(
+            session=session, timestamp=stage.START + timedelta(seconds=5 * place), received_at=stage.NOW,
+            engagement_score=0.2 if place == 777 else 0.5, total_users=50, late=place % 500 == 250,
+        )
+        for place in range(round(hours * 720) + 1) if not 1_500 <= place < 1_800
+    )  # fmt: skip
+    return session
+
+
+@pytest.mark.parametrize("is_condensed", [False, True])
+def test_an_ended_session_that_is_long_is_its_last_half_hour_and_its_course(event, is_condensed):
+    session = long_session(event, status="ended", settled_at=stage.NOW)
+    if is_condensed:
+        assert condense.step(60) is False
+        assert session.buckets.count() == 551
+
+    found = read_facts(session)
+
+    last = stage.START + timedelta(hours=5)
+    assert (found.rows[0].timestamp, found.rows[-1].timestamp) == (last - facts.SPAN, last)
+    course = found.course
+    assert (course.moments[0][0], course.moments[-1][0]) == (stage.START, last)
+    assert len(course.moments) < 2 * facts.COLUMNS
+    seconds = {value: [round((at - stage.START).total_seconds()) for at, of in course.moments if of == value]
+               for value in (0.2, None)}  # fmt: skip
+    assert seconds == {0.2: [777 * 5 // 30 * 30], None: [1_800 * 5]}, "its lowest score, and its only gap"
+    assert [round((at - stage.START).total_seconds()) for at, _ in course.late] == [
+        5 * place for place in range(250, 3_601, 500) if not 1_500 <= place < 1_800
+    ]
+
+
+def test_a_session_that_goes_on_or_is_not_long_has_no_course(event):
+    assert read_facts(long_session(event, title="It goes on")).course is None
+    short = read_facts(long_session(event, title="Short", hours=2.5, status="ended"))
+    assert short.course is None
+    assert len(short.rows) == 1_501
+
+
+def test_course_takes_as_many_queries_however_long_it_is(event, django_assert_num_queries):
+    for hours, queries in ((3, 6), (8, 7)):  # whole buckets ask how far they are kept
+        session = long_session(event, title=f"{hours} h", hours=hours, status="ended")
+        with django_assert_num_queries(queries):
+            read_facts(session)
