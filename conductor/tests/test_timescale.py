@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.timescale, pytest.mark.servers]
 
 WASM = Path(__file__).parent / "timescale_wasm"
 TABLES = (
-    "anomalies", "detector_memory", "engagement", "engagement_apikey", "engagement_erasure", "engagement_event",
-    "engagement_event_organizers", "engagement_session",
+    "anomalies", "detector_memory", "engagement", "engagement_apikey", "engagement_buckets", "engagement_erasure",
+    "engagement_event", "engagement_event_organizers", "engagement_session",
 )  # fmt: skip
 
 RECORD_ROWS = """
@@ -40,6 +40,30 @@ session = Session.objects.create(event=Event.objects.create(name="Spring school"
 batch = [Reading(now + timedelta(days=day, seconds=5 * n), chat_msgs_per_min=n) for day in (-40, 0) for n in range(20)]
 results = [record_rows(session.id, readings, now) for readings in (batch, batch, batch[:1] * 2)]
 print(json.dumps([(r.accepted, r.duplicates, r.late) for r in results]))
+"""
+RECORD_AGAIN = """
+import json
+from datetime import UTC, datetime, timedelta
+from engagement.ingest import record_rows
+from engagement.models import EngagementRow, Session
+from engagement.readings import Reading
+
+session = Session.objects.filter(title="Opening").first()
+rows = list(EngagementRow.objects.for_session(session))
+result = record_rows(session.id, [row.reading for row in rows], rows[0].received_at)
+print(json.dumps([result.accepted, result.duplicates, result.late]))
+"""
+ERASE_ALL = """
+import json
+from datetime import UTC, datetime
+from conductor import housekeeping
+from engagement.erasure import erase_events
+from engagement.models import EngagementRow, Event, Session
+
+at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+erase_events(list(Event.objects.values_list("id", flat=True)), "ada", at)
+goes_on = housekeeping.step(at, seconds=60)
+print(json.dumps([goes_on, EngagementRow.objects.count(), Session._base_manager.count()]))
 """
 BUCKETS = """
 import json
@@ -233,8 +257,86 @@ def test_event_is_erased_from_hypertables_in_steps_as_on_a_plain_server(timescal
     assert run_python(timescale, ERASE) == run_python(plain, ERASE) == [False, 82, [0, 0, 40, 40]]
 
 
+COMPRESS = "SELECT count(compress_chunk(chunk, if_not_compressed => true)) FROM show_chunks('engagement') chunk"
+COUNT_COMPRESSED = """
+    SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'engagement' AND is_compressed
+"""
+POLICY = """
+    SELECT config ->> 'compress_after' FROM timescaledb_information.jobs
+    WHERE hypertable_name = 'engagement' AND proc_name = 'policy_compression'
+"""
+CHART = """
+import json
+from datetime import timedelta
+from conductor.screens.facts import read_facts
+from engagement import buckets
+from engagement.condense import step
+from engagement.models import EngagementRow, Session
+
+session = Session.objects.get(title="Opening")
+last = EngagementRow.objects.for_session(session).filter(late=False).last()
+Session.objects.update(status="ended", settled_at=last.received_at, judged_until=last.timestamp)
+widths = [timedelta(seconds=seconds) for seconds in (7, 30, 3_600)]
+
+
+def read(width):  # a sum of sums may differ from a sum in its last bit
+    means = buckets.read_means(session.id, None, None, width, 50)
+    return [[round(value, 12) if isinstance(value, float) else value for value in mean.values()] for mean in means]
+
+
+before = [read(width) for width in widths]
+assert step(60) is False
+after = [read(width) for width in widths]
+course = read_facts(Session.objects.get(id=session.id)).course
+print(json.dumps([before, after, course.moments, session.buckets.count()], default=str))
+"""
+
+
+def test_means_courses_and_buckets_are_those_of_a_plain_server(timescale, plain):
+    manage(timescale, "flush", "--no-input")
+    manage(plain, "flush", "--no-input")
+    found = {}
+    for url in (timescale, plain):
+        run_python(url, RECORD_ROWS)
+        found[url] = run_python(url, CHART)
+
+    assert found[timescale] == found[plain]
+    before, after, course, count = found[plain]
+    assert before == after
+    assert (len(before[1]), len(course), count) == (8, 5, 8)
+
+
+def test_old_rows_are_compressed_and_read_written_and_erased_all_the_same(timescale):
+    manage(timescale, "flush", "--no-input")
+    run_python(timescale, RECORD_ROWS)
+    buckets = run_python(timescale, BUCKETS)
+
+    assert ask(timescale, POLICY) == [("7 days",)]
+    assert ask(timescale, COMPRESS) == [(2,)]
+    assert ask(timescale, COUNT_COMPRESSED) == [(2,)]
+    assert run_python(timescale, BUCKETS) == buckets
+    assert run_python(timescale, RECORD_ROWS) == [[40, 0, 0], [0, 40, 0], [0, 2, 0]]
+    ask(timescale, COMPRESS)
+    assert run_python(timescale, RECORD_AGAIN) == [0, 40, 0]
+    ask(timescale, COMPRESS)
+    assert run_python(timescale, ERASE_ALL) == [False, 0, 0]
+
+
+def test_compression_ends_and_begins_again(timescale):
+    run_python(timescale, RECORD_ROWS)
+    ask(timescale, COMPRESS)
+    buckets = run_python(timescale, BUCKETS)
+
+    manage(timescale, "migrate", "engagement", "0012")
+    assert (ask(timescale, POLICY), ask(timescale, COUNT_COMPRESSED)) == ([], [(0,)])
+    assert run_python(timescale, BUCKETS) == buckets
+    manage(timescale, "migrate")
+    assert ask(timescale, POLICY) == [("7 days",)]
+
+
 def test_flush_empties_the_hypertables(timescale):
     run_python(timescale, RECORD_ROWS)
+    ask(timescale, COMPRESS)
 
     manage(timescale, "flush", "--no-input")
 
@@ -270,6 +372,7 @@ def test_plain_database_that_moves_to_timescaledb_gets_hypertables_and_keeps_its
         manage(new, "migrate")
 
         assert hypertables(new) == EXPECTED_HYPERTABLES
+        assert ask(new, POLICY) == [("7 days",)]
         converted = ("anomalies", "engagement")  # a dump writes the check of another table in other words
         assert describe_tables(new, converted) == describe_tables(old, converted)
         assert run_python(new, BUCKETS) == buckets

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 from django.apps import apps
 from django.db import ProgrammingError, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Model
 from timescale.db.backends.postgresql.base import DatabaseWrapper as TimescaleWrapper
 
-from conductor.timescale import plain
+from conductor.timescale import compression, plain
 from conductor.timescale.schema import SchemaEditor, time_field
 
 logger = logging.getLogger(__name__)
+
+COMPRESSION = ("engagement", "0013_compression")  # the migration that begins and ends it
 
 
 class DatabaseWrapper(TimescaleWrapper):
@@ -29,6 +32,19 @@ class DatabaseWrapper(TimescaleWrapper):
                 self._stay_plain("has no TimescaleDB")
         if self.has_timescaledb():
             self._convert_plain_tables()
+            if COMPRESSION in MigrationRecorder(self).applied_migrations():  # and the server can do more since
+                self.enable_compression()
+
+    def enable_compression(self) -> None:
+        """Have old rows compressed, where the server can; elsewhere do nothing."""
+        if self.has_timescaledb() and self._exists(compression.IS_POSSIBLE, [compression.TABLE]):
+            self._execute_all(compression.ENABLE)
+            logger.info("Rows of more than a week ago are compressed from now on.")
+
+    def disable_compression(self) -> None:
+        """Unpack what is compressed, and compress nothing any more."""
+        if self.has_timescaledb() and self._exists(compression.IS_ENABLED, [compression.TABLE]):
+            self._execute_all(compression.DISABLE)
 
     def _create_extension(self) -> None:
         try:
@@ -59,6 +75,11 @@ class DatabaseWrapper(TimescaleWrapper):
         return self._exists(
             "SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = %s", [model._meta.db_table]
         )
+
+    def _execute_all(self, statements: Sequence[str]) -> None:
+        with self.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
     def _exists(self, query: str, params: Sequence[object] | None = None) -> bool:
         with self.cursor() as cursor:
