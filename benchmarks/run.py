@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from benchmarks import detector, floor, stacks
+from benchmarks import detector, floor, long, stacks
 from benchmarks.cases import (
     CASES,
     CURVE_RATES,
@@ -29,7 +29,7 @@ from benchmarks.report import OBVIOUS, PRODUCT, Idle, Results, compose, doubts
 from benchmarks.stacks import Stack
 
 OTHERS = ("idle", "curve", "floor", "detector", OBVIOUS.split()[0])
-BY_NAME_ONLY = ("processes",)
+BY_NAME_ONLY = ("processes", "long")
 OBVIOUS_CASES = ("single", "frame", "screens")  # it takes one row a request
 ECHO_CASES = ("single", "batch100")
 SETTLE_SECONDS, IDLE_SECONDS = 5.0, 20.0
@@ -80,7 +80,7 @@ def run_all(choice: Choice, folder: Path, out: Path) -> None:
     """Measure what was chosen; print the table, write JSON and plot."""
     results = Results()
     began = time.monotonic()
-    if choice.cases or choice.others - set(BY_NAME_ONLY):
+    if choice.cases or choice.others - {"processes"}:
         _measure_product(choice, results)
     if "processes" in choice:
         _measure_spread(choice, results)
@@ -116,6 +116,9 @@ def _measure_product(choice: Choice, results: Results) -> None:
             results.add(_say_run(measure(stack, case)))
         if "curve" in choice:
             results.curves[stack.name] = _climb(stack)
+        if "long" in choice:
+            _say("long")
+            results.others += long.measure(settings.DATABASE_URL)
 
 
 def _measure_spread(choice: Choice, results: Results) -> None:
