@@ -7,6 +7,8 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import Sum
 
+from conductor import tasks
+from conductor.celery import app
 from engagement import buckets, condense
 from engagement.models import Bucket, EngagementRow, Session
 from engagement.tests.test_buckets import at, condense_all, long_session
@@ -143,3 +145,12 @@ def test_a_session_that_cannot_be_condensed_keeps_no_other_from_it(monkeypatch, 
     assert (kept(broken), kept(whole)) == (1, judged(whole))
     (message,) = caplog.messages
     assert message.startswith(f"The session {broken.id} is not condensed: duplicate key")
+
+
+def test_the_clock_has_it_done():
+    session = long_session()
+
+    tasks.condense_rows()
+
+    assert kept(session) == judged(session)
+    assert {entry["task"] for entry in app.conf.beat_schedule.values()} >= {tasks.condense_rows.name}
