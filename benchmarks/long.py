@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from statistics import median
 from uuid import UUID
 
@@ -57,15 +57,17 @@ def measure(database_url: str, scale: float = 1.0) -> Iterator[Figure]:
     key = ApiKey.objects.issue(event, "benchmark")[1]
     client = Client(headers={"host": "localhost", "authorization": f"Bearer {key}"})
     with psycopg.connect(database_url, autocommit=True) as database:
+
+        @cache
+        def baseline(hours: int, of_hours: int) -> list[float]:
+            return _times(sessions[of_hours], partial(_select, database, timedelta(hours=hours)))
+
         for hours, of_hours, bucket in ASKED:
-            asked, length = sessions[of_hours], timedelta(hours=hours)
-            baseline = _times(asked, partial(_select, database, length))
-            found = _times(asked, partial(_ask, client, length, bucket))
-            yield from _figures(f"{hours} h of {of_hours} h in {bucket}, by REST", found, baseline)
+            found = _times(sessions[of_hours], partial(_ask, client, timedelta(hours=hours), bucket))
+            yield from _figures(f"{hours} h of {of_hours} h in {bucket}, by REST", found, baseline(hours, of_hours))
         for hours, asked in sessions.items():
-            length = timedelta(hours=hours)
-            baseline = _times(asked, partial(_select, database, length))
-            yield from _figures(f"the page of {hours} h that have ended", _times(asked, _show), baseline)
+            found = _times(asked, _show)
+            yield from _figures(f"the page of {hours} h that have ended", found, baseline(hours, hours))
 
 
 def _make_sessions(event: Event, scale: float) -> dict[int, list[Session]]:

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 LONG = timedelta(hours=2)  # what is not longer is as quick to read row by row
 MOST_ROWS = 5_000  # of one step: some hundredths of a second
 MOST_SESSIONS = 100  # that are found at once
+MOST_LEFT = 1_000
 LOCK = 0x6275636B  # an advisory lock of our own: "buck"
 
 # Sessions that have settled since, and those that go on and have much that was judged and is in no bucket.
@@ -39,6 +40,20 @@ FIND = """
         AND oldest.timestamp < s.judged_until - %s
     LIMIT %s)
 """
+# Most sessions are short, and there may be years of them: so many at once, where a step for each takes milliseconds.
+LEAVE_SHORT = """
+    UPDATE engagement_session SET is_condensed = true WHERE id IN (
+        SELECT s.id FROM (
+            SELECT id FROM engagement_session WHERE NOT is_condensed AND settled_at IS NOT NULL AND erased_at IS NULL
+            ORDER BY settled_at LIMIT %s FOR UPDATE SKIP LOCKED
+        ) s
+        WHERE NOT EXISTS (SELECT FROM engagement_buckets WHERE session_id = s.id) AND coalesce(
+            (SELECT timestamp FROM engagement WHERE session_id = s.id AND NOT late ORDER BY timestamp DESC LIMIT 1)
+            - (SELECT timestamp FROM engagement WHERE session_id = s.id AND NOT late ORDER BY timestamp LIMIT 1) < %s,
+            true
+        )
+    )
+"""
 CONDENSE = f"""
     INSERT INTO engagement_buckets (session_id, starts_at, rows,
         {", ".join(f"sum_{name}, known_{name}" for name in MEANS)}, lowest, highest, first_at, last_at)
@@ -55,7 +70,7 @@ def step(seconds: float) -> bool:
     """Condense for about so long, a bounded step of each session in turn; return whether there is more to do."""
     until = time.monotonic() + seconds
     failed: set[UUID] = set()
-    while waiting := [id_ for id_ in find_waiting() if id_ not in failed]:
+    while waiting := [id_ for id_ in _find_long() if id_ not in failed]:
         for session_id in waiting:
             if time.monotonic() >= until:
                 return True
@@ -66,6 +81,11 @@ def step(seconds: float) -> bool:
                 log.warning("The session %s is not condensed: %s", session_id, error)
                 failed.add(session_id)
     return bool(failed)
+
+
+def _find_long() -> Sequence[UUID]:
+    arrays.execute(LEAVE_SHORT, MOST_LEFT, LONG)
+    return find_waiting()
 
 
 def find_waiting() -> Sequence[UUID]:

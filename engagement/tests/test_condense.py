@@ -56,13 +56,28 @@ def test_half_a_minute_of_more_rows_than_a_step_has_is_one_step(monkeypatch):
     assert Bucket.objects.get(session=session).starts_at == buckets.floor(at(5), buckets.WIDTH)
 
 
-def test_a_short_session_keeps_its_rows_only():
-    session = long_session(rows=100)
+@pytest.mark.parametrize("most_left", [0, 1_000])  # alone, and with all others that are short
+def test_a_short_session_keeps_its_rows_only(most_left, monkeypatch):
+    monkeypatch.setattr(condense, "MOST_LEFT", most_left)
+    short, empty, long = long_session(rows=100), long_session(rows=1), long_session()
+    EngagementRow.objects.for_session(empty).delete()
 
     condense_all()
 
-    session.refresh_from_db()
-    assert (session.is_condensed, kept(session)) == (True, None)
+    assert set(Session.objects.values_list("is_condensed", flat=True)) == {True}
+    assert [kept(session) for session in (short, empty, long)] == [None, None, judged(long)]
+
+
+def test_a_session_that_is_half_condensed_is_not_taken_for_a_short_one(monkeypatch):
+    monkeypatch.setattr(condense, "MOST_ROWS", 500)
+    session = long_session()
+    condense.condense(session.id)
+    assert 0 < kept(session) < judged(session)
+    EngagementRow.objects.for_session(session).filter(timestamp__gte=at(6_000)).delete()
+
+    condense_all()
+
+    assert kept(session) == judged(session)
 
 
 def test_a_session_that_goes_on_is_condensed_as_far_as_it_was_judged_and_not_for_each_minute():
