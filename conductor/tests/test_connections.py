@@ -1,12 +1,16 @@
 """A connection has a minute for a header, however it fills it; in Twisted's own time, so none of ours passes."""
 
+from collections import deque
+
 import pytest
+from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.websocket.protocol import TrafficStats
 from daphne import http_protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from conductor.asgi import application
-from conductor.connections import PunctualChannel, log_nowhere
+from conductor.connections import PatientWebSocket, PunctualChannel, log_nowhere
 
 MINUTE = 60
 
@@ -90,3 +94,47 @@ def test_next_request_of_a_connection_has_its_own_minute(client):
         assert not client.is_closed
     client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"z" * 100, seconds_for_each=1)
     assert client.is_closed
+
+
+class Wire:
+    """A transport whose kernel takes so many bytes, and then no more; `lost` is what it says when nobody is there."""
+
+    connected, disconnecting, dataBuffer = True, False, b""
+
+    def __init__(self, room: int, lost: Exception | None = None) -> None:
+        self.room, self.lost, self.sent, self._tempDataBuffer = room, lost, b"", []
+
+    def writeSomeData(self, data: bytes) -> int | Exception:
+        assert not self._tempDataBuffer, "it overtakes what waits"
+        if self.lost:
+            return self.lost
+        taken, self.room = data[: self.room], max(0, self.room - len(data))
+        self.sent += taken
+        return len(taken)
+
+    def write(self, data: bytes) -> None:
+        self._tempDataBuffer.append(data)
+
+
+def socket_on(wire: Wire) -> PatientWebSocket:
+    socket = PatientWebSocket()
+    socket.factory, socket.transport, socket.state = WebSocketServerFactory(), wire, PatientWebSocket.STATE_OPEN
+    socket.send_queue, socket.trafficStats, socket.logOctets = deque(), TrafficStats(), False
+    return socket
+
+
+@pytest.mark.parametrize("room", [1_000, 14, 5, 0])
+def test_frames_go_to_the_kernel_as_far_as_it_takes_them_and_in_order(room):
+    wire = Wire(room)
+    socket = socket_on(wire)
+    socket.serverSend("first frame")
+    socket.serverSend("second frame")
+    whole = b"\x81\x0bfirst frame\x81\x0csecond frame"
+    assert wire.sent == whole[: min(room, len(whole))]
+    assert wire.sent + b"".join(wire._tempDataBuffer) == whole
+
+
+def test_frame_to_nobody_is_left_to_the_transport_to_notice():
+    wire = Wire(1_000, lost=ConnectionError())
+    socket_on(wire).serverSend("frame")
+    assert b"".join(wire._tempDataBuffer) == b"\x81\x05frame"
