@@ -8,7 +8,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ from engagement import cursors
 from engagement.ingest import insert_rows
 from engagement.models import RoomState, Session
 from engagement.moments import EPOCH, from_microseconds, to_microseconds
+from engagement.people import Person
 from engagement.readings import Reading
-from engagement.room import RANK, ROW, SECOND, Person, RankedEvent, Room
+from engagement.room import RANK, RankedEvent, Room
+from engagement.slots import ROW, SECOND
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +91,7 @@ def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int, most_e
     entries, untils = _new_entries(sessions, most_events)
     rooms, rebuilt = _load_rooms(sessions)
     people = _load_people({id_: entries[id_] for id_ in entries if id_ not in rebuilt})
-    before = deepcopy(people)
+    before = {id_: {user: replace(person) for user, person in those.items()} for id_, those in people.items()}
     people |= rebuilt
     rows: list[tuple[uuid.UUID, Reading]] = []
     for session in sessions:

@@ -12,7 +12,7 @@ from engagement import arrays, cursors
 from engagement.ingest import Recorded, check_source, claim_sessions, refuse_moment
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
-from engagement.room import SECOND, row_end
+from engagement.slots import SECOND, row_end
 from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
 KNOWN_KEYS = """

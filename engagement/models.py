@@ -398,7 +398,7 @@ class RoomState(models.Model):
 
 
 class Presence(models.Model):
-    """One person of one session, written when something of theirs changes; see `engagement.room.Person`."""
+    """One person of one session, written when something of theirs changes; see `engagement.people.Person`."""
 
     pk = models.CompositePrimaryKey("session_id", "user")
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="people", db_index=False)

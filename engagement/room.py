@@ -1,25 +1,21 @@
 """What is known of a room, and the row of every 5 s that follows from its events in time order. Pure."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from engagement.moments import from_microseconds
+from engagement.people import Person
 from engagement.readings import Reading
+from engagement.slots import ROW, SECOND, SLOTS, WINDOW, Slots, move_on, new_slots, row_end, take_out
 
 EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed")
-ROW_SECONDS = 5
-WINDOW_SECONDS = 60
 GRACE_SECONDS = 120.0
 MAX_SILENCE_SECONDS = 30 * 60  # a longer one is told by its first half hour: two far-off events make no endless rows
 MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
 
-SECOND = 1_000_000
-ROW = ROW_SECONDS * SECOND
-WINDOW = WINDOW_SECONDS * SECOND
 GRACE = round(GRACE_SECONDS * SECOND)
 MAX_SILENCE = MAX_SILENCE_SECONDS * SECOND
-SLOTS = WINDOW // ROW
 
 # When the source is gone and not the audience; see `Room`.
 PACE_MINUTES = 3
@@ -32,20 +28,6 @@ RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
 
 # An event as it is sorted: moment (µs since 1970), rank of its type, user, poll; empty where there is none.
 RankedEvent = tuple[int, int, str, str]
-
-
-@dataclass(slots=True)
-class Person:
-    """What is kept of one person: changed by their own events only."""
-
-    is_present: bool = False
-    is_focused: bool = False
-    left_at: int | None = None  # since when they are away
-    acted_at: int | None = None
-    votes: list[int] = field(default_factory=list)  # numbers of the open polls that they voted in
-
-    def was_here_since(self, moment: int) -> bool:
-        return self.is_present or (self.left_at is not None and self.left_at >= moment)
 
 
 @dataclass(slots=True)
@@ -93,11 +75,11 @@ class Room:
     has_actors: bool = False
     # The last minute by slots of 5 s, newest last. A reconnect takes its leave out of the slot in which it was,
     # and who acts again moves from one slot to another.
-    chats: list[int] = field(default_factory=lambda: [0] * SLOTS)
-    reactions: list[int] = field(default_factory=lambda: [0] * SLOTS)
-    leaves: list[int] = field(default_factory=lambda: [0] * SLOTS)
-    actors: list[int] = field(default_factory=lambda: [0] * SLOTS)
-    events: list[int] = field(default_factory=lambda: [0] * (SLOTS * PACE_MINUTES))
+    chats: Slots = field(default_factory=new_slots)
+    reactions: Slots = field(default_factory=new_slots)
+    leaves: Slots = field(default_factory=new_slots)
+    actors: Slots = field(default_factory=new_slots)
+    events: Slots = field(default_factory=lambda: new_slots() * PACE_MINUTES)
     pace: int = 0
     n_polls: int = 0
     polls: dict[str, Poll] = field(default_factory=dict)  # the open ones, in the order in which they opened
@@ -109,7 +91,9 @@ class Room:
 
     def pack(self) -> dict[str, Any]:
         """Return what `unpack` takes, as values that JSON has. Objects of JSON have no order, so polls are pairs."""
-        return {**asdict(self), "polls": [(name, asdict(poll)) for name, poll in self.polls.items()]}
+        # `asdict` would copy every number by itself, and what is packed is written out at once.
+        packed = {each.name: getattr(self, each.name) for each in fields(self)}
+        return packed | {"polls": [(name, asdict(poll)) for name, poll in self.polls.items()]}
 
     @property
     def patience(self) -> int | None:
@@ -176,13 +160,12 @@ class Room:
             self.whole_from = end - ROW + WINDOW
         gap = min(SLOTS, (end - self.next) // ROW)
         for slots in (self.chats, self.reactions, self.leaves, self.actors):
-            slots[:] = slots[gap:] + [0] * gap
+            move_on(slots, gap)
         self.next = end
 
     def _begin_slot(self) -> None:
         for slots in (self.chats, self.reactions, self.leaves, self.actors, self.events):
-            del slots[0]
-            slots.append(0)
+            move_on(slots, 1)
 
     def _take(self, entry: RankedEvent, people: MutableMapping[str, Person]) -> None:
         moment, rank, user, poll = entry
@@ -252,11 +235,9 @@ class Room:
         self.actors[-1] += 1
         person.acted_at = moment
 
-    def _take_out(self, slots: list[int], moment: int) -> None:
+    def _take_out(self, slots: Slots, moment: int) -> None:
         assert self.next is not None
-        age = (self.next - row_end(moment)) // ROW
-        if age < SLOTS:
-            slots[-1 - age] -= 1
+        take_out(slots, moment, self.next)
 
     def _open_poll(self, moment: int, name: str) -> None:
         if name in self.polls:
@@ -313,8 +294,3 @@ class Room:
         if poll is None or not self.has_joins or not poll.could_vote:
             return None
         return min(1.0, poll.voters / poll.could_vote)
-
-
-def row_end(moment: int) -> int:
-    """Return the end of the slot that holds a moment."""
-    return moment // ROW * ROW + ROW

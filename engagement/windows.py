@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from engagement.limits import LATENESS_SECONDS
 from engagement.moments import MICROSECOND, to_microseconds
+from engagement.people import Person
 from engagement.readings import Reading
-from engagement.room import GRACE_SECONDS, RANK, ROW, SECOND, Person, Room, row_end
+from engagement.room import GRACE_SECONDS, RANK, Room
+from engagement.slots import ROW, SECOND, row_end
 
 FRESH_FOR = timedelta(minutes=5)  # with an older newest event it is no live session that fell silent, but a recording
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engagement.moments import to_microseconds
 from engagement.readings import Reading
-from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, ROW, Room, row_end
+from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, Room
+from engagement.slots import ROW, row_end
 from engagement.windows import Added, RawEvent, Windows
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
