@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +12,7 @@ from django.db import transaction
 from engagement import arrays, cursors
 from engagement.limits import FIRST_YEAR, MAX_AHEAD
 from engagement.models import Session
-from engagement.readings import BY_NAME, COUNTS, MEASURED, Reading, SignalKind
+from engagement.readings import BY_NAME, COUNTS, MEASURED, OPTIONAL, Reading, SignalKind
 from engagement.scoring import find_score
 
 EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
@@ -24,12 +25,6 @@ COLUMNS = {
     "engagement_score": "float8",
     "late": "bool",
 }
-INSERT_ROWS = f"""
-    INSERT INTO engagement (received_at, {", ".join(COLUMNS)})
-    SELECT %b, * FROM UNNEST({", ".join(f"%b::{kind}[]" for kind in COLUMNS.values())})
-    ON CONFLICT DO NOTHING
-    RETURNING session_id, timestamp, late
-"""
 
 Row = tuple[uuid.UUID, Reading]  # of which session it is
 
@@ -139,7 +134,21 @@ def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
 ) -> list[tuple[uuid.UUID, datetime, bool]]:
     """Insert what is not there yet; return session, timestamp and `late` of every row that was stored."""
+    left_out = tuple(name for name in OPTIONAL if all(getattr(reading, name) is None for reading in readings))
+    told = [name for name in MEASURED + COUNTS if name not in left_out]
     columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
-    columns += [[getattr(reading, name) for reading in readings] for name in MEASURED + COUNTS]
+    columns += [[getattr(reading, name) for reading in readings] for name in told]
     columns += [[find_score(reading) for reading in readings], lates]
-    return [(session_id, at, late) for session_id, at, late in arrays.execute(INSERT_ROWS, now, *columns)]
+    return [(session_id, at, late) for session_id, at, late in arrays.execute(_insert(left_out), now, *columns)]
+
+
+@cache
+def _insert(left_out: tuple[str, ...]) -> str:
+    """Return the statement without optional signals that no row tells: an array of nulls costs as much as any."""
+    columns = {name: kind for name, kind in COLUMNS.items() if name not in left_out}
+    return f"""
+        INSERT INTO engagement (received_at, {", ".join(columns)})
+        SELECT %b, * FROM UNNEST({", ".join(f"%b::{kind}[]" for kind in columns.values())})
+        ON CONFLICT DO NOTHING
+        RETURNING session_id, timestamp, late
+    """

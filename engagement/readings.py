@@ -26,7 +26,8 @@ class Signal:
     calls it; without one it has no card. `long_label` is for tables, where no unit stands beside the figure. `weight`
     is its say in the score, negative where it takes off. `full` is the rate that counts as full in the score. `top` is
     what the upper edge of its sparkline stands for where no value is higher. `of` names the part and the whole of a
-    share that is not measured itself.
+    share that is not measured itself. An optional one comes from few platforms: where it is unknown it has no card, and
+    nothing is said of it in a recording.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Signal:
     full: float | None = None
     top: float = 0.0
     of: tuple[str, str] | None = None
+    is_optional: bool = False
 
     @property
     def is_loss(self) -> bool:
@@ -56,9 +58,20 @@ SIGNALS = (
     Signal("reactions_per_min", SignalKind.RATE, "Reactions", "Reactions a minute", weight=0.10, full=10.0),
     # One leaver must not look like an exodus, so the sparkline's top is no less than a fifth.
     Signal("user_leave_rate", SignalKind.SHARE, "Leaves", "Left in the last minute", weight=-0.10, top=0.2),
+    Signal("chatters", SignalKind.PEOPLE, "Chatters", "People who wrote in the last minute", is_optional=True),
+    Signal("hands_raised", SignalKind.PEOPLE, "Hands", "Hands raised", is_optional=True),
+    Signal("mics_on", SignalKind.PEOPLE, "Microphones", "Microphones on", is_optional=True),
+    Signal("cameras_on", SignalKind.PEOPLE, "Cameras", "Cameras on", is_optional=True),
+    Signal("talk_share", SignalKind.SHARE, "Talking", "Talked in the last minute", top=1.0, is_optional=True),
+    Signal("speakers", SignalKind.PEOPLE, "Speakers", "People who talked in the last minute", is_optional=True),
+    Signal("questions_per_min", SignalKind.RATE, "Questions", "Questions a minute", is_optional=True),
+    Signal(
+        "question_votes_per_min", SignalKind.RATE, "Question votes", "Votes for questions a minute", is_optional=True,
+    ),
 )  # fmt: skip
 BY_NAME = {signal.name: signal for signal in SIGNALS}
 MEASURED = tuple(signal.name for signal in SIGNALS if signal.of is None)  # what a row holds
+OPTIONAL = tuple(signal.name for signal in SIGNALS if signal.is_optional)
 COUNTS = ("chat_count", "reaction_count", "leave_count")
 
 
@@ -67,9 +80,11 @@ class Reading:
     """One engagement row. A signal that is None is unknown, never zero.
 
     `chat_msgs_per_min` and `reactions_per_min` are counts over the last 60 s, `poll_participation` and
-    `user_leave_rate` are shares (0..1), `active_users` and `total_users` are people. The counts say how many
-    chat messages, reactions and leaves (net of reconnects) came of the 5 s that end at `timestamp`: exact, and 0 also
-    of a kind that never came, where the row was made from raw events; None where somebody else measured it.
+    `user_leave_rate` are shares (0..1), `active_users` and `total_users` are people. `chatters` are the people who
+    wrote and `speakers` those who talked in the last 60 s, `talk_share` is the part of them in which anybody talked;
+    hands, microphones and cameras are people who have one up or on at `timestamp`. The counts say how many chat
+    messages, reactions and leaves (net of reconnects) came of the 5 s that end at `timestamp`: exact, and 0 also of a
+    kind that never came, where the row was made from raw events; None where somebody else measured it.
     """
 
     timestamp: datetime
@@ -79,6 +94,14 @@ class Reading:
     total_users: int | None = None
     reactions_per_min: float | None = None
     user_leave_rate: float | None = None
+    chatters: int | None = None
+    hands_raised: int | None = None
+    mics_on: int | None = None
+    cameras_on: int | None = None
+    talk_share: float | None = None
+    speakers: int | None = None
+    questions_per_min: float | None = None
+    question_votes_per_min: float | None = None
     chat_count: int | None = None
     reaction_count: int | None = None
     leave_count: int | None = None

@@ -78,6 +78,14 @@ class EngagementRow(BaseModel):
     total_users: int | None
     reactions_per_min: float | None
     user_leave_rate: float | None
+    chatters: int | None = Field(description="People who wrote in the last 60 s.")
+    hands_raised: int | None
+    mics_on: int | None
+    cameras_on: int | None
+    talk_share: float | None = Field(description="Part of the last 60 s in which anybody talked.")
+    speakers: int | None = Field(description="People who talked in the last 60 s.")
+    questions_per_min: float | None
+    question_votes_per_min: float | None
 
 
 class EngagementBucket(EngagementRow):
@@ -89,6 +97,11 @@ class EngagementBucket(EngagementRow):
     late: bool = Field(description="Whether any of its rows was late.")
     active_users: float | None  # type: ignore[assignment]  # the mean of whole numbers is none
     total_users: float | None  # type: ignore[assignment]
+    chatters: float | None  # type: ignore[assignment]
+    hands_raised: float | None  # type: ignore[assignment]
+    mics_on: float | None  # type: ignore[assignment]
+    cameras_on: float | None  # type: ignore[assignment]
+    speakers: float | None  # type: ignore[assignment]
     rows: int = Field(description="How many rows it holds.")
 
 

@@ -189,6 +189,14 @@ class Signals(Taken):
                     "total_users": 240,
                     "reactions_per_min": 6.5,
                     "user_leave_rate": 0.01,
+                    "chatters": 9,
+                    "hands_raised": 2,
+                    "mics_on": 3,
+                    "cameras_on": 41,
+                    "talk_share": 0.85,
+                    "speakers": 2,
+                    "questions_per_min": 1,
+                    "question_votes_per_min": 14,
                 }
             ]
         }
@@ -207,6 +215,14 @@ class Signals(Taken):
     active_users: People | None = Field(None, description="Those of them that are active; at most `total_users`.")
     reactions_per_min: PerMinute | None = Field(None, description="Reactions in the last 60 s.")
     user_leave_rate: Share | None = Field(None, description="Share of the audience that left in the last 60 s.")
+    chatters: People | None = Field(None, description="People who wrote in the chat in the last 60 s.")
+    hands_raised: People | None = Field(None, description="People whose hand is up.")
+    mics_on: People | None = Field(None, description="People whose microphone is on.")
+    cameras_on: People | None = Field(None, description="People whose camera is on.")
+    talk_share: Share | None = Field(None, description="Part of the last 60 s in which anybody talked.")
+    speakers: People | None = Field(None, description="People who talked in the last 60 s.")
+    questions_per_min: PerMinute | None = Field(None, description="Questions asked in the last 60 s.")
+    question_votes_per_min: PerMinute | None = Field(None, description="Votes for questions in the last 60 s.")
 
     @field_validator("active_users")
     @classmethod

@@ -26,7 +26,10 @@ class SignalCard:
 
 
 def signal_cards(line: Sequence[Row], usual: Mapping[str, float], incident: Anomaly | None) -> list[SignalCard]:
-    """Return a card for every signal; leaves only where somebody left. `line` is oldest first."""
+    """Return a card for every signal; leaves only where somebody left, an optional one only where it is known.
+
+    `line` is oldest first.
+    """
     moved = set() if incident is None else set(incident.metadata.get("moved", ()))
     shown = [row.reading for row in line if row.timestamp >= line[-1].timestamp - SPARK]
     found = (_card(signal, shown, usual.get(signal.name), signal.name in moved) for signal in SIGNALS if signal.label)
@@ -36,6 +39,8 @@ def signal_cards(line: Sequence[Row], usual: Mapping[str, float], incident: Anom
 def _card(signal: Signal, shown: Sequence[Reading], usual: float | None, has_moved: bool) -> SignalCard | None:
     series = [(reading.timestamp, getattr(reading, signal.name)) for reading in shown]
     if signal.is_loss and not any(value for _, value in series):
+        return None
+    if signal.is_optional and all(value is None for _, value in series):
         return None
     value = series[-1][1] if series else None
     expected = None if value is None else usual

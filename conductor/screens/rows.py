@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
 from engagement import arrays
-from engagement.readings import Reading
+from engagement.readings import MEASURED, Reading
+
+_measured = attrgetter(*MEASURED)
 
 
 class Row(NamedTuple):
@@ -21,20 +24,20 @@ class Row(NamedTuple):
     total_users: int | None
     reactions_per_min: float | None
     user_leave_rate: float | None
+    chatters: int | None
+    hands_raised: int | None
+    mics_on: int | None
+    cameras_on: int | None
+    talk_share: float | None
+    speakers: int | None
+    questions_per_min: float | None
+    question_votes_per_min: float | None
     engagement_score: float | None
     late: bool
 
     @property
     def reading(self) -> Reading:
-        return Reading(
-            self.timestamp,
-            chat_msgs_per_min=self.chat_msgs_per_min,
-            poll_participation=self.poll_participation,
-            active_users=self.active_users,
-            total_users=self.total_users,
-            reactions_per_min=self.reactions_per_min,
-            user_leave_rate=self.user_leave_rate,
-        )
+        return Reading(self.timestamp, *_measured(self))  # `Reading` has its fields in this order
 
     @property
     def active_share(self) -> float | None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from engagement.moments import read_moment, write_moment
-from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
+from engagement.readings import BY_NAME, MEASURED, MOST, OPTIONAL, Reading, SignalKind
 from engagement.recordings.recording import MAX_SPAN, Gathering, check_year
 from engagement.recordings.source import Source
 from engagement.room import EVENT_TYPES
@@ -91,8 +91,10 @@ def raw_event(record: Mapping[str, object]) -> RawEvent:
 
 
 def signals_object(row: Reading) -> dict[str, object]:
-    """Return a reading as the JSON object that the REST endpoint takes."""
-    return {"timestamp": write_stamp(row.timestamp)} | {name: getattr(row, name) for name in MEASURED}
+    """Return a reading as the JSON object that the REST endpoint takes, without optional signals that are unknown."""
+    signals = {name: getattr(row, name) for name in MEASURED}
+    known = {name: value for name, value in signals.items() if value is not None or name not in OPTIONAL}
+    return {"timestamp": write_stamp(row.timestamp)} | known
 
 
 def event_object(event: RawEvent) -> dict[str, object]:

@@ -51,6 +51,18 @@ def test_record_rows_stores_readings_with_their_score(session):
     assert {row.received_at for row in rows} == {NOW}
 
 
+def test_rows_that_know_unlike_signals_are_stored_together(session):
+    usual = reading(0)
+    told = reading(5, hands_raised=2, talk_share=0.5)
+    other = reading(10, hands_raised=0, chatters=3, questions_per_min=1.0)
+
+    assert record_rows(session.id, [other, usual, told], NOW).accepted == 3
+
+    assert stored(session) == [usual, told, other]
+    scores = EngagementRow.objects.for_session(session).values_list("engagement_score", flat=True)
+    assert set(scores) == {score(usual).value}
+
+
 def test_record_rows_makes_a_scheduled_session_live(session):
     record_rows(session.id, [reading(0)], NOW)
 

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 from anomalies.models import Anomaly
 from conductor.tests.rest import START, Rest, signals
 from engagement.models import EngagementRow, Erasure, Session
+from engagement.readings import OPTIONAL
 
 
 def rows_of(session: Session) -> list[EngagementRow]:
@@ -355,7 +356,40 @@ def test_get_engagement_lists_the_oldest_first(rest):
         "total_users": None,
         "reactions_per_min": None,
         "user_leave_rate": None,
+        **dict.fromkeys(OPTIONAL),
     }
+
+
+OF_FEW = {
+    "chatters": 4, "hands_raised": 2, "mics_on": 3, "cameras_on": 30, "talk_share": 0.8, "speakers": 2,
+    "questions_per_min": 1, "question_votes_per_min": 14,
+}  # fmt: skip
+
+
+def test_signals_of_few_platforms_come_back_and_change_no_score(rest):
+    session = rest.new_session()
+    assert OF_FEW.keys() == set(OPTIONAL)
+    rest.post(f"/sessions/{session.id}/signals", [signals(0), signals(5, **OF_FEW), signals(10, hands_raised=5)])
+
+    items = rest.get(f"/sessions/{session.id}/engagement").json()["items"]
+    [bucket] = rest.get(f"/sessions/{session.id}/engagement?bucket=1m").json()["items"]
+
+    unknown = dict.fromkeys(OPTIONAL)
+    assert [{name: item[name] for name in OPTIONAL} for item in items] == [
+        unknown,
+        OF_FEW,
+        unknown | {"hands_raised": 5},
+    ]
+    assert {name: bucket[name] for name in OPTIONAL} == OF_FEW | {"hands_raised": 3.5}
+    assert len({item["engagement_score"] for item in items}) == 1
+
+
+def test_a_row_of_nothing_but_an_optional_signal_is_taken_and_has_no_score(rest):
+    session = rest.new_session()
+    answer = rest.post(f"/sessions/{session.id}/signals", {"timestamp": START.isoformat(), "hands_raised": 0})
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+    [row] = rows_of(session)
+    assert (row.hands_raised, row.engagement_score) == (0, None)
 
 
 def test_get_engagement_takes_since_and_before_until(rest):
@@ -410,6 +444,7 @@ def test_get_engagement_in_buckets_answers_the_means(rest):
         "total_users": 50,
         "reactions_per_min": None,
         "user_leave_rate": None,
+        **dict.fromkeys(OPTIONAL),
         "rows": 3,
     }
     assert (second["timestamp"], second["rows"], second["late"]) == ("2026-03-02T09:01:30Z", 1, False)

@@ -23,6 +23,7 @@ from conductor.posting.door import Door
 from conductor.tests.rest import START, Rest, signals
 from conductor.tests.waiting import wait_until
 from engagement.models import EngagementRow, RawEventRow, Session
+from engagement.readings import MEASURED
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -338,7 +339,16 @@ SIGNALS: Fields = {
     "total_users": (MANY, [*ODD_NUMBERS, *FEW]),
     "reactions_per_min": (RATES, ODD_NUMBERS),
     "user_leave_rate": (SHARES, ODD_NUMBERS),
+    "chatters": (FEW, ODD_NUMBERS),
+    "hands_raised": (MANY, ODD_NUMBERS),
+    "mics_on": (FEW, ODD_NUMBERS),
+    "cameras_on": (MANY, ODD_NUMBERS),
+    "talk_share": (SHARES, ODD_NUMBERS),
+    "speakers": (FEW, ODD_NUMBERS),
+    "questions_per_min": (RATES, ODD_NUMBERS),
+    "question_votes_per_min": (RATES, ODD_NUMBERS),
 }
+assert set(SIGNALS) == {"timestamp", *MEASURED}
 EVENT: Fields = {
     "type": (TYPES, ODD_TYPES),
     "timestamp": (MOMENTS, ODD_MOMENTS),

@@ -29,6 +29,15 @@ def test_leaves_have_a_card_only_where_somebody_left():
     assert card_of("user_leave_rate", line(user_leave_rate=0.1), {}).value == 0.1
 
 
+def test_optional_signal_has_a_card_only_where_it_was_told_lately():
+    assert card_of("hands_raised", line(chat_msgs_per_min=3.0), {}) is None
+    rows = line(hands_raised=0)
+    card = card_of("hands_raised", rows, {})
+    assert (card.value, card.usual, card.change, card.detail) == (0, None, None, "")
+    rows[-1].hands_raised = None  # the platform told it, and does not now
+    assert card_of("hands_raised", rows, {}).value is None
+
+
 def test_card_of_the_active_share_says_of_how_many_people_it_is():
     card = card_of("active_share", line(active_users=40, total_users=50), {"active_share": 0.8})
     assert (card.value, card.change, card.detail) == (0.8, 0.0, "40 of 50")

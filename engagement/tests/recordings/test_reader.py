@@ -41,6 +41,14 @@ def test_rows_come_back_as_they_were_written(tmp_path, name):
     assert recording.readings() == rows()
 
 
+def test_row_says_nothing_of_optional_signals_that_are_unknown():
+    usual, told = Reading(NINE, 12.0), Reading(NINE, 12.0, hands_raised=2, talk_share=0.25)
+    assert "hands_raised" not in signals_object(usual)
+    assert signals_object(usual)["poll_participation"] is None
+    assert signals_object(told) == signals_object(usual) | {"hands_raised": 2, "talk_share": 0.25}
+    assert [reading(signals_object(row)) for row in (usual, told)] == [usual, told]
+
+
 def test_events_come_back_under_pseudonyms(tmp_path):
     write_lines(tmp_path / "r.jsonl", map(event_object, events()))
     recording = open_recording(tmp_path / "r.jsonl")
