@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.ingest import insert_rows
 from engagement.models import RoomState, Session
 from engagement.moments import EPOCH, from_microseconds, to_microseconds
@@ -25,7 +25,7 @@ from engagement.slots import ROW, SECOND
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 MOST_EVENTS = 2_000  # of a session at once, unless more lie in one slot of 5 s
 MOST_IN_SLOT = 50_000  # events of one slot that count: no room sends more in 5 s, and a broken clock piles all it has
 FORGET_AT_ONCE = 5_000  # people, and raw events that name one
@@ -44,18 +44,21 @@ EVENTS_BETWEEN = """
 """
 EVENTS_OF_SLOT = f"{EVENTS_BETWEEN} ORDER BY timestamp, id LIMIT {MOST_IN_SLOT}"
 LOAD_PEOPLE = """
-    SELECT p.session_id, p."user", is_present, is_focused, left_at, acted_at, votes
-    FROM UNNEST(%s::uuid[], %s::varchar[]) AS named (session_id, "user")
+    SELECT p.session_id, p."user", is_present, is_focused, left_at, acted_at, votes, signs, chatted_at, talked_at
+    FROM UNNEST(%b::uuid[], %b::varchar[]) AS named (session_id, "user")
     JOIN presence p ON p.session_id = named.session_id AND p."user" = named."user"
 """
 SAVE_PEOPLE = """
-    INSERT INTO presence (session_id, "user", is_present, is_focused, left_at, acted_at, votes)
-    SELECT session_id, "user", is_present, is_focused, left_at, acted_at, votes::int[] FROM UNNEST(
-        %s::uuid[], %s::varchar[], %s::bool[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::text[]
-    ) AS new (session_id, "user", is_present, is_focused, left_at, acted_at, votes)
+    INSERT INTO presence
+        (session_id, "user", is_present, is_focused, left_at, acted_at, votes, signs, chatted_at, talked_at)
+    SELECT session_id, "user", is_present, is_focused, left_at, acted_at, votes::int[], signs, chatted_at, talked_at
+    FROM UNNEST(%b::uuid[], %b::varchar[], %b::bool[], %b::bool[], %b::timestamptz[], %b::timestamptz[], %b::text[],
+        %b::varchar[], %b::timestamptz[], %b::timestamptz[]
+    ) AS new (session_id, "user", is_present, is_focused, left_at, acted_at, votes, signs, chatted_at, talked_at)
     ON CONFLICT (session_id, "user") DO UPDATE
     SET is_present = EXCLUDED.is_present, is_focused = EXCLUDED.is_focused, left_at = EXCLUDED.left_at,
-        acted_at = EXCLUDED.acted_at, votes = EXCLUDED.votes
+        acted_at = EXCLUDED.acted_at, votes = EXCLUDED.votes, signs = EXCLUDED.signs,
+        chatted_at = EXCLUDED.chatted_at, talked_at = EXCLUDED.talked_at
 """
 SAVE_ROOMS = """
     INSERT INTO rooms (session_id, version, state)
@@ -192,11 +195,31 @@ def _load_people(entries: Mapping[uuid.UUID, Sequence[RankedEvent]]) -> dict[uui
     people: dict[uuid.UUID, People] = {id_: {} for id_ in entries}
     if named:
         ids, users = zip(*named, strict=True)
-        with connection.cursor() as cursor:
-            cursor.execute(LOAD_PEOPLE, [list(ids), list(users)])
-            for id_, user, is_present, is_focused, left_at, acted_at, votes in cursor.fetchall():
-                people[id_][user] = Person(is_present, is_focused, _moment(left_at), _moment(acted_at), votes)
+        for id_, user, *stored in arrays.execute(LOAD_PEOPLE, list(ids), list(users)):
+            people[id_][user] = _person(*stored)
     return people
+
+
+def _person(
+    is_present: bool,
+    is_focused: bool,
+    left_at: datetime | None,
+    acted_at: datetime | None,
+    votes: list[int],
+    signs: str,
+    chatted_at: datetime | None,
+    talked_at: datetime | None,
+) -> Person:
+    return Person(
+        is_present,
+        is_focused,
+        _moment(left_at),
+        _moment(acted_at),
+        votes,
+        frozenset(signs.split()),
+        _moment(chatted_at),
+        _moment(talked_at),
+    )
 
 
 def _save_people(people: Mapping[uuid.UUID, People], before: Mapping[uuid.UUID, People]) -> None:
@@ -216,9 +239,11 @@ def _save_people(people: Mapping[uuid.UUID, People], before: Mapping[uuid.UUID, 
         [_at(person.left_at) for _, _, person in changed],
         [_at(person.acted_at) for _, _, person in changed],
         ["{" + ",".join(map(str, person.votes)) + "}" for _, _, person in changed],
+        [" ".join(sorted(person.signs)) for _, _, person in changed],
+        [_at(person.chatted_at) for _, _, person in changed],
+        [_at(person.talked_at) for _, _, person in changed],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(SAVE_PEOPLE, columns)
+    arrays.execute(SAVE_PEOPLE, *columns)
 
 
 def _save(sessions: Sequence[Session], rooms: Mapping[uuid.UUID, Room]) -> None:

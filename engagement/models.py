@@ -368,7 +368,7 @@ class RawEventRow(models.Model):
     # Both indexes below begin with session_id.
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="raw_events", db_index=False)
     timestamp = models.DateTimeField()
-    type = models.CharField(max_length=12)
+    type = models.CharField(max_length=20)
     user = models.CharField(
         max_length=MAX_TEXT, blank=True, default="", help_text="Opaque; empty where nobody is named."
     )
@@ -416,6 +416,11 @@ class Presence(models.Model):
     left_at = models.DateTimeField(null=True)
     acted_at = models.DateTimeField(null=True)
     votes = ArrayField(models.IntegerField(), default=list)
+    signs = models.CharField(
+        max_length=30, blank=True, default="", db_default="", help_text="What of theirs is up or on, by its names."
+    )
+    chatted_at = models.DateTimeField(null=True)
+    talked_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "presence"

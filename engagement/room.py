@@ -5,11 +5,16 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from engagement.moments import from_microseconds
-from engagement.people import Person
+from engagement.people import CAMERA, HAND, MIC, VOICE, Person
 from engagement.readings import Reading
+from engagement.signs import SWITCHES, Signs
 from engagement.slots import ROW, SECOND, SLOTS, WINDOW, Slots, move_on, new_slots, row_end, take_out
 
-EVENT_TYPES = ("poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed")
+EVENT_TYPES = (
+    "poll_opened", "leave", "join", "blur", "focus", "chat", "reaction", "poll_vote", "poll_closed",
+    *SWITCHES, "question_asked", "question_vote",
+)  # fmt: skip
+TALK = ("talk_started", "talk_stopped")
 GRACE_SECONDS = 120.0
 MAX_SILENCE_SECONDS = 30 * 60  # a longer one is told by its first half hour: two far-off events make no endless rows
 MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
@@ -48,11 +53,13 @@ class Room:
     **Unknown until seen.** A platform that never sends chat looks like a room in which nobody writes. Taking its
     silence for 0 would call every webinar that reports connections only dead from the start. So chat, reactions
     and activity are None until the first of their kind in the session came (or where `sends_all` is set), and
-    from then on silence is 0. The counts of 5 s are what came in, and so 0 before as well: whoever learns what is
-    usual here would otherwise begin at the moment of a message, and take every room for one that falls silent.
+    from then on silence is 0; what few platforms tell is None until then with `sends_all` as well. The counts of
+    5 s are what came in, and so 0 before as well: whoever learns what is usual here would otherwise begin at the
+    moment of a message, and take every room for one that falls silent.
 
     **No data is not no engagement.** A room's pace is the number of events of any kind (people who come, go, look
-    away, write) in the quietest of its last three minutes. At `LIVELY` and above, silence has a meaning: once
+    away, write; but not who talks, as a single voice that begins and ends many times a minute is no audience) in the
+    quietest of its last three minutes. At `LIVELY` and above, silence has a meaning: once
     `MISSED_TO_WAIT` events are missing, the chance that nobody did anything is one in 3,000, so `patience` ends
     and rows wait for the next event. If that comes before `MISSED_TO_BE_GONE` are missing, the rows of the silence
     are given: the audience was quiet. If it comes later the source was gone, as even a fifth of the usual pace would
@@ -73,27 +80,35 @@ class Room:
     has_chats: bool = False
     has_reactions: bool = False
     has_actors: bool = False
+    has_chatters: bool = False
+    has_questions: bool = False
+    has_question_votes: bool = False
     # The last minute by slots of 5 s, newest last. A reconnect takes its leave out of the slot in which it was,
     # and who acts again moves from one slot to another.
     chats: Slots = field(default_factory=new_slots)
     reactions: Slots = field(default_factory=new_slots)
     leaves: Slots = field(default_factory=new_slots)
-    actors: Slots = field(default_factory=new_slots)
+    actors: Slots = field(default_factory=new_slots)  # but for who talks now: see `_take_sign`
+    chatters: Slots = field(default_factory=new_slots)
+    questions: Slots = field(default_factory=new_slots)
+    question_votes: Slots = field(default_factory=new_slots)
     events: Slots = field(default_factory=lambda: new_slots() * PACE_MINUTES)
     pace: int = 0
     n_polls: int = 0
     polls: dict[str, Poll] = field(default_factory=dict)  # the open ones, in the order in which they opened
+    signs: Signs = field(default_factory=Signs)
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> "Room":
         polls = {name: Poll(**poll) for name, poll in packed["polls"]}
-        return cls(**{**packed, "polls": polls})
+        return cls(**{**packed, "polls": polls, "signs": Signs(**packed["signs"])})
 
     def pack(self) -> dict[str, Any]:
         """Return what `unpack` takes, as values that JSON has. Objects of JSON have no order, so polls are pairs."""
         # `asdict` would copy every number by itself, and what is packed is written out at once.
         packed = {each.name: getattr(self, each.name) for each in fields(self)}
-        return packed | {"polls": [(name, asdict(poll)) for name, poll in self.polls.items()]}
+        polls = [(name, asdict(poll)) for name, poll in self.polls.items()]
+        return packed | {"polls": polls, "signs": {each.name: getattr(self.signs, each.name) for each in fields(Signs)}}
 
     @property
     def patience(self) -> int | None:
@@ -136,6 +151,7 @@ class Room:
             while place < len(entries) and entries[place][0] < self.next:
                 self._take(entries[place], people)
                 place += 1
+            self.signs.end_slot(self.next)
             if self.events[-1]:
                 self.pace = min(sum(self.events[start : start + SLOTS]) for start in range(0, len(self.events), SLOTS))
             if self.next >= self.whole_from:
@@ -159,30 +175,41 @@ class Room:
         if self.next - self.heard <= MAX_SILENCE:
             self.whole_from = end - ROW + WINDOW
         gap = min(SLOTS, (end - self.next) // ROW)
-        for slots in (self.chats, self.reactions, self.leaves, self.actors):
+        for slots in self._slots:
             move_on(slots, gap)
+        self.signs.skip(gap)
         self.next = end
 
     def _begin_slot(self) -> None:
-        for slots in (self.chats, self.reactions, self.leaves, self.actors, self.events):
+        assert self.next is not None
+        for slots in (*self._slots, self.events):
             move_on(slots, 1)
+        self.signs.begin_slot(self.next - ROW)
+
+    @property
+    def _slots(self) -> tuple[Slots, ...]:
+        return (
+            self.chats, self.reactions, self.leaves, self.actors, self.chatters, self.questions, self.question_votes,
+        )  # fmt: skip
 
     def _take(self, entry: RankedEvent, people: MutableMapping[str, Person]) -> None:
         moment, rank, user, poll = entry
         person = people.setdefault(user, Person()) if user else None
         self.heard = moment
-        self.events[-1] += 1
-        match EVENT_TYPES[rank]:
+        kind = EVENT_TYPES[rank]
+        self.events[-1] += kind not in TALK
+        match kind:
             case "join" if person:
                 self._join(moment, person)
             case "leave" if person:
                 self._leave(moment, person)
-            case "focus" | "blur" as kind if person:
+            case "focus" | "blur" if person:
                 self._look(person, kind == "focus")
             case "chat":
                 self.has_chats = True
                 self.chats[-1] += 1
                 self._act(moment, person)
+                self._chat(moment, person)
             case "reaction":
                 self.has_reactions = True
                 self.reactions[-1] += 1
@@ -194,6 +221,16 @@ class Room:
                 self._open_poll(moment, poll)
             case "poll_closed":
                 self.polls.pop(self._name_of(poll), None)
+            case "question_asked":
+                self.has_questions = True
+                self.questions[-1] += 1
+                self._act(moment, person)
+            case "question_vote":
+                self.has_question_votes = True
+                self.question_votes[-1] += 1
+                self._act(moment, person)
+            case _ if person and kind in SWITCHES:
+                self._take_sign(moment, person, kind)
 
     def _join(self, moment: int, person: Person) -> None:
         self.has_joins = True
@@ -204,13 +241,20 @@ class Room:
             self.present += 1
             self.focused += person.is_focused
             person.is_present = True
-        if person.left_at is not None and moment - person.left_at <= self.grace:
-            self._take_out(self.leaves, person.left_at)
-        person.left_at = None
+        if person.left_at is not None:
+            if moment - person.left_at <= self.grace:
+                self._take_out(self.leaves, person.left_at)
+            person.left_at = None
+            self.signs.welcome(moment, self._end, person)
+            self._listen(person)
 
     def _leave(self, moment: int, person: Person) -> None:
+        was_talking = person.is_talking
+        self.signs.dismiss(moment, self._end, person)
         # Only who is here can leave: a doubled leave, or one whose join was never seen, is no exit.
         if not person.is_present:
+            if was_talking:
+                self._count_actor(moment, person)
             return
         self.present -= 1
         self.focused -= person.is_focused
@@ -228,16 +272,57 @@ class Room:
 
     def _act(self, moment: int, person: Person | None) -> None:
         self.has_actors = True
-        if person is None or self.has_focus:  # nobody asks who acts where it is known who looks
+        if person is not None and not person.is_talking:
+            self._count_actor(moment, person)
+
+    def _count_actor(self, moment: int, person: Person) -> None:
+        if self.has_focus:  # nobody asks who acts where it is known who looks
             return
         if person.acted_at is not None:
             self._take_out(self.actors, person.acted_at)
         self.actors[-1] += 1
         person.acted_at = moment
 
+    def _chat(self, moment: int, person: Person | None) -> None:
+        if person is None:
+            return
+        self.has_chatters = True
+        if person.chatted_at is not None:
+            self._take_out(self.chatters, person.chatted_at)
+        self.chatters[-1] += 1
+        person.chatted_at = moment
+
+    def _take_sign(self, moment: int, person: Person, kind: str) -> None:
+        """Take what a person shows. To raise a hand is to do something, and so is to talk, for as long as it lasts.
+
+        A voice alone does not make it known who does anything: where nothing else is told, all would be idle who
+        listen to a lecture. Devices are switched on by platforms as people join, which is nothing that they do.
+        """
+        was_talking = person.is_talking
+        sign, is_on = SWITCHES[kind]
+        self.signs.turn(moment, self._end, person, sign, is_on)
+        if kind == "mic_off" and VOICE in person.signs:
+            self.signs.turn(moment, self._end, person, VOICE, False)
+        if kind == "hand_raised":
+            self._act(moment, person)
+        if was_talking and not person.is_talking:
+            self._count_actor(moment, person)
+        self._listen(person)
+
+    def _listen(self, person: Person) -> None:
+        """Count who talks among the voices, and not among those who did something some time ago as well."""
+        if person.is_talking and person.acted_at is not None:
+            self._take_out(self.actors, person.acted_at)
+            person.acted_at = None
+
     def _take_out(self, slots: Slots, moment: int) -> None:
+        take_out(slots, moment, self._end)
+
+    @property
+    def _end(self) -> int:
+        """The end of the slot whose events are taken."""
         assert self.next is not None
-        take_out(slots, moment, self.next)
+        return self.next
 
     def _open_poll(self, moment: int, name: str) -> None:
         if name in self.polls:
@@ -267,7 +352,8 @@ class Room:
     def _row(self, end: int) -> Reading:
         knows_chats, knows_reactions = self.has_chats or self.sends_all, self.has_reactions or self.sends_all
         left = sum(self.leaves)
-        active: int | None = self.focused if self.has_focus else sum(self.actors)
+        shown = self.signs.shown
+        active: int | None = self.focused if self.has_focus else sum(self.actors) + self.signs.voices
         if not (self.has_focus or self.has_actors or self.sends_all):
             active = None
         elif self.has_joins:
@@ -280,6 +366,14 @@ class Room:
             total_users=self.present if self.has_joins else None,
             reactions_per_min=float(sum(self.reactions)) if knows_reactions else None,
             user_leave_rate=(left / (self.present + left) if left else 0.0) if self.has_joins else None,
+            chatters=sum(self.chatters) if self.has_chatters else None,
+            hands_raised=shown.get(HAND),
+            mics_on=shown.get(MIC),
+            cameras_on=shown.get(CAMERA),
+            talk_share=sum(self.signs.speech) / WINDOW if VOICE in shown else None,
+            speakers=self.signs.speakers if VOICE in shown else None,
+            questions_per_min=float(sum(self.questions)) if self.has_questions else None,
+            question_votes_per_min=float(sum(self.question_votes)) if self.has_question_votes else None,
             chat_count=self.chats[-1],
             reaction_count=self.reactions[-1],
             leave_count=self.leaves[-1],

@@ -38,9 +38,10 @@ from engagement.moments import is_rfc3339, read_moment
 from engagement.readings import MEASURED, MOST, Reading, SignalKind
 from engagement.room import EVENT_TYPES
 from engagement.scoring import LEVELS
+from engagement.signs import SWITCHES
 from engagement.windows import RawEvent
 
-NAMED_TYPES = ("join", "leave", "focus", "blur")  # these are of a person, or of nobody and so nothing
+NAMED_TYPES = ("join", "leave", "focus", "blur", *SWITCHES)  # these are of a person, or of nobody and so nothing
 CLOCK_BOUNDS = f"Not before the year {FIRST_YEAR}, nor more than five minutes ahead of the server's clock."
 EXAMPLE_AT = "2026-03-02T09:00:05Z"
 EXAMPLE_ID = "6f1c2e3a-5b7d-4c8e-9f00-1a2b3c4d5e6f"
@@ -245,14 +246,16 @@ class RawEventBody(Taken):
     )
 
     type: EventType = Field(
-        description="`focus` and `blur`: the person's page came to the front, or went away; for platforms that know it."
+        description="For platforms that know it: `focus` and `blur` (the person's page came to the front, or went "
+        "away), hands, microphones, cameras, who talks, and questions."
     )
     timestamp: Moment = Field(description=f"When it happened. {CLOCK_BOUNDS}")
     user: Text | None = Field(
         None,
         validate_default=True,
-        description="Who did it: any opaque string, not a name. Needed for `join`, `leave`, `focus` and `blur`; a "
-        "message, reaction or vote without one counts as one by nobody.",
+        description="Who did it: any opaque string, not a name. Needed for who comes, goes and looks, for hands, "
+        "microphones, cameras and who talks; a message, reaction, question or vote without one counts as one by "
+        "nobody.",
     )
     id: Text | None = Field(
         None, description="Your own id of the event, unique in the session: what is repeated counts once."

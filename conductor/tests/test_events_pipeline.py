@@ -26,8 +26,9 @@ from conductor.tests.waiting import wait_until
 from engagement.aggregate import EVENTS_OF_SLOT
 from engagement.events import record_events
 from engagement.models import ApiKey, EngagementRow, Event, Presence, RawEventRow, RoomState, Session
-from engagement.readings import Reading
+from engagement.readings import OPTIONAL, Reading
 from engagement.recordings import open_recording
+from engagement.signs import SWITCHES
 from engagement.windows import RawEvent, Windows
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +70,17 @@ def room(
             events.append(RawEvent("leave", START + timedelta(seconds=left_at), f"u{n}"))
     events.sort(key=lambda event: event.timestamp)
     return [RawEvent(e.type, e.timestamp, e.user, str(number)) for number, e in enumerate(events)]
+
+
+def conversation(events: list[RawEvent], minutes: int, seed: int = 2) -> list[RawEvent]:
+    """The same room, where people also raise hands, switch devices, talk and ask, about twice a second."""
+    random = Random(seed)
+    people = sorted({event.user for event in events if event.user})
+    kinds = [*SWITCHES, "question_asked", "question_vote"]
+    moments = [START + timedelta(seconds=half / 2) for half in range(12, 120 * minutes)]
+    told = [RawEvent(random.choice(kinds), moment, random.choice(people)) for moment in moments]
+    mixed = sorted([*events, *told], key=lambda event: event.timestamp)
+    return [RawEvent(e.type, e.timestamp, e.user, str(number)) for number, e in enumerate(mixed)]
 
 
 def post(session: Session, events: list[RawEvent], now: datetime = LONG_AFTER) -> None:
@@ -116,13 +128,14 @@ def undisturbed() -> list:
 @hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_order_doubling_batches_and_sweeps_do_not_matter(undisturbed, seed):
-    events = room(9, audience=40, exit_at=7)
+    events = conversation(room(9, audience=40, exit_at=7), minutes=9)
     if not undisturbed:
         session = new_session(lateness_seconds=3)
         post(session, events)
         sweeping.end(session.id, LONG_AFTER)
         undisturbed += [rows_of(session), kept(session)]
         assert len(undisturbed[1]) == 1
+        assert None not in [getattr(undisturbed[0][-1], name) for name in OPTIONAL]
     random = Random(seed)
     arrivals = sorted(
         (

@@ -172,13 +172,15 @@ def test_aggregate_takes_many_events_a_few_at_a_time(session):
 def test_a_room_of_another_version_is_rebuilt_from_the_raw_events(session):
     twin = new_session()
     before = [RawEvent("join", at(n), f"u{n}") for n in range(9)] + [RawEvent("leave", at(30), "u3"), chat(40)]
-    after = [RawEvent("join", at(50), "u3"), RawEvent("leave", at(70), "u4"), chat(100)]
+    before += [RawEvent(kind, at(41), "u5") for kind in ("hand_raised", "mic_on", "talk_started")]
+    after = [RawEvent("join", at(50), "u3"), RawEvent("leave", at(70), "u4"), RawEvent("talk_stopped", at(90), "u5")]
+    after += [RawEvent("leave", at(93), "u5"), chat(100)]
     for one in (session, twin):
         record_events(one.id, before, NOW)
         sweep(one)
     session.room.version = 99
     session.room.save()
-    Presence.objects.filter(session=session).update(is_present=False)
+    Presence.objects.filter(session=session).update(is_present=False, signs="")
     for one in (session, twin):
         record_events(one.id, after, NOW)
         sweep(one)
@@ -187,11 +189,13 @@ def test_a_room_of_another_version_is_rebuilt_from_the_raw_events(session):
         return [row.reading for row in EngagementRow.objects.for_session(one)]
 
     def people(one: Session) -> list[tuple]:
-        return sorted(Presence.objects.filter(session=one).values_list("user", "is_present", "left_at", "acted_at"))
+        fields = [field.attname for field in Presence._meta.concrete_fields if field.attname != "session_id"]
+        return sorted(Presence.objects.filter(session=one).values_list(*fields))
 
     assert rows(session) == rows(twin)
     assert people(session) == people(twin)
     assert len(rows(session)) == 19
+    assert [(row.hands_raised, row.speakers) for row in (rows(session)[10], rows(session)[18])] == [(1, 1), (0, 1)]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engagement.moments import to_microseconds
-from engagement.readings import Reading
+from engagement.people import CAMERA, HAND, MIC, VOICE
+from engagement.readings import OPTIONAL, Reading
 from engagement.room import EVENT_TYPES, GRACE_SECONDS, MAX_POLLS, RANK, Room
+from engagement.signs import SWITCHES
 from engagement.slots import ROW, row_end
 from engagement.windows import Added, RawEvent, Windows
 
@@ -163,6 +165,127 @@ def test_a_poll_that_opens_again_starts_anew():
     assert [rows[5].poll_participation, rows[10].poll_participation, rows[15].poll_participation] == [0.5, None, 0.5]
 
 
+def test_what_few_platforms_tell_is_unknown_until_it_is_told_and_zero_from_then_on():
+    told = [
+        RawEvent("hand_lowered", at(6), "u0"),  # there are hands here, and none is up
+        RawEvent("mic_on", at(11), "u0"),
+        RawEvent("camera_on", at(16), "u0"),
+        RawEvent("talk_started", at(21), "u0"),
+        RawEvent("talk_stopped", at(23), "u0"),
+        RawEvent("question_asked", at(26)),
+        RawEvent("question_vote", at(31)),
+        RawEvent("chat", at(36)),
+        RawEvent("chat", at(41), "u1"),
+        RawEvent("mic_off", at(46), "u0"),
+        RawEvent("camera_off", at(46), "u0"),
+    ]
+    windows = Windows(sends_all=True)
+    windows.add([*joins(2), *told])
+    rows = {round((row.timestamp - NINE).total_seconds()): row for row in windows.finish(at(105))}
+
+    assert {name: getattr(rows[5], name) for name in OPTIONAL} == dict.fromkeys(OPTIONAL)
+    first = {
+        "hands_raised": 10, "mics_on": 15, "cameras_on": 20, "talk_share": 25, "speakers": 25,
+        "questions_per_min": 30, "question_votes_per_min": 35, "chatters": 45,
+    }  # fmt: skip
+    for name, second in first.items():
+        assert getattr(rows[second - 5], name) is None, name
+        assert getattr(rows[second], name) == {"hands_raised": 0, "talk_share": 2 / 60}.get(name, 1), name
+        assert getattr(rows[105], name) == 0, name
+
+
+def test_signs_are_their_persons_and_told_twice_count_once():
+    up = [RawEvent("hand_raised", at(1 + n), user) for n, user in enumerate(["u0", "u0", "u1", "stranger"])]
+    rows = rows_of([*joins(3), *up, RawEvent("hand_raised", at(2)), RawEvent("hand_lowered", at(6), "u0")], until=15)
+    assert [rows[5].hands_raised, rows[10].hands_raised] == [3, 2]
+
+
+def test_what_somebody_shows_ends_when_they_leave_and_comes_back_as_it_is_told():
+    on = [RawEvent(kind, at(1), "u1") for kind in ("hand_raised", "mic_on", "camera_on", "talk_started")]
+    back = [RawEvent("mic_on", at(11.9), "u1"), RawEvent("join", at(12), "u1"), RawEvent("mic_on", at(13), "u1")]
+    rows = rows_of([*joins(3), *on, RawEvent("leave", at(6), "u1"), *back], until=20)
+
+    def showing(second: int) -> list[int | None]:
+        row = rows[second]
+        return [row.hands_raised, row.mics_on, row.cameras_on, row.speakers]
+
+    assert [showing(5), showing(10), showing(15)] == [[1, 1, 1, 1], [0, 0, 0, 1], [0, 1, 0, 1]]
+    assert rows[20].talk_share == 5 / 60
+
+
+def test_what_is_told_of_somebody_who_is_away_counts_when_they_are_back():
+    gone = [RawEvent("leave", at(6), "u1"), RawEvent("camera_on", at(8), "u1"), RawEvent("join", at(12), "u1")]
+    rows = rows_of([*joins(3), RawEvent("camera_on", at(1), "u0"), *gone], until=15)
+    assert [rows[5].cameras_on, rows[10].cameras_on, rows[15].cameras_on] == [1, 1, 2]
+
+
+def test_who_leaves_and_never_came_did_talk():
+    """As ever, a leave without a join makes nobody idle: it ends what they show."""
+    events = [RawEvent("chat", at(1), "u0"), RawEvent("talk_started", at(2), "u0"), RawEvent("leave", at(8), "u0")]
+    rows = rows_of(events, until=70)
+    assert [rows[second].active_users for second in (5, 10, 65, 70)] == [1, 1, 1, 0]
+
+
+def test_who_comes_back_with_their_voice_is_active_once():
+    away = [RawEvent("leave", at(1), "u0"), RawEvent("talk_started", at(2), "u0"), RawEvent("chat", at(3), "u0")]
+    rows = rows_of([*joins(3), *away, RawEvent("join", at(6), "u0")], until=10)
+    assert [rows[5].active_users, rows[10].active_users] == [1, 1]
+
+
+def test_hands_of_people_whose_joins_nobody_told_are_hands():
+    rows = rows_of([RawEvent("hand_raised", at(1), "ada"), RawEvent("leave", at(6), "ada")], until=10)
+    assert [rows[5].hands_raised, rows[10].hands_raised, rows[5].total_users] == [1, 0, None]
+
+
+def test_talk_share_is_the_time_in_which_anybody_talked():
+    talk = [
+        RawEvent("talk_started", at(2), "u0"),
+        RawEvent("talk_started", at(4), "u1"),  # both at once
+        RawEvent("talk_stopped", at(8), "u0"),
+        RawEvent("talk_stopped", at(12), "u1"),
+        RawEvent("talk_started", at(20), "u0"),
+        RawEvent("mic_off", at(23.5), "u0"),  # who mutes themselves talks no more
+    ]
+    rows = rows_of([*joins(3), *talk], until=90)
+    assert [rows[second].talk_share for second in (5, 15, 25)] == [3 / 60, 10 / 60, 13.5 / 60]
+    assert [rows[second].talk_share for second in (65, 70, 85)] == [10.5 / 60, 5.5 / 60, 0]
+    assert [rows[second].speakers for second in (5, 70, 75, 80, 85)] == [2, 2, 1, 1, 0]
+
+
+def test_who_goes_on_talking_is_active_for_as_long_and_a_voice_alone_tells_of_no_activity():
+    lecture = [*joins(4), RawEvent("talk_started", at(1), "u0")]
+    assert {row.active_users for row in rows_of(lecture, until=200).values()} == {None}
+
+    rows = rows_of([*lecture, RawEvent("chat", at(2), "u0"), RawEvent("chat", at(2), "u1")], until=200)
+    assert [rows[second].active_users for second in (5, 60, 65, 200)] == [2, 2, 1, 1]
+    assert (rows[200].talk_share, rows[200].speakers, rows[200].chatters) == (1.0, 1, 0)
+    stopped = rows_of([*lecture, RawEvent("chat", at(2), "u1"), RawEvent("talk_stopped", at(103), "u0")], until=200)
+    assert [stopped[second].active_users for second in (100, 160, 165)] == [1, 1, 0]
+
+
+def test_to_raise_a_hand_or_to_ask_is_to_do_something_and_a_device_is_not():
+    doing = [
+        RawEvent(kind, at(1), f"u{n}") for n, kind in enumerate(("hand_raised", "question_asked", "question_vote"))
+    ]
+    devices = [RawEvent(kind, at(1), "u4") for kind in ("mic_on", "camera_on", "hand_lowered")]
+    assert rows_of([*joins(6), *devices])[5].active_users is None
+    assert rows_of([*joins(6), *devices, *doing])[5].active_users == 3
+
+
+def test_a_voice_that_begins_and_ends_all_the_time_makes_no_lively_room():
+    """Else a film that is shown in a lecture would look like a source that has gone."""
+    voice = [RawEvent(("talk_started", "talk_stopped")[n % 2], at(1 + n), "u0") for n in range(300)]
+    rows = rows_of([*joins(3), *voice, RawEvent("chat", at(480), "u1")])
+    assert list(rows) == list(range(5, 490, 5))
+    assert [rows[400].talk_share, rows[400].speakers] == [0, 0]
+
+
+def test_somebody_who_writes_twice_is_one_who_writes():
+    chats = [RawEvent("chat", at(second), user) for second, user in ((1, "u0"), (2, "u0"), (8, "u1"), (31, "u0"))]
+    rows = rows_of([*joins(3), *chats, RawEvent("leave", at(32), "u1")], until=95)
+    assert [rows[second].chatters for second in (5, 10, 35, 65, 70, 90, 95)] == [1, 2, 2, 2, 1, 1, 0]
+
+
 def test_polls_that_are_never_closed_do_not_pile_up():
     room, people = Room(), {}
     opened = [(number, RANK["poll_opened"], "", str(number)) for number in range(MAX_POLLS + 3)]
@@ -259,6 +382,17 @@ def test_an_unknown_type_is_refused():
 
 
 @st.composite
+def conversations(draw) -> list[RawEvent]:
+    """Two people who come and go, write, talk and switch what they have, so often that one thing follows another."""
+    kinds = st.sampled_from(["join", "leave", "chat", "talk_started", "talk_stopped", *SWITCHES])
+    moments = sorted(draw(st.lists(st.integers(0, 150), min_size=12, max_size=40)))
+    return [
+        RawEvent(draw(kinds), at(second), draw(st.sampled_from(["ada", "bob"])), str(number))
+        for number, second in enumerate(moments)
+    ]
+
+
+@st.composite
 def recordings(draw) -> list[RawEvent]:
     """Events of a few people over some minutes, in time order, each with an id."""
     moments = sorted(draw(st.lists(st.integers(0, 300_000), min_size=1, max_size=60)))
@@ -276,7 +410,7 @@ def all_rows(events: list[RawEvent]) -> list[Reading]:
     return windows.finish()
 
 
-@given(recordings(), st.data())
+@given(st.one_of(recordings(), conversations()), st.data())
 def test_order_within_the_lateness_bound_does_not_matter(events, data):
     delays = st.floats(0, LATENESS_SECONDS)
     arrivals = [(event.timestamp + timedelta(seconds=data.draw(delays)), event) for event in events]
@@ -294,7 +428,7 @@ def test_repeats_do_nothing(events, data):
     assert all_rows(repeated) == all_rows(events)
 
 
-@given(recordings(), st.data())
+@given(st.one_of(recordings(), conversations()), st.data())
 def test_batches_of_any_size_give_the_same_rows(events, data):
     windows = Windows(LATENESS_SECONDS)
     rows: list[Reading] = []
@@ -318,7 +452,7 @@ def outages(draw) -> list[RawEvent]:
     return sorted([*parts, *draw(recordings())], key=lambda event: event.timestamp)
 
 
-@given(st.one_of(recordings(), outages()), st.integers(0, 2**32))
+@given(st.one_of(recordings(), conversations(), outages()), st.integers(0, 2**32))
 def test_a_room_that_was_stored_after_any_slot_gives_the_same_rows(events, seed):
     """As the database keeps it: the room as JSON, and the people that the next events name."""
     random = Random(seed)
@@ -340,7 +474,7 @@ def test_a_room_that_was_stored_after_any_slot_gives_the_same_rows(events, seed)
     assert rows == whole
 
 
-@given(recordings())
+@given(st.one_of(recordings(), conversations()))
 def test_rows_are_what_the_definition_says(events):
     rows = all_rows(events)
     first = rows[0].timestamp
@@ -359,6 +493,12 @@ def test_rows_are_what_the_definition_says(events):
             is_known = any(event.type == kind for event in happened)
             assert rate == (sum(event.type == kind for event in minute) if is_known else None)
             assert count == sum(event.type == kind for event in slot)
+        assert shown_of(row) == shown(happened)
+        assert (row.talk_share, row.speakers) == speech(happened, row.timestamp)
+        assert row.chatters == chatters(happened, minute)
+        for kind, rate in (("question_asked", row.questions_per_min), ("question_vote", row.question_votes_per_min)):
+            is_known = any(event.type == kind for event in happened)
+            assert rate == (sum(event.type == kind for event in minute) if is_known else None)
         has_joins = any(event.type == "join" and event.user for event in happened)
         assert row.active_users == active(happened, minute, present, has_joins)
         if not has_joins:
@@ -393,9 +533,10 @@ def audience(events: list[RawEvent]) -> tuple[set[str], list[datetime]]:
 
 def active(happened: list[RawEvent], minute: list[RawEvent], present: set[str], has_joins: bool) -> int | None:
     """Return who looks, where anybody ever told; else who acted in the minute and is still here."""
-    acts = ("chat", "reaction", "poll_vote")
+    acts = ("chat", "reaction", "poll_vote", "hand_raised", "question_asked", "question_vote")
     looks = [event for event in ranked(happened) if event.type in ("focus", "blur") and event.user]
-    if not looks and not any(event.type in acts for event in happened):
+    done = [event for event in happened if event.type in acts and (event.user or event.type not in SWITCHES)]
+    if not looks and not done:
         return None
     found: set[str] = set()
     if looks:
@@ -413,15 +554,84 @@ def active(happened: list[RawEvent], minute: list[RawEvent], present: set[str], 
                     here.add(event.user)
         return len(found & present)
     here = set()
-    for event in ranked(happened):
+    for place, event in enumerate(ranked(happened)):
         if event.type == "join":
             here.add(event.user)
         elif event.type == "leave" and event.user in here:
             here.discard(event.user)
             found.discard(event.user)
-        elif event.type in acts and event in minute:
+        elif event in minute and (event.type in acts or stops_a_voice(happened, place)):
             found |= {event.user} - {None}
+    found |= showing(happened)[VOICE]
     return min(len(found), len(present)) if has_joins else len(found)
+
+
+def showing(events: list[RawEvent]) -> dict[str, set[str]]:
+    """Return who shows each sign and is not away, from sets of people instead of counters."""
+    on: dict[str, set[str]] = {HAND: set(), MIC: set(), CAMERA: set(), VOICE: set()}
+    here: set[str] = set()
+    away: set[str] = set()
+    for event in ranked(events):
+        match event.type:
+            case "join":
+                here.add(event.user)
+                away.discard(event.user)
+            case "leave":
+                for those in on.values():
+                    those.discard(event.user)
+                if event.user in here:
+                    here.discard(event.user)
+                    away.add(event.user)
+            case "hand_raised" | "camera_on" | "mic_on" | "talk_started":
+                on[SWITCHES[event.type][0]].add(event.user)
+            case "hand_lowered" | "camera_off" | "mic_off" | "talk_stopped":
+                on[SWITCHES[event.type][0]].discard(event.user)
+                if event.type == "mic_off":
+                    on[VOICE].discard(event.user)
+    return {sign: those - away - {None} for sign, those in on.items()}
+
+
+def shown(happened: list[RawEvent]) -> list[int | None]:
+    """Return how many have each of hand, microphone and camera up or on, None where nobody ever told of it."""
+    known = {SWITCHES[event.type][0] for event in happened if event.type in SWITCHES and event.user}
+    now = showing(happened)
+    return [len(now[sign]) if sign in known else None for sign in (HAND, MIC, CAMERA)]
+
+
+def shown_of(row: Reading) -> list[int | None]:
+    return [row.hands_raised, row.mics_on, row.cameras_on]
+
+
+def stops_a_voice(happened: list[RawEvent], place: int) -> bool:
+    """Tell whether somebody fell silent with this event."""
+    events = ranked(happened)
+    user = events[place].user
+    talked, talks = (user in showing(events[:end])[VOICE] for end in (place, place + 1))
+    return talked and not talks
+
+
+def speech(happened: list[RawEvent], end: datetime) -> tuple[float | None, int | None]:
+    """Return the share of the last minute in which anybody talked, and how many did, from who did after each event."""
+    if not any(event.type in ("talk_started", "talk_stopped") and event.user for event in happened):
+        return None, None
+    start, events = end - timedelta(seconds=60), ranked(happened)
+    talked, speakers = timedelta(), set()
+    for place, event in enumerate(events):
+        until = events[place + 1].timestamp if place + 1 < len(events) else end
+        before, voices = (showing(events[:last])[VOICE] for last in (place, place + 1))
+        if voices:
+            talked += max(until, start) - max(event.timestamp, start)
+        if until >= start:
+            speakers |= voices
+        if event.timestamp >= start:
+            speakers |= before
+    return talked / timedelta(microseconds=1) / 60_000_000, len(speakers)
+
+
+def chatters(happened: list[RawEvent], minute: list[RawEvent]) -> int | None:
+    if not any(event.type == "chat" and event.user for event in happened):
+        return None
+    return len({event.user for event in minute if event.type == "chat"} - {None})
 
 
 def participation(events: list[RawEvent]) -> float | None:

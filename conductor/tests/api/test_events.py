@@ -9,6 +9,9 @@ from conductor.tests import sweeping
 from conductor.tests.api.test_bad_input import NOT_JSON, check_problem
 from conductor.tests.rest import START, Rest, signals
 from engagement.models import EngagementRow, RawEventRow, Session
+from engagement.readings import OPTIONAL
+from engagement.room import EVENT_TYPES
+from engagement.signs import SWITCHES
 
 NOW = datetime.now(UTC)
 
@@ -46,7 +49,35 @@ def test_events_become_rows(rest, session):
         "total_users": 1,
         "reactions_per_min": None,
         "user_leave_rate": 0.0,
+        **dict.fromkeys(OPTIONAL),
+        "chatters": 1,
     }
+
+
+def test_what_few_platforms_tell_is_counted_and_changes_no_score(rest, session):
+    plain = rest.new_session()
+    usual = [event(type="join", id="1"), event(1, id="2"), event(8, id="9")]
+    few = [
+        event(1.5, type="hand_raised", id="3"),
+        event(1.5, type="hand_raised", id="3"),
+        event(2, type="mic_on", id="4"),
+        event(2, type="talk_started", id="5"),
+        event(3.5, type="talk_stopped", id="6"),
+        event(4, type="question_asked", user=None, id="7"),
+        event(4, type="question_vote", user="u2", id="8"),
+    ]
+
+    assert post(rest, plain, usual).json() == {"accepted": 3, "duplicates": 0, "late": 0}
+    assert post(rest, session, [*usual[:2], *few, usual[2]]).json() == {"accepted": 9, "duplicates": 1, "late": 0}
+
+    sweeping.tick(NOW)
+    told, row = (rest.get(f"/sessions/{each.id}/engagement").json()["items"][0] for each in (session, plain))
+    assert {name: told[name] for name in OPTIONAL} == {
+        "chatters": 1, "hands_raised": 1, "mics_on": 1, "cameras_on": None, "talk_share": 0.025, "speakers": 1,
+        "questions_per_min": 1.0, "question_votes_per_min": 1.0,
+    }  # fmt: skip
+    assert told["active_users"] == row["active_users"] == 1
+    assert told["engagement_score"] == row["engagement_score"]
 
 
 def test_posting_the_same_events_again_changes_nothing(rest, session):
@@ -85,6 +116,8 @@ WRONG = {
     "a join of nobody": ([event(type="join", user=None)], "/0/user"),
     "a leave of nobody": ([{"type": "leave", "timestamp": START.isoformat()}], "/0/user"),
     "a focus of nobody": ([event(type="focus", user=None)], "/0/user"),
+    "a hand of nobody": ([event(type="hand_raised", user=None)], "/0/user"),
+    "a voice of nobody": ([event(type="talk_stopped", user=None)], "/0/user"),
     "a user that is a number": ([event(user=17)], "/0/user"),
     "a user of nothing": ([event(user="")], "/0/user"),
     "a user with a NUL": ([event(user="a\0b")], "/0/user"),
@@ -108,7 +141,7 @@ def test_what_is_not_json_is_refused(rest, session, body):
     check_problem(post(rest, session, body), 400)
 
 
-@pytest.mark.parametrize("kind", ["chat", "reaction", "poll_vote", "poll_opened", "poll_closed"])
+@pytest.mark.parametrize("kind", sorted(set(EVENT_TYPES) - {"join", "leave", "focus", "blur", *SWITCHES}))
 def test_these_may_be_of_nobody(rest, session, kind):
     assert post(rest, session, [{"type": kind, "timestamp": START.isoformat()}]).status_code == 202
 

@@ -322,8 +322,8 @@ ODD_TEXTS = [
     '""', '" "', '"\\u00a0\\u2003"', '"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"', '"a\nb"', '"' + "é" * 201 + '"',
     "5", "true", "[]", '"\\x"',
 ]  # fmt: skip
-TYPES = [f'"{kind}"' for kind in ("chat", "reaction", "poll_opened", "poll_vote", "poll_closed")]
-ODD_TYPES = ['"join"', '"leave"', '"focus"', '"dance"', "5", "null"]
+TYPES = [f'"{kind}"' for kind in ("chat", "reaction", "poll_opened", "poll_vote", "poll_closed", "question_vote")]
+ODD_TYPES = ['"join"', '"mic_on"', '"talk_stopped"', '"leave"', '"focus"', '"dance"', "5", "null"]
 SESSION_IDS = ['"ID0"', '"ID1"', '"UPPER0"', '"HEX0"']
 ODD_SESSION_IDS = [
     '"urn:uuid:ID0"', '"{ID0}"', '"0c2f7d1e-0000-4000-8000-000000000000"', '"ID0 "', '"x"', '""', "5", "null",
