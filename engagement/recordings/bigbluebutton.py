@@ -1,5 +1,6 @@
-"""Read BigBlueButton's `events.xml`: who came and went, public chat, reactions, polls, and the meeting's end. Pure."""
+"""Read BigBlueButton's `events.xml`: who came and went, chatted and talked, hands, cameras, polls, the end. Pure."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from xml.parsers import expat
@@ -13,9 +14,11 @@ MAX_TAG = 1024 * 1024  # the parser reads a tag again from its start with every 
 MAX_FIELD = 200  # of a field that we read; what is longer is none of them
 FIELDS = {
     "userId", "externalUserId", "senderId", "sender", "status", "value", "pollId", "timestampUTC", "date",
+    "participant", "muted", "talking", "stream", "filename",
 }  # fmt: skip
 EMOJI_STATUS = {"emojiStatus", "reactionEmoji", "emoji", "mood"}
 NO_REACTION = {"", "none", "away"}
+CAMERA_OF = re.compile(r"(?:^|-)(\w_\w+)-")  # a stream's name says whose it is: low-w_abc123-1772442000
 
 
 def read(source: Source, gathering: Gathering) -> None:
@@ -58,6 +61,8 @@ class _Events:
         self._event: dict[str, str] | None = None
         self._field: str | None = None
         self._external: dict[str, str] = {}  # a person has another userId after every reload of the page
+        self._hands: set[str | None] = set()  # up as an emoji, which any other one lowers
+        self._cameras: dict[str | None, set[str]] = {}  # the streams of each person
         self._created: int | None = None
         self._first: int | None = None
 
@@ -145,11 +150,64 @@ class _Events:
 
     def _status(self, event: dict[str, str], at: datetime) -> None:
         status, value = event.get("status", ""), event.get("value", "")
-        is_hand = status == "raiseHand" and value == "true"
-        if is_hand or (status in EMOJI_STATUS and value not in NO_REACTION):
-            self._gathering.add("reaction", at, self._person(event.get("userId", "")))
+        user = self._person(event.get("userId", ""))
+        if status == "raiseHand":
+            self._switch("hand_raised" if value == "true" else "hand_lowered", at, user)
+        elif status in EMOJI_STATUS and value == "raiseHand":
+            self._switch("hand_raised", at, user)
+            self._hands.add(user)
         else:
+            self._take_emoji(value if status in EMOJI_STATUS else "", at, user)
+
+    def _take_emoji(self, value: str, at: datetime, user: str | None) -> None:
+        is_lowered = bool(value) and user in self._hands
+        if is_lowered:
+            self._switch("hand_lowered", at, user)
+            self._hands.discard(user)
+        if value not in NO_REACTION:
+            self._gathering.add("reaction", at, user)
+        elif not is_lowered:
             self._gathering.skip("changes of status that are no reaction")
+
+    def _switch(self, kind: str, at: datetime, user: str | None) -> None:
+        """Take what a person has up or on; of nobody it is nothing."""
+        if user is None:
+            self._gathering.skip("hands, microphones and cameras of nobody")
+        else:
+            self._gathering.add(kind, at, user)
+
+    def _hear(self, event: dict[str, str], at: datetime) -> None:
+        """Take that somebody is connected by voice; who joins muted has a microphone that is off."""
+        is_on = event.get("muted", "") != "true"
+        self._switch("mic_on" if is_on else "mic_off", at, self._person(event.get("participant", "")))
+
+    def _hang_up(self, event: dict[str, str], at: datetime) -> None:
+        self._switch("mic_off", at, self._person(event.get("participant", "")))
+
+    def _talk(self, event: dict[str, str], at: datetime) -> None:
+        kind = "talk_started" if event.get("talking") == "true" else "talk_stopped"
+        self._switch(kind, at, self._person(event.get("participant", "")))
+
+    def _start_camera(self, event: dict[str, str], at: datetime) -> None:
+        stream, user = self._stream(event)
+        streams = self._cameras.setdefault(user, set())
+        if not streams:
+            self._switch("camera_on", at, user)
+        streams.add(stream)
+
+    def _stop_camera(self, event: dict[str, str], at: datetime) -> None:
+        """Take the end of a stream; the camera goes off with a person's last one."""
+        stream, user = self._stream(event)
+        streams = self._cameras.setdefault(user, set())
+        streams.discard(stream)
+        if not streams:
+            self._switch("camera_off", at, user)
+
+    def _stream(self, event: dict[str, str]) -> tuple[str, str | None]:
+        """Return a webcam's stream, and whose it is."""
+        stream = event.get("stream") or event.get("filename", "")
+        owner = CAMERA_OF.search(stream.rpartition("/")[2])
+        return stream, self._person(event.get("userId") or (owner[1] if owner else ""))
 
     def _open_poll(self, event: dict[str, str], at: datetime) -> None:
         self._gathering.add("poll_opened", at, poll=self._gathering.poll(event.get("pollId", "")))
@@ -171,6 +229,14 @@ TAKERS: dict[tuple[str, str], Callable[[_Events, dict[str, str], datetime], None
     ("PARTICIPANT", "ParticipantStatusChangeEvent"): _Events._status,
     ("PARTICIPANT", "EndAndKickAllEvent"): _Events._end_meeting,
     ("CHAT", "PublicChatEvent"): _Events._chat,
+    ("VOICE", "ParticipantJoinedEvent"): _Events._hear,
+    ("VOICE", "ParticipantMutedEvent"): _Events._hear,
+    ("VOICE", "ParticipantLeftEvent"): _Events._hang_up,
+    ("VOICE", "ParticipantTalkingEvent"): _Events._talk,
+    ("WEBCAM", "StartWebcamShareEvent"): _Events._start_camera,
+    ("WEBCAM", "StopWebcamShareEvent"): _Events._stop_camera,
+    ("bbb-webrtc-sfu", "StartWebRTCShareEvent"): _Events._start_camera,
+    ("bbb-webrtc-sfu", "StopWebRTCShareEvent"): _Events._stop_camera,
     ("POLL", "PollStartedRecordEvent"): _Events._open_poll,
     ("POLL", "UserRespondedToPollRecordEvent"): _Events._vote,
     ("POLL", "PollStoppedRecordEvent"): _Events._close_poll,

@@ -15,10 +15,12 @@ from engagement.tests.recordings.test_reader import GOOD
 from engagement.tests.recordings.test_zoom import REPORT, SAVED
 
 CHAT = event(3, "CHAT", "PublicChatEvent", senderId="w_a", sender="Guest Xylophone", message="Marzipan")
+TALK = event(4, "VOICE", "ParticipantTalkingEvent", participant="w_a", talking="true", callername="Guest Xylophone")
+HAND = event(5, "PARTICIPANT", "ParticipantStatusChangeEvent", userId="w_a", status="raiseHand", value="true")
 WHOLE = {
     "rows": f"{GOOD}\n{GOOD.replace(':00Z', ':05Z')}\n".encode(),
     "events": b'{"type": "chat", "timestamp": "2026-03-02T09:00:00Z", "user": "Guest Xylophone", "text": "Marzipan"}\n',
-    "bigbluebutton": document(join(0, "w_a", "Guest Xylophone"), CHAT, leave(9, "w_a")),
+    "bigbluebutton": document(join(0, "w_a", "Guest Xylophone"), CHAT, TALK, HAND, leave(9, "w_a")),
     "report": REPORT.replace("Guest One", "Guest Xylophone").encode(),
     "chat": SAVED.replace(b"Guest One", b"Guest Xylophone").replace(b"good", b"Marzipan"),
     "youtube": youtube(0, authorName={"simpleText": "Guest Xylophone"}, timestampUsec=str(NINE_USEC)).encode(),

@@ -60,7 +60,8 @@ def test_a_class_is_read():
     recording = open_recording(
         document(
             join(0, "w_a", "one@example.org"),
-            event(1, "VOICE", "ParticipantJoinedEvent", participant="w_a"),
+            event(1, "VOICE", "ParticipantJoinedEvent", participant="w_a", muted="false", talking="false"),
+            event(1.5, "VOICE", "StartRecordingEvent", filename="room.opus"),
             join(2, "w_b"),
             event(3, "CHAT", "PublicChatEvent", senderId="w_b", sender="Guest Two", message=chat),
             event(4, "WHITEBOARD", "WhiteboardCursorMoveEvent", userId="w_a", xOffset="1"),
@@ -69,6 +70,7 @@ def test_a_class_is_read():
             event(7, "POLL", "PollPublishedRecordEvent", pollId="x/1"),
             event(8, "POLL", "PollStoppedRecordEvent", pollId="x/1"),
             status(9, "w_b", "emojiStatus", "thumbsUp"),
+            event(9.5, "VOICE", "ParticipantTalkingEvent", participant="w_a", talking="true"),
             event(10, "VOICE", "ParticipantLeftEvent", participant="w_a"),
             leave(11, "w_b"),
             event(12, "PARTICIPANT", "EndAndKickAllEvent"),
@@ -76,15 +78,18 @@ def test_a_class_is_read():
     )
     assert [(e.type, (e.timestamp - NINE).total_seconds(), e.user, e.poll) for e in recording.events] == [
         ("join", 0, "u1", None),
+        ("mic_on", 1, "u1", None),
         ("join", 2, "u2", None),
         ("chat", 3, "u2", None),
         ("poll_opened", 5, None, "p1"),
         ("poll_vote", 6, "u2", "p1"),
         ("poll_closed", 8, None, "p1"),
         ("reaction", 9, "u2", None),
+        ("talk_started", 9.5, "u1", None),
+        ("mic_off", 10, "u1", None),
         ("leave", 11, "u2", None),
     ]
-    assert recording.unused == {"voice events": 2, "whiteboard events": 1, "events of other kinds": 1}
+    assert recording.unused == {"voice events": 1, "whiteboard events": 1, "events of other kinds": 1}
     assert (recording.format, recording.people) == ("BigBlueButton events", 2)
     assert recording.ended_at == NINE + timedelta(seconds=12)
 
@@ -111,18 +116,97 @@ def test_a_person_leaves_with_the_last_device():
     assert open_recording(content).unused == {"leaves of somebody who was not there": 1}
 
 
-def test_hands_and_emojis_are_reactions_and_taking_them_back_is_none():
+def test_emojis_are_reactions_and_taking_them_back_is_none():
     content = document(
-        status(1, "w_a", "raiseHand", "true"),
-        status(2, "w_a", "raiseHand", "false"),
         status(3, "w_a", "reactionEmoji", "😀"),
         status(4, "w_a", "reactionEmoji", "none"),
         status(5, "w_a", "emojiStatus", "away"),
         status(6, "w_a", "presenter", "true"),
-        status(7, "w_a", "emojiStatus", "raiseHand"),
     )
-    assert [second for _, second, _ in told(content)] == [1, 3, 7]
-    assert open_recording(content).unused == {"changes of status that are no reaction": 4}
+    assert told(content) == [("reaction", 3, "u1")]
+    assert open_recording(content).unused == {"changes of status that are no reaction": 3}
+
+
+def test_hands_go_up_and_down_as_new_and_as_old_servers_tell_it():
+    content = document(
+        status(1, "w_a", "raiseHand", "true"),
+        status(2, "w_a", "raiseHand", "false"),
+        status(3, "w_a", "emojiStatus", "raiseHand"),
+        status(4, "w_b", "emojiStatus", "none"),
+        status(5, "w_a", "presenter", "true"),
+        status(6, "w_a", "emojiStatus", "none"),
+        status(7, "w_a", "emojiStatus", "raiseHand"),
+        status(8, "w_a", "emojiStatus", "applause"),
+        status(9, "", "raiseHand", "true"),
+    )
+    assert told(content) == [
+        ("hand_raised", 1, "u1"),
+        ("hand_lowered", 2, "u1"),
+        ("hand_raised", 3, "u1"),
+        ("hand_lowered", 6, "u1"),
+        ("hand_raised", 7, "u1"),
+        ("reaction", 8, "u1"),
+        ("hand_lowered", 8, "u1"),
+    ]
+    assert open_recording(content).unused == {
+        "changes of status that are no reaction": 2,
+        "hands, microphones and cameras of nobody": 1,
+    }
+
+
+def voice(second: float, kind: str, **fields: str) -> str:
+    return event(second, "VOICE", f"Participant{kind}Event", participant="w_a", bridge="71234", **fields)
+
+
+def test_who_talks_is_read_with_microphones():
+    content = document(
+        join(0, "w_a", "x"),
+        voice(1, "Joined", callername="Guest", callernumber="Guest", muted="true", talking="false"),
+        voice(2, "Muted", muted="false"),
+        voice(3, "Talking", talking="true"),
+        voice(5.25, "Talking", talking="false"),
+        voice(6, "Muted", muted="true"),
+        voice(8, "Left"),
+        leave(9, "w_a"),
+    )
+    assert told(content)[1:-1] == [
+        ("mic_off", 1, "u1"),
+        ("mic_on", 2, "u1"),
+        ("talk_started", 3, "u1"),
+        ("talk_stopped", 5.25, "u1"),
+        ("mic_off", 6, "u1"),
+        ("mic_off", 8, "u1"),
+    ]
+    rows = open_recording(content).readings()
+    assert [(row.mics_on, row.talk_share, row.speakers) for row in rows] == [(1, 2 / 60, 1), (0, 2.25 / 60, 1)]
+
+
+def test_a_camera_is_on_from_a_persons_first_stream_to_their_last():
+    def sfu(second: float, kind: str, name: str) -> str:
+        path = f"/var/kurento/recordings/0123-{CREATED}/{name}.webm"
+        return event(second, "bbb-webrtc-sfu", f"{kind}WebRTCShareEvent", filename=path)
+
+    content = document(
+        join(0, "w_a", "x"),
+        event(1, "WEBCAM", "StartWebcamShareEvent", stream="640x480-w_a-1772442001"),
+        event(2, "WEBCAM", "StopWebcamShareEvent", stream="640x480-w_a-1772442001"),
+        sfu(3, "Start", "low-w_a-1"),
+        sfu(4, "Start", "low-w_a-2"),
+        sfu(5, "Stop", "low-w_a-1"),
+        sfu(6, "Stop", "low-w_a-2"),
+        sfu(7, "Start", "whose"),
+        event(8, "bbb-webrtc-sfu", "StartWebRTCDesktopShareEvent", filename="w_a-1.webm"),
+    )
+    assert told(content)[1:] == [
+        ("camera_on", 1, "u1"),
+        ("camera_off", 2, "u1"),
+        ("camera_on", 3, "u1"),
+        ("camera_off", 6, "u1"),
+    ]
+    assert open_recording(content).unused == {
+        "hands, microphones and cameras of nobody": 1,
+        "webcam and screen sharing events": 1,
+    }
 
 
 BOMB = b"""<?xml version="1.0"?>
