@@ -13,8 +13,9 @@ INCIDENT_ODDS = (0.32, 0.2, 0.26, 0.22)
 INCIDENTS_PER_SESSION = (0.3, 0.42, 0.18, 0.1)
 DEAD_START_CHANCE = 0.04
 # What the platform can tell: all of it; no focus and blur; joins and leaves alone; chat alone.
-EMITS = ("activity", "actors", "connections", "chat")
-EMITS_ODDS = (0.7, 0.16, 0.06, 0.08)
+DRAWN = ("activity", "actors", "connections", "chat")
+DRAWN_ODDS = (0.7, 0.16, 0.06, 0.08)
+EMITS = (*DRAWN, "everything")  # only where it is asked for: all of it, and hands, devices, voices and questions
 LEAST_SNR = 3.0  # a weaker incident is not in the data, so it is not in the labels either
 FIRST_INCIDENT_SECOND = 150
 
@@ -58,6 +59,10 @@ class Script:
     polls: list[tuple[int, int, float]] = field(default_factory=list)  # opens, closes, share that votes
 
     @property
+    def tells_focus(self) -> bool:
+        return self.emits in ("activity", "everything")
+
+    @property
     def incidents(self) -> list[Stretch]:
         return [stretch for stretch in self.stretches if stretch.type]
 
@@ -76,7 +81,7 @@ def draw_script(
     script = Script(
         kind=chosen,
         audience=people,
-        emits=emits or str(rng.choice(EMITS, p=EMITS_ODDS)),
+        emits=emits or str(rng.choice(DRAWN, p=DRAWN_ODDS)),
         seconds=round(60 * rng.uniform(*chosen.minutes)),
         overtime=int(rng.integers(18, 41)) * 5,
         chat=exp(crowding + rng.normal(*chosen.log_chat)),
@@ -174,7 +179,7 @@ def signal_to_noise(script: Script, stretch: Stretch) -> float:
     squares = _count_z(script.chat * people * minutes, stretch.chat) ** 2
     if script.emits != "chat":
         squares += _count_z(script.reactions * people * minutes, stretch.reactions) ** 2
-    if script.emits == "activity":
+    if script.tells_focus:
         share = script.active
         squares += ((1 - stretch.active) * share / sqrt(share * (1 - share) / people + 0.08**2)) ** 2
     return sqrt(squares)
@@ -203,7 +208,7 @@ def _plan_breaks(rng: np.random.Generator, script: Script) -> None:
 
 
 def _plan_incidents(rng: np.random.Generator, script: Script) -> None:
-    if script.emits == "activity" and rng.random() < DEAD_START_CHANCE:
+    if script.tells_focus and rng.random() < DEAD_START_CHANCE:
         dead = draw_incident(rng, script, "LOW_ENGAGEMENT")
         dead.end = min(dead.end + 180, script.seconds - 300.0)
         dead.rise = 1.0
@@ -233,7 +238,7 @@ def _plan_quiet_stretches(rng: np.random.Generator, script: Script) -> None:
         cheer = Stretch(0, rng.uniform(60, 120), why="spike", rise=rng.uniform(5, 30), fall=rng.uniform(10, 40))
         cheer.chat, cheer.reactions = rng.uniform(2, 7), rng.uniform(2.5, 8)
         place(0.35, cheer)
-    if script.emits == "activity":  # elsewhere nobody could tell these from a real drop
+    if script.tells_focus:  # elsewhere nobody could tell these from a real drop
         listening = Stretch(0, rng.uniform(60, 240), why="listening", active=rng.uniform(0.97, 1.1), rise=30)
         listening.chat, listening.reactions = rng.uniform(0.4, 0.75), rng.uniform(0.35, 0.8)
         place(0.35, listening)

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from anomalies.bench.corpus import Label, LabelledSession
+from anomalies.bench.simulation.conversation import Conversation
 from anomalies.bench.simulation.crowd import Crowd
 from anomalies.bench.simulation.faults import break_rows
 from anomalies.bench.simulation.script import WARM_UP_SECONDS, Script, draw_script
 from anomalies.bench.simulation.voices import Voices, draw_mood
-from engagement.readings import Reading
+from engagement.readings import OPTIONAL, Reading
+from engagement.signs import SWITCHES
 from engagement.windows import RawEvent, Windows
 
 FIRST_DAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -20,6 +22,7 @@ EMITTED = {
     "connections": {"join", "leave"},
     "chat": {"chat"},
 }
+EMITTED["everything"] = EMITTED["activity"] | {*SWITCHES, "question_asked", "question_vote"}
 STARTLED_SECONDS = 60  # people turn to and fro faster so long after something began or ended
 VOTE_SECONDS = 30.0  # who votes does so about so long after the poll opened ...
 VOTE_HAZARD = 1.2 / 22  # ... each second with this chance at first, times the share that the poll is drawn to get
@@ -55,6 +58,8 @@ def enact(
     windows = Windows(sends_all=True)
     windows.add(events)
     rows = [_rounded(row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
+    if script.emits != "everything":
+        rows = [replace(row, **dict.fromkeys(OPTIONAL)) for row in rows]  # type: ignore[arg-type]
     labels = _labels(script, starts_at, last_row_at)
     if faulty:
         rows, faults = break_rows(rng, rows, [(label.start, label.end) for label in labels if label.type])
@@ -78,6 +83,7 @@ def _play(rng: np.random.Generator, script: Script, name: str, starts_at: dateti
     crowd = Crowd(rng, script)
     mood = draw_mood(rng, script, total)
     voices = Voices(rng, script, mood)
+    conversation = Conversation(rng.spawn(1)[0], script, crowd, mood) if script.emits == "everything" else None
     turns = {int(turn) for stretch in script.stretches + script.breaks for turn in (stretch.start, stretch.end)}
     startled_until = -1
     for second in range(total):
@@ -87,6 +93,8 @@ def _play(rng: np.random.Generator, script: Script, name: str, starts_at: dateti
         crowd.act(second, voices.count_chats(second, here), "chat")
         crowd.act(second, voices.count_reactions(second, here), "reaction")
         _poll(crowd, script, second)
+        if conversation is not None:
+            conversation.go_on(second)
         crowd.look(second, mood.active[second], startled=second < startled_until)
         _come_and_go(crowd, script, second)
     return _raw_events(rng, script, crowd, name, starts_at)
@@ -164,7 +172,7 @@ def _labels(script: Script, starts_at: datetime, last_row_at: datetime) -> list[
 
 def _rounded(row: Reading) -> Reading:
     """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s."""
-    votes, left = row.poll_participation, row.user_leave_rate
+    votes, left, talk = row.poll_participation, row.user_leave_rate, row.talk_share
     return replace(
         row,
         chat_count=None,
@@ -172,6 +180,7 @@ def _rounded(row: Reading) -> Reading:
         leave_count=None,
         poll_participation=None if votes is None else round(votes, 4),
         user_leave_rate=None if left is None else round(left, 4),
+        talk_share=None if talk is None else round(talk, 4),
     )
 
 

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from statistics import median
@@ -8,10 +9,13 @@ import pytest
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.simulation import KINDS, simulate, webinar_demo
 from anomalies.bench.simulation.script import EMITS, INCIDENT_TYPES
-from engagement.readings import Reading
+from anomalies.bench.simulation.session import EMITTED
+from engagement.readings import OPTIONAL, Reading
+from engagement.room import EVENT_TYPES
 from engagement.windows import Windows
 
 pytestmark = pytest.mark.slow
+OF_FEW = EVENT_TYPES[EVENT_TYPES.index("poll_closed") + 1 :]
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,29 @@ def test_simulate_tells_only_what_the_platform_can(emits, types):
     assert emits in EMITS
     session = simulate(1, "webinar", 60, emits=emits)
     assert {event.type for event in session.events} - {"poll_opened", "poll_vote", "poll_closed"} == types
+
+
+def test_a_platform_that_tells_everything_tells_of_the_same_session():
+    for index in range(3):
+        told, plain = (simulate(4, "workshop", 40, index=index, emits=emits) for emits in ("everything", "activity"))
+        assert [replace(row, **dict.fromkeys(OPTIONAL)) for row in told.rows] == plain.rows
+        assert {getattr(row, name) for row in plain.rows for name in OPTIONAL} == {None}
+        assert told.labels == plain.labels
+        later = told.rows[len(told.rows) // 2 :]
+        assert not any(getattr(row, name) is None for row in later for name in OPTIONAL)
+
+
+def test_what_everything_tells_hangs_together():
+    session = simulate(4, "workshop", 40, emits="everything")
+    told = {event.type for event in session.events}
+    assert told == {*EMITTED["activity"], "poll_opened", "poll_closed", *OF_FEW} - {"camera_off"}
+    hosted = [row for row in session.rows if session.starts_at + timedelta(minutes=5) < row.timestamp < session.ends_at]
+    assert all(0.5 < row.talk_share <= 1 and 1 <= row.speakers <= row.total_users for row in hosted)
+    assert all(row.mics_on in (1, 2) and row.hands_raised < row.total_users / 2 for row in hosted)
+    assert 5 < median(row.cameras_on for row in hosted) < median(row.total_users for row in hosted)
+    for name in ("hands_raised", "questions_per_min", "question_votes_per_min"):
+        assert max(getattr(row, name) or 0 for row in hosted) > 0, name
+    assert max(row.speakers for row in hosted) > 1
 
 
 def test_rows_without_faults_are_the_windows_of_the_events():
