@@ -74,6 +74,17 @@ def write_measured(value: float, signal: Signal) -> str:
     return f"{value:.0f}"
 
 
+def write_unit(signal: Signal, value: float | None = None) -> str:
+    """Write the unit of a signal beside a value of it.
+
+    >>> [write_unit(BY_NAME["hands_raised"], value) for value in (0, 1, 2)], write_unit(BY_NAME["chatters"])
+    (['people', 'person', 'people'], 'people')
+    >>> write_unit(BY_NAME["questions_per_min"], 1)
+    'a minute'
+    """
+    return "person" if signal.kind is SignalKind.PEOPLE and value == 1 else signal.kind.value
+
+
 def write_evidence(value: float, signal: Signal) -> str:
     """Write what a signal measured where nothing but its long label stands beside it.
 

@@ -14,7 +14,10 @@ SPARK = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class SignalCard:
-    """One card; `value` and `usual` are in the signal's own unit, `change` is relative to what is usual."""
+    """One card; `value` and `usual` are in the signal's own unit, `change` is relative to what is usual.
+
+    `has_usual` says whether there is a line for that, also while it is empty, so that nothing moves when it is filled.
+    """
 
     name: str
     value: float | None
@@ -23,6 +26,7 @@ class SignalCard:
     detail: str
     spark: str
     has_moved: bool
+    has_usual: bool
 
 
 def signal_cards(line: Sequence[Row], usual: Mapping[str, float], incident: Anomaly | None) -> list[SignalCard]:
@@ -52,6 +56,7 @@ def _card(signal: Signal, shown: Sequence[Reading], usual: float | None, has_mov
         detail=_people(signal, shown[-1]) if shown else "",
         spark=draw_spark(series, top=signal.top),
         has_moved=has_moved,
+        has_usual=expected is not None or not signal.is_optional,
     )
 
 

@@ -8,7 +8,15 @@ from django.utils.safestring import SafeString
 
 from conductor.screens.doubts import Doubt, DoubtKind
 from engagement.moments import write_moment
-from engagement.wording import signal_of, write_change, write_duration, write_level, write_measured, write_score
+from engagement.wording import (
+    signal_of,
+    write_change,
+    write_duration,
+    write_level,
+    write_measured,
+    write_score,
+    write_unit,
+)
 
 register = template.Library()
 register.filter("change", write_change)
@@ -38,8 +46,8 @@ def measured(value: float | None, name: str) -> str:
 
 
 @register.filter
-def unit(name: str) -> str:
-    return signal_of(name).kind.value
+def unit(name: str, value: float | None = None) -> str:
+    return write_unit(signal_of(name), value)
 
 
 @register.filter

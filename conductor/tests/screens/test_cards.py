@@ -33,9 +33,16 @@ def test_optional_signal_has_a_card_only_where_it_was_told_lately():
     assert card_of("hands_raised", line(chat_msgs_per_min=3.0), {}) is None
     rows = line(hands_raised=0)
     card = card_of("hands_raised", rows, {})
-    assert (card.value, card.usual, card.change, card.detail) == (0, None, None, "")
+    assert (card.value, card.usual, card.change, card.detail, card.has_usual) == (0, None, None, "", False)
     rows[-1].hands_raised = None  # the platform told it, and does not now
     assert card_of("hands_raised", rows, {}).value is None
+
+
+def test_card_has_a_line_for_what_is_usual_where_somebody_may_learn_it():
+    rows = line(chat_msgs_per_min=3.0, hands_raised=1)
+    assert card_of("chat_msgs_per_min", rows, {}).has_usual
+    assert not card_of("hands_raised", rows, {}).has_usual
+    assert card_of("hands_raised", rows, {"hands_raised": 2.0}).has_usual
 
 
 def test_card_of_the_active_share_says_of_how_many_people_it_is():
