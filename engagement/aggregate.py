@@ -25,7 +25,7 @@ from engagement.slots import ROW, SECOND
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 MOST_EVENTS = 2_000  # of a session at once, unless more lie in one slot of 5 s
 MOST_IN_SLOT = 50_000  # events of one slot that count: no room sends more in 5 s, and a broken clock piles all it has
 FORGET_AT_ONCE = 5_000  # people, and raw events that name one

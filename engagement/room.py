@@ -1,11 +1,12 @@
 """What is known of a room, and the row of every 5 s that follows from its events in time order. Pure."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from engagement.moments import from_microseconds
 from engagement.people import CAMERA, HAND, MIC, VOICE, Person
+from engagement.polls import Polls
 from engagement.readings import Reading
 from engagement.signs import SWITCHES, Signs
 from engagement.slots import ROW, SECOND, SLOTS, WINDOW, Slots, move_on, new_slots, row_end, take_out
@@ -17,7 +18,6 @@ EVENT_TYPES = (
 TALK = ("talk_started", "talk_stopped")
 GRACE_SECONDS = 120.0
 MAX_SILENCE_SECONDS = 30 * 60  # a longer one is told by its first half hour: two far-off events make no endless rows
-MAX_POLLS = 16  # open at once; one more closes the oldest, as some platforms never close any
 
 GRACE = round(GRACE_SECONDS * SECOND)
 MAX_SILENCE = MAX_SILENCE_SECONDS * SECOND
@@ -33,14 +33,6 @@ RANK = {name: rank for rank, name in enumerate(EVENT_TYPES)}
 
 # An event as it is sorted: moment (µs since 1970), rank of its type, user, poll; empty where there is none.
 RankedEvent = tuple[int, int, str, str]
-
-
-@dataclass(slots=True)
-class Poll:
-    number: int
-    opened_at: int
-    could_vote: int  # all who were here at any time since it opened, and who voted
-    voters: int
 
 
 @dataclass(slots=True)
@@ -94,21 +86,21 @@ class Room:
     question_votes: Slots = field(default_factory=new_slots)
     events: Slots = field(default_factory=lambda: new_slots() * PACE_MINUTES)
     pace: int = 0
-    n_polls: int = 0
-    polls: dict[str, Poll] = field(default_factory=dict)  # the open ones, in the order in which they opened
+    polls: Polls = field(default_factory=Polls)
     signs: Signs = field(default_factory=Signs)
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> "Room":
-        polls = {name: Poll(**poll) for name, poll in packed["polls"]}
-        return cls(**{**packed, "polls": polls, "signs": Signs(**packed["signs"])})
+        return cls(**{**packed, "polls": Polls.unpack(packed["polls"]), "signs": Signs(**packed["signs"])})
 
     def pack(self) -> dict[str, Any]:
-        """Return what `unpack` takes, as values that JSON has. Objects of JSON have no order, so polls are pairs."""
+        """Return what `unpack` takes, as values that JSON has."""
         # `asdict` would copy every number by itself, and what is packed is written out at once.
         packed = {each.name: getattr(self, each.name) for each in fields(self)}
-        polls = [(name, asdict(poll)) for name, poll in self.polls.items()]
-        return packed | {"polls": polls, "signs": {each.name: getattr(self.signs, each.name) for each in fields(Signs)}}
+        return packed | {
+            "polls": self.polls.pack(),
+            "signs": {each.name: getattr(self.signs, each.name) for each in fields(Signs)},
+        }
 
     @property
     def patience(self) -> int | None:
@@ -215,12 +207,12 @@ class Room:
                 self.reactions[-1] += 1
                 self._act(moment, person)
             case "poll_vote":
-                self._vote(person, poll)
+                self.polls.vote(person, poll)
                 self._act(moment, person)
             case "poll_opened":
-                self._open_poll(moment, poll)
+                self.polls.open(moment, poll, self.present)
             case "poll_closed":
-                self.polls.pop(self._name_of(poll), None)
+                self.polls.close(poll)
             case "question_asked":
                 self.has_questions = True
                 self.questions[-1] += 1
@@ -235,9 +227,7 @@ class Room:
     def _join(self, moment: int, person: Person) -> None:
         self.has_joins = True
         if not person.is_present:
-            for poll in self.polls.values():
-                if not person.was_here_since(poll.opened_at) and poll.number not in person.votes:
-                    poll.could_vote += 1
+            self.polls.welcome(person)
             self.present += 1
             self.focused += person.is_focused
             person.is_present = True
@@ -324,31 +314,6 @@ class Room:
         assert self.next is not None
         return self.next
 
-    def _open_poll(self, moment: int, name: str) -> None:
-        if name in self.polls:
-            return
-        if len(self.polls) == MAX_POLLS:
-            del self.polls[next(iter(self.polls))]
-        self.n_polls += 1
-        self.polls[name] = Poll(self.n_polls, moment, self.present, 0)
-
-    def _vote(self, person: Person | None, name: str) -> None:
-        """Count a voter; a vote without a person is one more voter."""
-        poll = self.polls.get(self._name_of(name))
-        if poll is None:
-            return
-        if person is not None:
-            if poll.number in person.votes:
-                return
-            poll.could_vote += not person.was_here_since(poll.opened_at)
-            open_numbers = {poll.number for poll in self.polls.values()}
-            person.votes = [number for number in person.votes if number in open_numbers] + [poll.number]
-        poll.voters += 1
-
-    def _name_of(self, name: str) -> str:
-        """Return the open poll that is meant: the newest, where none is named."""
-        return name if name or name in self.polls else next(reversed(self.polls), name)
-
     def _row(self, end: int) -> Reading:
         knows_chats, knows_reactions = self.has_chats or self.sends_all, self.has_reactions or self.sends_all
         left = sum(self.leaves)
@@ -361,7 +326,7 @@ class Room:
         return Reading(
             timestamp=from_microseconds(end),
             chat_msgs_per_min=float(sum(self.chats)) if knows_chats else None,
-            poll_participation=self._participation(),
+            poll_participation=self.polls.participation if self.has_joins else None,
             active_users=active,
             total_users=self.present if self.has_joins else None,
             reactions_per_min=float(sum(self.reactions)) if knows_reactions else None,
@@ -378,13 +343,3 @@ class Room:
             reaction_count=self.reactions[-1],
             leave_count=self.leaves[-1],
         )
-
-    def _participation(self) -> float | None:
-        """Return the share of those who could vote in the newest open poll that did; None where there is none.
-
-        Those who could are all who were here since it opened, also who left: else an exit would raise the share.
-        """
-        poll = next(reversed(self.polls.values()), None)
-        if poll is None or not self.has_joins or not poll.could_vote:
-            return None
-        return min(1.0, poll.voters / poll.could_vote)
