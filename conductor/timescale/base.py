@@ -14,7 +14,7 @@ from conductor.timescale.schema import SchemaEditor, time_field
 
 logger = logging.getLogger(__name__)
 
-COMPRESSION = ("engagement", "0013_compression")  # the migration that begins and ends it
+COMPRESSION = ("engagement", "0016_compression")  # the migration that begins and ends it
 
 
 class DatabaseWrapper(TimescaleWrapper):

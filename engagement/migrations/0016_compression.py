@@ -14,6 +14,6 @@ def disable(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Nothing where there is no TimescaleDB, or not its community edition."""
 
-    dependencies = [("engagement", "0012_buckets")]
+    dependencies = [("engagement", "0015_buckets_of_optional_signals")]
 
     operations = [migrations.RunPython(enable, disable)]

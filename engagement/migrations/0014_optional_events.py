@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0012_optional_signals"),
+        ("engagement", "0013_optional_signals"),
     ]
 
     operations = [
