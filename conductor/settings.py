@@ -85,6 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "conductor.metrics.count_requests",
     "conductor.views.kept_nowhere",
+    "django.middleware.gzip.GZipMiddleware",  # whose random padding hides the tokens of pages (BREACH)
     "conductor.api.problems.problem_documents",
     "conductor.origins.refuse_unknown_hosts",
     "django.middleware.security.SecurityMiddleware",

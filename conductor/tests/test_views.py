@@ -1,3 +1,5 @@
+import gzip
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -362,3 +364,21 @@ def test_organizers_who_are_no_administrators_erase_nothing(client, organizer, s
     assert [answer.url.partition("?")[0] for answer in answers] == [reverse("admin:login")] * 2
     assert Session.objects.get() == session
     assert not Erasure.objects.exists()
+
+
+def test_page_is_compressed_with_padding_for_who_takes_it(client, organizer, session):
+    address = f"/sessions/{session.id}/"
+    plain = client.get(address)
+    packed = [client.get(address, headers={"Accept-Encoding": "gzip"}) for _ in range(8)]
+    assert "Content-Encoding" not in plain.headers
+    assert {answer.headers["Content-Encoding"] for answer in packed} == {"gzip"}
+    assert b'id="engagement-chart"' in gzip.decompress(packed[0].content)
+    assert len(packed[0].content) < len(plain.content) / 2
+    # What an attacker would measure is hidden in the header's file name, of a random length.
+    assert len({answer.content[10:].index(0) for answer in packed}) > 1
+
+
+def test_problem_is_compressed_as_a_problem(client, organizer):
+    answer = client.get("/api/v1/nowhere", headers={"Accept-Encoding": "gzip"})
+    content = gzip.decompress(answer.content) if answer.headers.get("Content-Encoding") else answer.content
+    assert (answer.status_code, json.loads(content)["status"]) == (404, 404)
