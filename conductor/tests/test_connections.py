@@ -4,13 +4,17 @@ from collections import deque
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerFactory
+from autobahn.websocket.compress import PerMessageDeflateOffer
 from autobahn.websocket.protocol import TrafficStats
 from daphne import http_protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame
+from websockets.streams import StreamReader
 
 from conductor.asgi import application
-from conductor.connections import PatientWebSocket, PunctualChannel, log_nowhere
+from conductor.connections import PatientWebSocket, PunctualChannel, accept_compression, log_nowhere
 
 MINUTE = 60
 
@@ -116,8 +120,9 @@ class Wire:
         self._tempDataBuffer.append(data)
 
 
-def socket_on(wire: Wire) -> PatientWebSocket:
+def socket_on(wire: Wire, compression: object = None) -> PatientWebSocket:
     socket = PatientWebSocket()
+    socket._perMessageCompress = compression
     socket.factory, socket.transport, socket.state = WebSocketServerFactory(), wire, PatientWebSocket.STATE_OPEN
     socket.send_queue, socket.trafficStats, socket.logOctets = deque(), TrafficStats(), False
     return socket
@@ -138,3 +143,39 @@ def test_frame_to_nobody_is_left_to_the_transport_to_notice():
     wire = Wire(1_000, lost=ConnectionError())
     socket_on(wire).serverSend("frame")
     assert b"".join(wire._tempDataBuffer) == b"\x81\x05frame"
+
+
+@pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536, 200_000])
+@pytest.mark.parametrize("takes_deflate", [False, True])
+def test_any_client_reads_what_was_sent_however_long(length, takes_deflate):
+    text = "".join(chr(97 + place % 7 + place // 50 % 3) for place in range(length - 1)) + "é" * (length > 0)
+    wire = Wire(10**6)
+    socket = socket_on(wire, object() if takes_deflate else None)
+    socket.serverSend(text)
+    socket.serverSend(text)
+
+    extensions = [PerMessageDeflate(False, False, 15, 15)] if takes_deflate else []
+    reader = StreamReader()
+    reader.feed_data(wire.sent)
+    for _ in range(2):
+        frame = run(Frame.parse(reader.read_exact, mask=False, extensions=extensions))
+        assert frame.data.decode() == text
+    assert not takes_deflate or length < 1_000 or len(wire.sent) < 2 * length / 3
+
+
+def run(parsing):
+    """Return what a generator that only waits for bytes comes to, as all of them are there."""
+    try:
+        next(parsing)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("bytes are missing")
+
+
+def test_compression_is_taken_on_terms_that_can_be_kept():
+    offer = PerMessageDeflateOffer()
+    small = PerMessageDeflateOffer(request_max_window_bits=10)
+    assert accept_compression([]) is None
+    assert accept_compression([small]) is None
+    assert accept_compression([small, offer]).offer is offer
+    assert accept_compression([offer]).max_message_size == 64 * 1024

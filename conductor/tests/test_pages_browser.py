@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 from django.utils.timezone import now
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from anomalies.models import Anomaly
 from conductor.tests import stage
@@ -295,3 +297,16 @@ def post_a_row(session: Session) -> None:
     """Store a healthy row, five seconds after the newest; the beat of the stack finds it."""
     newest = EngagementRow.objects.for_session(session).last()
     record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 12.0, 0.5, 40, 50, 4.0, 0.0)], now())
+
+
+def test_sockets_are_compressed_for_who_offers_it_and_a_bomb_is_not_unpacked(stack, session, event):
+    _, secret = ApiKey.objects.issue(event, "stream")
+    address = f"{stack.url.replace('http', 'ws', 1)}/ws/sessions/{session.id}/stream/"
+    headers = {"Authorization": f"Bearer {secret}"}
+    with connect(address, additional_headers=headers, compression=None) as plain:
+        assert "Sec-WebSocket-Extensions" not in plain.response.headers
+    with connect(address, additional_headers=headers) as socket:
+        assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
+        socket.send("x" * 50_000_000)
+        with pytest.raises(ConnectionClosed):
+            list(iter(lambda: socket.recv(timeout=20), None))  # whatever comes before the end
