@@ -3,6 +3,6 @@
 from anomalies.bench.simulation.demo import DEMO_SEED, webinar_demo
 from anomalies.bench.simulation.kinds import KINDS
 from anomalies.bench.simulation.script import EMITS
-from anomalies.bench.simulation.session import simulate
+from anomalies.bench.simulation.session import MAKERS, simulate
 
-__all__ = ["DEMO_SEED", "EMITS", "KINDS", "simulate", "webinar_demo"]
+__all__ = ["DEMO_SEED", "EMITS", "KINDS", "MAKERS", "simulate", "webinar_demo"]

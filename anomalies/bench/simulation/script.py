@@ -1,5 +1,6 @@
 """Draw what will happen in a simulated session: timetable, incidents, and what must stay quiet. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import exp, log, sqrt
 
@@ -15,9 +16,13 @@ DEAD_START_CHANCE = 0.04
 # What the platform can tell: all of it; no focus and blur; joins and leaves alone; chat alone.
 DRAWN = ("activity", "actors", "connections", "chat")
 DRAWN_ODDS = (0.7, 0.16, 0.06, 0.08)
-EMITS = (*DRAWN, "everything")  # only where it is asked for: all of it, and hands, devices, voices and questions
+# Only where it is asked for: all that people do, and of those who are there that they are active; all of it, and hands,
+# devices, voices and questions.
+EMITS = (*DRAWN, "connected", "everything")
+RATE_SPREAD = 0.5  # the deviation of a healthy rate that no count explains, as a part of it
 LEAST_SNR = 3.0  # a weaker incident is not in the data, so it is not in the labels either
 FIRST_INCIDENT_SECOND = 150
+SHAPES = ("line", "curve", "stairs")
 
 
 @dataclass(slots=True)
@@ -37,6 +42,8 @@ class Stretch:
     exit_seconds: float = 0.0  # ... in the first so many seconds ...
     returns: float = 0.0  # ... and share of those that come back minutes later
     lost: float = 0.0  # share of the events that never reach us
+    shape: str = "line"  # one of SHAPES: how it gets to its deepest
+    recovers: float = 0.0  # part of the fall that is made good long before the end
     snr: float | None = None
 
 
@@ -54,6 +61,8 @@ class Script:
     active: float  # share of the audience in focus
     churn: float  # leaves per head and minute
     reconnecting: float  # share of the leaves that come back within the grace time
+    unrest: float = 1.0  # what the deviations are multiplied by with which a healthy mood wanders ...
+    tempo: float = 1.0  # ... and the seconds in which it forgets what it was
     stretches: list[Stretch] = field(default_factory=list)
     breaks: list[Stretch] = field(default_factory=list)
     polls: list[tuple[int, int, float]] = field(default_factory=list)  # opens, closes, share that votes
@@ -68,9 +77,15 @@ class Script:
 
 
 def draw_script(
-    rng: np.random.Generator, kind: str | None, audience: int | None, emits: str | None, quiet: bool
+    rng: np.random.Generator,
+    kind: str | None,
+    audience: int | None,
+    emits: str | None,
+    quiet: bool,
+    manner: "Manner | None" = None,
 ) -> Script:
     """Draw a session. What is given is kept; `quiet` leaves out every incident."""
+    manner = manner or Manner()
     names = list(KINDS)
     weights = np.array([KINDS[name].weight for name in names])
     drawn = names[int(rng.choice(len(names), p=weights / weights.sum()))]
@@ -90,9 +105,10 @@ def draw_script(
         churn=exp(rng.normal(-5.0, 0.5)),
         reconnecting=rng.uniform(0.2, 0.7),
     )
+    manner.unsettle(rng, script)
     _plan_breaks(rng, script)
     if not quiet:
-        _plan_incidents(rng, script)
+        _plan_incidents(rng, script, manner)
     _plan_quiet_stretches(rng, script)
     _plan_polls(rng, script)
     return script
@@ -164,7 +180,7 @@ def draw_incident(rng: np.random.Generator, script: Script, incident_type: str) 
     )
 
 
-def signal_to_noise(script: Script, stretch: Stretch) -> float:
+def signal_to_noise(script: Script, stretch: Stretch, rate_spread: float = RATE_SPREAD) -> float:
     """Return how far the incident stands out of the session's usual spread, in standard deviations."""
     people = float(script.audience)
     if stretch.exits:
@@ -176,17 +192,27 @@ def signal_to_noise(script: Script, stretch: Stretch) -> float:
     if script.emits == "connections":
         return 0.0
     minutes = min(2.0, (stretch.end - stretch.start) / 60) * (0.5 if stretch.rise > 60 else 1.0)
-    squares = _count_z(script.chat * people * minutes, stretch.chat) ** 2
+    squares = _count_z(script.chat * people * minutes, stretch.chat, rate_spread) ** 2
     if script.emits != "chat":
-        squares += _count_z(script.reactions * people * minutes, stretch.reactions) ** 2
+        squares += _count_z(script.reactions * people * minutes, stretch.reactions, rate_spread) ** 2
     if script.tells_focus:
         share = script.active
         squares += ((1 - stretch.active) * share / sqrt(share * (1 - share) / people + 0.08**2)) ** 2
     return sqrt(squares)
 
 
-def _count_z(expected: float, factor: float) -> float:
-    return (1 - factor) * expected / sqrt(2.5 * expected + (0.5 * expected) ** 2 + 0.5)
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a session is drawn: what unsettles its room, in place, and how an incident of a type comes out."""
+
+    unsettle: Callable[[np.random.Generator, Script], None] = lambda rng, script: None
+    draw_incident: Callable[[np.random.Generator, Script, str], Stretch] = draw_incident
+    rate_spread: float = RATE_SPREAD  # by which it is told how far an incident stands out ...
+    least_snr: float = LEAST_SNR  # ... and which are too weak to be one
+
+
+def _count_z(expected: float, factor: float, rate_spread: float) -> float:
+    return (1 - factor) * expected / sqrt(2.5 * expected + (rate_spread * expected) ** 2 + 0.5)
 
 
 def _plan_breaks(rng: np.random.Generator, script: Script) -> None:
@@ -207,17 +233,17 @@ def _plan_breaks(rng: np.random.Generator, script: Script) -> None:
         )
 
 
-def _plan_incidents(rng: np.random.Generator, script: Script) -> None:
+def _plan_incidents(rng: np.random.Generator, script: Script, manner: "Manner") -> None:
     if script.tells_focus and rng.random() < DEAD_START_CHANCE:
-        dead = draw_incident(rng, script, "LOW_ENGAGEMENT")
+        dead = manner.draw_incident(rng, script, "LOW_ENGAGEMENT")
         dead.end = min(dead.end + 180, script.seconds - 300.0)
         dead.rise = 1.0
-        dead.start, dead.snr = 0.0, signal_to_noise(script, dead)
+        dead.start, dead.snr = 0.0, signal_to_noise(script, dead, manner.rate_spread)
         script.stretches.append(dead)
     for _ in range(int(rng.choice(4, p=INCIDENTS_PER_SESSION))):
-        incident = draw_incident(rng, script, str(rng.choice(INCIDENT_TYPES, p=INCIDENT_ODDS)))
-        incident.snr = signal_to_noise(script, incident)
-        if incident.snr < LEAST_SNR:
+        incident = manner.draw_incident(rng, script, str(rng.choice(INCIDENT_TYPES, p=INCIDENT_ODDS)))
+        incident.snr = signal_to_noise(script, incident, manner.rate_spread)
+        if incident.snr < manner.least_snr:
             continue
         earliest = FIRST_INCIDENT_SECOND if rng.random() < 0.12 else WARM_UP_SECONDS
         start = find_place(rng, script, incident.end, earliest, 240)

@@ -9,18 +9,22 @@ from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.simulation.conversation import Conversation
 from anomalies.bench.simulation.crowd import Crowd
 from anomalies.bench.simulation.faults import break_rows
+from anomalies.bench.simulation.rates import play_rates
 from anomalies.bench.simulation.script import WARM_UP_SECONDS, Script, draw_script
 from anomalies.bench.simulation.voices import Voices, draw_mood
+from anomalies.bench.simulation.wide import WIDE, as_platforms_send, draw_emits
 from engagement.readings import OPTIONAL, Reading
 from engagement.signs import SWITCHES
 from engagement.windows import RawEvent, Windows
 
+MAKERS = ("people", "rates")  # a crowd of persons, who leave raw events; rates that are counted, who leave rows only
 FIRST_DAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 EMITTED = {
     "activity": {"join", "leave", "chat", "reaction", "poll_vote", "focus", "blur"},
     "actors": {"join", "leave", "chat", "reaction", "poll_vote"},
     "connections": {"join", "leave"},
     "chat": {"chat"},
+    "connected": {"join", "leave", "chat", "reaction", "poll_vote"},
 }
 EMITTED["everything"] = EMITTED["activity"] | {*SWITCHES, "question_asked", "question_vote"}
 STARTLED_SECONDS = 60  # people turn to and fro faster so long after something began or ended
@@ -37,42 +41,64 @@ def simulate(
     index: int = 0,
     emits: str | None = None,
     quiet: bool = False,
+    maker: str = "people",
+    wide: bool = False,
 ) -> LabelledSession:
     """Return session `index` of the series that `seed` names: the same arguments give the same session.
 
     `kind` is one of KINDS and `emits` one of EMITS (what the platform can tell); None draws them, and the
-    audience. `quiet` leaves out the incidents; what only looks like one stays.
+    audience. `quiet` leaves out the incidents; what only looks like one stays. `maker` is one of MAKERS. `wide`
+    varies more: rooms, shapes and lengths of incidents, and how good the rates are.
     """
-    rng = np.random.default_rng([seed, index])
-    script = draw_script(rng, kind, audience, emits, quiet)
-    starts_at = FIRST_DAY + timedelta(hours=2 * index)
-    return enact(rng, script, f"s{seed}-{index:05}", starts_at)
+    number = MAKERS.index(maker)
+    rng = np.random.default_rng([seed, index, number] if number or wide else [seed, index])
+    if wide:
+        script = draw_script(rng, kind, audience, emits or draw_emits(rng), quiet, WIDE)
+    else:
+        script = draw_script(rng, kind, audience, emits, quiet)
+    name, starts_at = f"{'r' if number else 's'}{seed}-{index:05}", FIRST_DAY + timedelta(hours=2 * index)
+    session = (enact_rates if number else enact)(rng, script, name, starts_at)
+    return replace(session, rows=as_platforms_send(rng, session.rows)) if wide else session
 
 
 def enact(
     rng: np.random.Generator, script: Script, name: str, starts_at: datetime, faulty: bool = True
 ) -> LabelledSession:
     """Play a script; `faulty` adds the glitches and gaps of a platform's own rows."""
-    last_row_at = starts_at + timedelta(seconds=(script.seconds + script.overtime) // 5 * 5)
     events = _play(rng, script, name, starts_at)
+    last_row_at = _last_row_at(script, starts_at)
     windows = Windows(sends_all=True)
     windows.add(events)
-    rows = [_rounded(row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
+    rows = [_as_told(script, row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
     if script.emits != "everything":
         rows = [replace(row, **dict.fromkeys(OPTIONAL)) for row in rows]  # type: ignore[arg-type]
-    labels = _labels(script, starts_at, last_row_at)
+    return _label(rng, script, LabelledSession(name, rows, [], starts_at, events=events), faulty)
+
+
+def enact_rates(rng: np.random.Generator, script: Script, name: str, starts_at: datetime) -> LabelledSession:
+    """Play a script by rates, without people and so without raw events."""
+    rows = [_as_told(script, row) for row in play_rates(rng, script, starts_at)]
+    return _label(rng, script, LabelledSession(name, rows, [], starts_at), faulty=True)
+
+
+def _last_row_at(script: Script, starts_at: datetime) -> datetime:
+    return starts_at + timedelta(seconds=(script.seconds + script.overtime) // 5 * 5)
+
+
+def _label(rng: np.random.Generator, script: Script, played: LabelledSession, faulty: bool) -> LabelledSession:
+    """Return the session with its plan and its labels, and with the faults of a platform's rows."""
+    starts_at, rows = played.starts_at or FIRST_DAY, played.rows
+    labels = _labels(script, starts_at, _last_row_at(script, starts_at))
     if faulty:
         rows, faults = break_rows(rng, rows, [(label.start, label.end) for label in labels if label.type])
         labels += [Label(None, start, end, why) for start, end, why in faults]
-    return LabelledSession(
-        name=name,
+    return replace(
+        played,
         kind=script.kind.name,
         audience=script.audience,
         emits=script.emits,
-        starts_at=starts_at,
         ends_at=starts_at + timedelta(seconds=script.seconds),
         breaks=tuple((_at(starts_at, pause.start), _at(starts_at, pause.end)) for pause in script.breaks),
-        events=events,
         rows=rows,
         labels=sorted(labels, key=lambda label: (label.start, label.end, label.type or "", label.why)),
     )
@@ -170,11 +196,15 @@ def _labels(script: Script, starts_at: datetime, last_row_at: datetime) -> list[
     return labels
 
 
-def _rounded(row: Reading) -> Reading:
-    """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s."""
+def _as_told(script: Script, row: Reading) -> Reading:
+    """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s.
+
+    Where only connections are known, all who are there count as active.
+    """
     votes, left, talk = row.poll_participation, row.user_leave_rate, row.talk_share
     return replace(
         row,
+        active_users=row.total_users if script.emits == "connected" else row.active_users,
         chat_count=None,
         reaction_count=None,
         leave_count=None,

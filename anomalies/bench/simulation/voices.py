@@ -8,6 +8,7 @@ from anomalies.bench.simulation.script import Script, Stretch
 from anomalies.detector.arrays import Floats
 
 QUESTIONS_SECONDS = 15 * 60  # before the end, where a session ends with questions
+STAIRS = 4  # the steps of a fall that comes in stairs
 STEADY_APPLAUSE = 0.8  # the share of the planned reactions that comes without a burst
 
 
@@ -22,16 +23,17 @@ class Mood:
 
 def draw_mood(rng: np.random.Generator, script: Script, total: int) -> Mood:
     """Return a mood that wanders as real ones do, and does what the script's stretches say."""
-    chat = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 160)))
-    chat *= np.exp(_wander(rng, total, rng.uniform(0.1, 0.3), 900))
-    reactions = np.exp(_wander(rng, total, rng.uniform(0.2, 0.45), rng.uniform(70, 150)))
-    active = np.exp(_wander(rng, total, rng.uniform(0.05, 0.14), 170))
+    unrest, tempo = script.unrest, script.tempo
+    chat = np.exp(_wander(rng, total, unrest * rng.uniform(0.2, 0.45), tempo * rng.uniform(70, 160)))
+    chat *= np.exp(_wander(rng, total, unrest * rng.uniform(0.1, 0.3), tempo * 900))
+    reactions = np.exp(_wander(rng, total, unrest * rng.uniform(0.2, 0.45), tempo * rng.uniform(70, 150)))
+    active = np.exp(_wander(rng, total, unrest * rng.uniform(0.05, 0.14), tempo * 170))
     seconds = np.arange(total, dtype=np.float64)
     if rng.random() < script.kind.questions_chance:
         shape = np.clip((seconds - script.seconds + QUESTIONS_SECONDS) / 240, 0, 1)
         chat *= 1 + rng.uniform(0.3, 1.0) * shape
     for stretch in script.stretches + script.breaks:
-        depth = _depth(seconds, stretch)
+        depth = depth_of(seconds, stretch)
         chat *= 1 - (1 - stretch.chat) * depth
         reactions *= 1 - (1 - stretch.reactions) * depth
         active *= 1 - (1 - stretch.active) * depth
@@ -73,11 +75,20 @@ class Voices:
         return count
 
 
-def _depth(seconds: Floats, stretch: Stretch) -> Floats:
+def depth_of(seconds: Floats, stretch: Stretch) -> Floats:
     """Return 0 outside a stretch and 1 where it is at its deepest."""
     begun = np.ones_like(seconds) if stretch.start <= 0 else np.clip((seconds - stretch.start) / stretch.rise, 0, 1)
     over = np.clip((seconds - stretch.end) / stretch.fall, 0, 1)
-    return np.asarray(begun * (1 - over))
+    deepest_at = stretch.start + stretch.rise
+    better = np.clip((seconds - deepest_at) / max(1.0, stretch.end - deepest_at), 0, 1)
+    return np.asarray(_shaped(begun, stretch.shape) * (1 - stretch.recovers * better) * (1 - over))
+
+
+def _shaped(begun: Floats, shape: str) -> Floats:
+    """Return how deep a stretch is of which this part of its time to the deepest is over."""
+    if shape == "stairs":
+        return np.asarray(np.floor(begun * STAIRS) / STAIRS)
+    return begun * (2 - begun) if shape == "curve" else begun
 
 
 def _wander(rng: np.random.Generator, total: int, deviation: float, memory: float) -> Floats:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from anomalies.bench.corpus import CorpusWriter, LabelledSession
-from anomalies.bench.simulation import DEMO_SEED, EMITS, KINDS, simulate, webinar_demo
+from anomalies.bench.simulation import DEMO_SEED, EMITS, KINDS, MAKERS, simulate, webinar_demo
 from engagement.recordings.jsonl import signals_object, write_lines
 
 
@@ -40,6 +40,10 @@ class Command(BaseCommand):
             "--audience", type=at_least(1), metavar="N", help="people expected (default: as the kind has)"
         )
         parser.add_argument("--emits", choices=EMITS, help="what the platforms can tell (default: a mix)")
+        parser.add_argument(
+            "--maker", choices=MAKERS, default=MAKERS[0], help="how they are made; rates have no raw events"
+        )
+        parser.add_argument("--wide", action="store_true", help="vary rooms, incidents and rates as for learning")
         parser.add_argument("--events", action="store_true", help="write the raw events too")
         parser.add_argument("--quiet", action="store_true", help="no incidents, only what looks like one")
         parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording instead of a corpus")
@@ -50,6 +54,8 @@ class Command(BaseCommand):
             write_lines(options["demo"], map(signals_object, session.rows))
             self.stdout.write(f"{options['demo']}: {len(session.rows)} rows")
             return
+        if options["events"] and options["maker"] != "people":
+            raise CommandError("Sessions that are made of rates have no raw events.")
         out_dir: Path | None = options["out_dir"]
         if out_dir is None:
             raise CommandError("Name the folder to write the corpus to, or --demo FILE.")
@@ -67,6 +73,6 @@ class Command(BaseCommand):
 
     def _sessions(self, options: dict[str, Any]) -> Iterator[LabelledSession]:
         seed = 1 if options["seed"] is None else options["seed"]
-        chosen = {name: options[name] for name in ("kind", "audience", "emits", "quiet")}
+        chosen = {name: options[name] for name in ("kind", "audience", "emits", "quiet", "maker", "wide")}
         for index in tqdm(range(options["sessions"]), unit="session", disable=None):
             yield simulate(seed, index=index, **chosen)
