@@ -125,6 +125,8 @@ def _leavers(states: States, leave_rate: Floats, people: Floats, holding: Holdin
 
 def _gone(states: States, gap: Integers) -> Floats:
     """Return how many of each kind have left the last minute since the previous row."""
+    if (gap == 1).all():  # the usual case
+        return or_zero(states.history[:, COUNTED, -SLOTS_PER_MINUTE].astype(np.float64))
     minute = states.history[:, COUNTED, LAST_MINUTE].astype(np.float64)
     within = np.cumsum(or_zero(minute), axis=2)
     last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
