@@ -125,12 +125,13 @@ def _leavers(states: States, leave_rate: Floats, people: Floats, holding: Holdin
 
 def _gone(states: States, gap: Integers) -> Floats:
     """Return how many of each kind have left the last minute since the previous row."""
-    if (gap == 1).all():  # the usual case
-        return or_zero(states.history[:, COUNTED, -SLOTS_PER_MINUTE].astype(np.float64))
-    minute = states.history[:, COUNTED, LAST_MINUTE].astype(np.float64)
-    within = np.cumsum(or_zero(minute), axis=2)
-    last = np.minimum(gap, SLOTS_PER_MINUTE) - 1
-    return np.take_along_axis(within, last[:, None, None], axis=2).squeeze(axis=2)
+    gone = or_zero(states.history[:, COUNTED, -SLOTS_PER_MINUTE].astype(np.float64))
+    is_gap = gap > 1  # of a few
+    if is_gap.any():
+        within = np.cumsum(or_zero(states.history[is_gap, COUNTED, LAST_MINUTE].astype(np.float64)), axis=2)
+        last = np.minimum(gap[is_gap], SLOTS_PER_MINUTE) - 1
+        gone[is_gap] = np.take_along_axis(within, last[:, None, None], axis=2).squeeze(axis=2)
+    return gone
 
 
 def _count_still(states: States, new: _Arrivals) -> None:
@@ -245,11 +246,11 @@ def _note_exact(states: States, new: _Arrivals, fate: _Fate) -> None:
 def _shift(states: States, new: _Arrivals, fate: _Fate) -> None:
     """Make room for the new slots; they hold what was the newest until they are filled."""
     history = states.history
-    if (new.gap == 1).all():
-        shifted = np.concatenate([history[:, :, 1:], history[:, :, NEWEST:]], axis=2)
-    else:
-        source = HISTORY_SLOTS - 1 - np.maximum(0, _SLOTS_AGO - new.gap[:, None])
-        shifted = np.take_along_axis(history, source[:, None, :], axis=2)
+    shifted = np.concatenate([history[:, :, 1:], history[:, :, NEWEST:]], axis=2)
+    is_gap = new.gap > 1  # of a few
+    if is_gap.any():
+        source = HISTORY_SLOTS - 1 - np.maximum(0, _SLOTS_AGO - new.gap[is_gap, None])
+        shifted[is_gap] = np.take_along_axis(history[is_gap], source[:, None, :], axis=2)
     is_taken = fate.is_taken
     states.history = shifted if is_taken.all() else np.where(is_taken[:, None, None], shifted, history)
 
