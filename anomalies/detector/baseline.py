@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Mask, interquartile_mean, or_zero
+from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Integers, Mask, interquartile_mean, or_zero
 from anomalies.detector.config import Baseline
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
@@ -25,6 +25,17 @@ def learn(states: States, which: Mask, baseline: Baseline) -> None:
         states[is_full] = finished
 
 
+def gather_doubt(states: States, slots: Integers, evidence: Floats, baseline: Baseline) -> Mask:
+    """Tell which rows are not to be learnt as evidence gathers, and count in place for how long it has.
+
+    So what is usual stays where it was while a room falls slowly; what lasts for `doubt_slots` is learnt after all.
+    """
+    is_doubtful = evidence >= baseline.doubt_from
+    grown = np.minimum(FULL_BYTE, states.doubt + slots)
+    states.doubt = np.where(is_doubtful, grown, np.maximum(0, states.doubt - slots))
+    return np.asarray(is_doubtful & (states.doubt <= baseline.doubt_slots))
+
+
 def learn_meaning(states: States, rows: Rows, baseline: Baseline) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
@@ -43,9 +54,9 @@ def learn_meaning(states: States, rows: Rows, baseline: Baseline) -> None:
 
 def forget(states: States, which: Mask) -> None:
     """Let these sessions learn anew what is usual, in place: the room has changed for good."""
-    for learnt in (states.blocks, states.usual, states.reference):
+    for learnt in (states.blocks, states.usual, states.reference, states.settled):
         learnt[which] = np.nan
-    for counted in (states.n_blocks, states.block_slots, states.block_known, states.block):
+    for counted in (states.doubt, states.n_blocks, states.block_slots, states.block_known, states.block):
         counted[which] = 0
 
 
@@ -73,17 +84,15 @@ def is_sustained(states: States, baseline: Baseline) -> Mask:
     return np.asarray(is_sustained.any(axis=1))
 
 
-def usual_before(states: States, which: Mask, baseline: Baseline) -> Floats:
+def usual_before(states: States, which: Mask) -> Floats:
     """Return what is usual, and of these sessions what was usual before their newest `settled_blocks`.
 
     Chat and reactions alone show a fall only after minutes, when it has begun to look usual.
     """
     usual = states.usual.astype(np.float64)
-    if which.any():
-        until = BLOCKS - baseline.settled_blocks
-        blocks = states.blocks[which, OF_EVENTS, until - baseline.recent_blocks : until].astype(np.float64)
-        settled = interquartile_mean(blocks)
-        usual[which, OF_EVENTS] = np.where(np.isnan(settled), usual[which, OF_EVENTS], settled)
+    settled = states.settled[:, OF_EVENTS].astype(np.float64)
+    is_settled = which[:, None] & ~np.isnan(settled)
+    usual[:, OF_EVENTS] = np.where(is_settled, settled, usual[:, OF_EVENTS])
     return usual
 
 
@@ -104,7 +113,7 @@ def _finish_block(states: States) -> None:
 
 
 def _find_usual(states: States, baseline: Baseline) -> None:
-    """Take the baseline from the recent blocks but the newest, and the slow reference from those before."""
+    """Take the baseline from the recent blocks but the newest, and from those before what a slow fall leaves alone."""
     blocks, n = states.blocks.astype(np.float64), states.n_blocks
     since = BLOCKS - 1 - baseline.recent_blocks
     recent = blocks[:, :, since:]
@@ -113,6 +122,8 @@ def _find_usual(states: States, baseline: Baseline) -> None:
     states.usual = interquartile_mean(recent)
     is_long = (n >= baseline.slow_from_blocks)[:, None]
     states.reference = np.where(is_long, interquartile_mean(blocks[:, :, :since]), np.nan)
+    until = BLOCKS - baseline.settled_blocks
+    states.settled = interquartile_mean(blocks[:, :, until - baseline.recent_blocks : until])
 
 
 def _widen_band(states: States, baseline: Baseline) -> None:

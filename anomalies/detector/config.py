@@ -61,6 +61,10 @@ class Baseline:
     slow_from_blocks: int = 17
     # This many of the newest blocks are left out where nobody says who listens, as a fall is seen late there.
     settled_blocks: int = 6
+    # A row with this evidence or more, in standard deviations, is not learnt as what is usual, ...
+    doubt_from: float = 3.5
+    # ... for this many slots, four minutes, after which it is the new normal.
+    doubt_slots: int = 48
     # Chat, or reactions, are sustained once they were heard in this many blocks: one message is no baseline.
     sustained_blocks: int = 4
     # Where nobody says how many listen it must have been in this many, six minutes of them, ...

@@ -75,7 +75,7 @@ def look_around(states: States, config: DetectorConfig) -> Room:
     return Room(
         sums=np.cumsum(or_zero(newest_first), axis=2),
         activity=states.history[:, Series.ACTIVITY].astype(np.float64),
-        usual=baseline.usual_before(states, ~has_activity, config.baseline),
+        usual=baseline.usual_before(states, ~has_activity),
         has_activity=has_activity,
         knows_audience=~np.isnan(states.previous[:, Figure.PRESENT]),
         is_rounded=is_coarse,

@@ -10,7 +10,7 @@ import numpy as np
 from anomalies.detector import baseline, classifier, counts, dead_rooms
 from anomalies.detector.arrays import Floats, Integers, Mask
 from anomalies.detector.classifier import AnomalyType, count_leavers
-from anomalies.detector.config import DEFAULT, Closing, DetectorConfig, Exits, Opening
+from anomalies.detector.config import DEFAULT, Baseline, Closing, DetectorConfig, Exits, Opening
 from anomalies.detector.explanation import Finding, explain
 from anomalies.detector.prior import Prior
 from anomalies.detector.rows import Rows
@@ -77,7 +77,10 @@ def step(
     moves = _decide(part, part_rows, verdicts, now, part.slots - slots[taken], config)
     _apply(part, now, moves)
     changes = list(_tell(part, part_rows, verdicts, now, moves, config))
-    may_learn = now.may_open & ~part.is_open & (part.run == 0)  # neither an incident nor what may become one
+    passed = part.slots - slots[taken]
+    is_doubtful = baseline.gather_doubt(part, passed, verdicts.evidence.worst, config.baseline)
+    # neither an incident nor what may become one
+    may_learn = now.may_open & ~part.is_open & (part.run == 0) & ~is_doubtful
     learn(part, verdicts, may_learn, config)
     if not is_whole:
         states[taken] = part
@@ -185,8 +188,8 @@ def _opens(
     """Tell where an incident opens, and count in place for how many slots rows have been bad."""
     opening = config.opening
     may_open = now.may_open & ~states.is_open
-    is_known = verdicts.has_activity | verdicts.is_exit | now.is_dead | baseline.is_sustained(states, config.baseline)
-    is_bad = may_open & is_known & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
+    is_bad = may_open & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
+    is_bad[is_bad] = _is_known(states, verdicts, now, is_bad, config.baseline)
     run = np.where(states.run > 0, states.run + slots, AT_ONCE)
     states.run = np.where(is_bad, np.minimum(FULL_SHORT, run), 0)
     is_bad_enough = states.run >= _slots_needed(rows, verdicts, now, config)
@@ -195,6 +198,12 @@ def _opens(
     is_first = np.isneginf(states.closed_at)
     is_rising = (states.risen > 0) & (states.risen <= opening.risen_slots)
     return np.asarray(may_open & ~is_rising & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
+
+
+def _is_known(states: States, verdicts: Verdicts, now: _Moment, which: Mask, of: Baseline) -> Mask:
+    """Tell of some sessions where there is something whose absence means something: of few, as it costs much."""
+    is_seen = verdicts.has_activity | verdicts.is_exit | now.is_dead
+    return is_seen[which] | baseline.is_sustained(states[which], of)
 
 
 def _is_felt(verdicts: Verdicts, opening: Opening) -> Mask:

@@ -112,8 +112,10 @@ class States(Records):
     n_blocks = Field(np.int16)
     usual = Field(np.float16, len(Usual))
     reference = Field(np.float16, len(Usual))
+    settled = Field(np.float16, len(Usual))  # what was usual before the newest minutes, which may be a slow fall
     noise = Field(np.float16, N_TESTS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
+    doubt = Field(np.uint8)  # slots for which rows were not learnt as evidence was gathering
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
     since_poll = Field(np.int16)  # slots since a poll was open
     has_spoken = Field(np.bool_)  # whether anything but people was ever seen
@@ -170,7 +172,7 @@ def new_states(n: int = 1, noise: Noise = DEFAULT.noise) -> States:
     """Return the states of n sessions that nothing is known of."""
     states = States.zeros(n)
     states.history[:, [Series.ACTIVITY, Series.SCORE]] = np.nan
-    states.blocks = states.usual = states.reference = states.previous = states.doubted = np.nan
+    states.blocks = states.usual = states.reference = states.settled = states.previous = states.doubted = np.nan
     states.noise = noise.at_first
     states.score_noise = noise.score_at_first**2
     states.since_poll = SLOTS_PER_MINUTE + 1

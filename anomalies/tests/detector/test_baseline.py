@@ -78,7 +78,7 @@ def test_slow_reference_is_what_was_usual_before_the_ten_minutes():
 
 def test_usual_before_leaves_out_the_newest_blocks_where_it_is_asked_to():
     states = learn_blocks(new_states(2), [50] * 19 + [25] * BASELINE.settled_blocks)
-    usual = baseline.usual_before(states, np.array([True, False]), BASELINE)
+    usual = baseline.usual_before(states, np.array([True, False]))
     assert usual[:, Usual.CHAT_RATE].tolist() == [0.5, chat_rate(states)]
     assert chat_rate(states) < 0.5
 
@@ -95,6 +95,7 @@ def test_forget_lets_the_room_begin_anew():
     baseline.forget(states, np.array([True, False]))
     assert np.isnan(states.usual[0]).all()
     assert np.isnan(states.reference[0]).all()
+    assert np.isnan(states.settled[0]).all()
     assert states.n_blocks.tolist() == [0, BLOCKS]
     learn_blocks(states, [75])
     assert states.usual_of(Usual.CHAT_RATE).tolist() == [0.75, 0.25]
@@ -154,3 +155,22 @@ def test_active_share_tells_something_where_it_is_proven_and_not_full(share, pro
     states = new_states(1)
     states.usual[:, Usual.ACTIVE_SHARE], states.proofs = share, proofs
     assert baseline.has_activity(states, BASELINE).tolist() == [tells]
+
+
+def test_rows_are_not_learnt_while_evidence_gathers_until_it_is_the_new_normal():
+    states = new_states(3)
+    one = np.ones(3, np.int64)
+    evidence = np.array([BASELINE.doubt_from, BASELINE.doubt_from - 0.1, np.inf])
+    for _ in range(BASELINE.doubt_slots):
+        assert baseline.gather_doubt(states, one, evidence, BASELINE).tolist() == [True, False, True]
+    assert baseline.gather_doubt(states, one, evidence, BASELINE).tolist() == [False, False, False]
+    assert states.doubt.tolist() == [BASELINE.doubt_slots + 1, 0, BASELINE.doubt_slots + 1]
+
+
+def test_doubt_passes_as_slowly_as_it_came():
+    states = new_states(1)
+    baseline.gather_doubt(states, np.array([10]), np.array([np.inf]), BASELINE)
+    baseline.gather_doubt(states, np.array([4]), np.array([0.0]), BASELINE)
+    assert states.doubt.tolist() == [6]
+    baseline.gather_doubt(states, np.array([24]), np.array([0.0]), BASELINE)
+    assert states.doubt.tolist() == [0]

@@ -10,7 +10,7 @@ from anomalies.bench.simulation.degrade import round_rates, thin_out
 from anomalies.detector.config import DEFAULT
 from anomalies.detector.incidents import Step
 from anomalies.detector.replay import judge_rows, judge_sessions
-from anomalies.detector.state import new_states
+from anomalies.detector.state import Usual, new_states
 from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
 from engagement.readings import Reading
@@ -420,3 +420,22 @@ def test_exit_of_nearly_all_is_told_to_its_end():
     found = incidents_of(gone)[0]
     told = [found.description, *[c.finding.description for c in found.changes if c.step == Step.WORSENED]]
     assert told[-1].startswith("99 of 100 people left")
+
+
+def test_what_is_usual_stays_where_it_was_while_evidence_gathers():
+    """A row that is clearly worse than usual is not learnt, though it is too early to tell of it."""
+    rows = silence(healthy_room(minutes=12, audience=300), at_minute(10))
+    eager = replace(DEFAULT, baseline=replace(DEFAULT.baseline, doubt_from=np.inf))
+    never = {"warning_from": 2.0}  # so that nothing opens, which would stop learning by itself
+    usual = {}
+    for name, config in (("careful", DEFAULT), ("eager", eager)):
+        states = new_states(1)
+        told = judge_rows(
+            states, [rows], [Timetable()], config=replace(config, opening=replace(config.opening, **never))
+        )
+        assert told == [[]]
+        usual[name] = float(states.usual_of(Usual.CHAT_RATE)[0])
+    before = new_states(1)
+    judge_rows(before, [[row for row in rows if row.timestamp <= at_minute(10)]], [Timetable()])
+    assert usual["careful"] > 0.95 * before.usual_of(Usual.CHAT_RATE)[0]
+    assert usual["eager"] < 0.95 * usual["careful"]
