@@ -70,7 +70,7 @@ class Baseline:
     # Where nobody says how many listen it must have been in this many, six minutes of them, ...
     steady_blocks: int = 12
     # ... and in this part of all.
-    steady_part: float = 0.8
+    steady_part: float = 0.95
     # An active share that is usually as high as this says nothing.
     full_activity: float = 0.97
     # A row proves that others listen when more than this many people are active beyond its chats and reactions.

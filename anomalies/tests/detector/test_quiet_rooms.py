@@ -92,7 +92,7 @@ def test_nothing_opens_when_chat_comes_back():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("exchanges_per_hour", [4, 12, 30])
+@pytest.mark.parametrize("exchanges_per_hour", [4, 12, 30, 60])
 def test_chats_of_meetings_open_nothing(exchanges_per_hour):
     rooms = {str(seed): (rows_of(meeting_chat(seed, exchanges_per_hour)), Timetable()) for seed in range(12)}
     assert not any(judge_sessions(rooms).values())
