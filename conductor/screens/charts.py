@@ -1,7 +1,8 @@
 """Turn scored rows into the geometry of the chart and the sparklines. Pure.
 
 Everything across and down is in per cent of the plot, from its top left corner, so one drawing fits a phone and a
-projector; the paths use the same numbers in a box of 100 × 100.
+projector. The paths of the chart are in steps of a second across, and down of a thousandth of the score or of one
+person: from point to point these are small whole numbers, which are short, and a reader gets back what was drawn.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,9 +16,16 @@ from engagement.scoring import LEVELS
 SPAN = timedelta(minutes=30)
 LEAST_SPAN = timedelta(minutes=5)
 LONGEST_BRIDGE = timedelta(seconds=15)  # rows come every 5 s: over a longer gap nobody knows what happened
+LONGEST_HOLD = timedelta(seconds=65)  # some platforms count their people once a minute
 MARK_WIDTH = 17.0  # what icon and type of an incident need on a laptop
-TICK_STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 240))
-MOST_TICKS = 7
+SCALE = 1_000  # steps from a score of 0 to 1: a third of a pixel each
+# Up to so many minutes: how many are from tick to tick on a wide screen, and on a narrow one.
+TICK_STEPS = (
+    (8, 1, 2), (16, 1, 5), (32, 2, 10), (80, 5, 15), (160, 10, 30), (240, 15, 60), (480, 30, 120), (960, 60, 240),
+    (3_840, 240, 720),
+)  # fmt: skip
+MOST_TICKS = 16
+MOST_LANES = 5
 COLUMNS = 900  # a plot has hardly more pixels: of more points in one of them only the lowest and the highest are drawn
 
 # A hundredth of a per cent is less than a pixel. To write a number takes longer than all the rest of drawing it.
@@ -42,7 +50,7 @@ class Block:
 
     x: float
     width: float
-    lane: int
+    lane: int | None  # None where all rows are full: it is drawn without its mark
     is_leftward: bool  # the mark is written to the left of the start, as the right edge is near
     starts_inside: bool
     key: object
@@ -67,11 +75,21 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class People:
+    """How many were there: a stepped area whose box is as high as the most of them."""
+
+    area: str
+    most: int
+    newest: int | None  # None where nobody knows how many are there now
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
-    """All that the chart draws."""
+    """All that the chart draws. Its paths lie in boxes of `seconds` across; those of the score are `SCALE` high."""
 
     since: datetime
     until: datetime
+    seconds: int
     line: str
     band: str
     band_edges: str  # in grey the band is hard to see inside an incident
@@ -83,11 +101,13 @@ class Chart:
     ticks: tuple[Tick, ...]
     incidents: tuple[Block, ...]
     breaks: tuple[Block, ...]
+    people: People | None  # None where nobody was ever counted
 
 
 def draw_chart(
     rows: Sequence[Moment],
     *,
+    people: Iterable[Moment] = (),
     late: Iterable[Moment] = (),
     band: Sequence[tuple[datetime, float, float]] = (),
     incidents: Iterable[Span] = (),
@@ -98,7 +118,7 @@ def draw_chart(
     """Return the drawing of the rows (moment, score), oldest first, or None where there is none.
 
     It shows the last `span` up to the newest row, less where the rows began later; None shows them all. A row
-    without a score and a gap longer than `bridge` both interrupt the line.
+    without a score and a gap longer than `bridge` both interrupt the line; so it is with those who were there.
     """
     if not rows:
         return None
@@ -111,20 +131,23 @@ def draw_chart(
     points = [_thinned(axis.trace(run)) for run in runs]
     upper, lower = _band(axis, band)
     newest = rows[-1][1]
+    blocks = list(_blocks(axis, incidents, breaks))
     return Chart(
         since=since,
         until=until,
-        line=" ".join(_path(run) for run in points if len(run) > 1),
-        band=_path([*upper, *reversed(lower)]) + "Z" if upper else "",
-        band_edges=f"{_path(upper)} {_path(lower)}" if upper else "",
+        seconds=axis.seconds,
+        line="".join(_trail(axis.steps(run)) for run in points if len(run) > 1),
+        band=_trail(axis.steps([*upper, *reversed(lower)])) + "Z" if upper else "",
+        band_edges=_trail(axis.steps(upper)) + _trail(axis.steps(lower)) if upper else "",
         band_label=lower[0] if lower else None,
         head=None if newest is None else axis.point(until, newest),
         lone=tuple(axis.point(*run[0]) for run in runs if len(run) == 1),
         late=tuple(axis.point(at, value) for at, value in late if value is not None and since <= at <= until),
         levels=tuple(Level(_y(least), least, name) for name, least in LEVELS if least),
         ticks=tuple(_ticks(axis)),
-        incidents=tuple(_blocks(axis, incidents)),
-        breaks=tuple(_blocks(axis, breaks)),
+        incidents=tuple(block for block, is_break in blocks if not is_break),
+        breaks=tuple(block for block, is_break in blocks if is_break),
+        people=_people(axis, people, bridge),
     )
 
 
@@ -172,6 +195,37 @@ def trace_extremes(extremes: Iterable[tuple[datetime, datetime, float, float]]) 
     return moments
 
 
+def hold_counts(counts: Iterable[Moment]) -> Iterator[Moment]:
+    """Yield how many were there at each row: where nobody counted, as many as a moment ago.
+
+    >>> at = [datetime(2026, 3, 2, 9, minute) for minute in range(4)]
+    >>> [count for _, count in hold_counts(zip(at, [None, 50.0, None, None]))]
+    [None, 50.0, 50.0, None]
+    """
+    counted_at, held = datetime.min, None
+    for at, count in counts:
+        if count is not None:
+            counted_at, held = at, count
+        elif held is not None and at - counted_at > LONGEST_HOLD:
+            held = None
+        yield at, held
+
+
+def tear(moments: Iterable[Moment], longest: timedelta) -> Iterator[Moment]:
+    """Yield the moments, and one without a value in each gap that is longer.
+
+    >>> at = [datetime(2026, 3, 2, 9, minute) for minute in (0, 1, 5)]
+    >>> [value for _, value in tear(zip(at, [1.0, 2.0, 3.0]), timedelta(minutes=2))]
+    [1.0, 2.0, None, 3.0]
+    """
+    before = None
+    for at, value in moments:
+        if before is not None and at - before > longest:
+            yield before + longest, None
+        yield at, value
+        before = at
+
+
 @dataclass(frozen=True, slots=True)
 class _Axis:
     since: datetime
@@ -182,6 +236,19 @@ class _Axis:
 
     def point(self, at: datetime, value: float) -> Point:
         return self.x(at), _y(value)
+
+    @property
+    def seconds(self) -> int:
+        """How many steps a path is wide."""
+        return round((self.until - self.since).total_seconds())
+
+    def second(self, at: datetime) -> int:
+        return round((at - self.since) / (self.until - self.since) * self.seconds)
+
+    def steps(self, points: Iterable[Point]) -> list[tuple[int, int]]:
+        """Return points, in per cent, in the steps of a path."""
+        across, down = self.seconds / 100, SCALE / 100
+        return [(int(across * x + 0.5), int(down * y + 0.5)) for x, y in points]
 
     def trace(self, run: Iterable[tuple[datetime, float]]) -> list[Point]:
         """Return many points, not rounded: a path does that."""
@@ -232,6 +299,47 @@ def _path(points: Sequence[Point]) -> str:
     return "M" + "L".join([f"{_HUNDREDTHS[int(100 * x + 0.5)]} {_HUNDREDTHS[int(100 * y + 0.5)]}" for x, y in points])
 
 
+def _trail(steps: Sequence[tuple[int, int]]) -> str:
+    """Return a path that goes from each point to the next one.
+
+    >>> _trail([(0, 500), (5, 488), (10, 500)])
+    'M0 500l5-12l5 12'
+    """
+    (x, y), *rest = steps
+    words = [f"M{x} {y}"]
+    for to_x, to_y in rest:
+        words.append(f"l{to_x - x}{' ' if to_y >= y else ''}{to_y - y}")
+        x, y = to_x, to_y
+    return "".join(words)
+
+
+def _people(axis: _Axis, counts: Iterable[Moment], bridge: timedelta) -> People | None:
+    shown = [(at, count) for at, count in counts if axis.since <= at <= axis.until]
+    runs = list(_runs(shown, bridge))
+    if not runs:
+        return None
+    most = max(1, *(round(count) for run in runs for _, count in run))
+    newest = shown[-1][1]
+    area = "".join(_steps_of(axis, run, most) for run in runs)
+    return People(area, most, None if newest is None else round(newest))
+
+
+def _steps_of(axis: _Axis, run: Sequence[tuple[datetime, float]], most: int) -> str:
+    """Return the outline of a run, from the ground to the ground: as wide as it lasted, a step at least."""
+    x, last = axis.second(run[0][0]), axis.second(run[-1][0])
+    if x == last:
+        x, last = max(0, last - 1), max(1, last)
+    count = round(run[0][1])
+    words = [f"M{x} {most}v-{count}"]
+    for at, value in run:
+        if round(value) != count:
+            second = axis.second(at)
+            words.append(f"h{second - x}v{count - round(value)}")
+            x, count = second, round(value)
+    words.append(f"H{last}V{most}")
+    return "".join(words)
+
+
 def _band(axis: _Axis, band: Sequence[tuple[datetime, float, float]]) -> tuple[list[Point], list[Point]]:
     """Return the upper and the lower edge of the expected band; the last step is good until the newest row."""
     upper: list[Point] = []
@@ -247,19 +355,35 @@ def _band(axis: _Axis, band: Sequence[tuple[datetime, float, float]]) -> tuple[l
 
 
 def _ticks(axis: _Axis) -> Iterator[Tick]:
-    """Yield the full minutes that are labelled, every second one minor."""
-    step = next((step for step in TICK_STEPS if (axis.until - axis.since) / step <= MOST_TICKS), TICK_STEPS[-1])
-    seconds = step.total_seconds()
-    at = axis.since + timedelta(seconds=-axis.since.timestamp() % seconds)
+    """Yield the full minutes that are labelled; those are minor that a phone has no room for."""
+    step, coarse = _tick_steps(axis.until - axis.since)
+    at = axis.since + timedelta(seconds=-axis.since.timestamp() % step.total_seconds())
     while at <= axis.until:
-        yield Tick(axis.x(at), at, is_minor=bool(at.timestamp() / seconds % 2))
+        yield Tick(axis.x(at), at, is_minor=bool(at.timestamp() % coarse.total_seconds()))
         at += step
 
 
-def _blocks(axis: _Axis, spans: Iterable[Span]) -> Iterator[Block]:
-    """Yield what of the spans lies in the plot, oldest first, each mark in the first lane where it has room."""
+def _tick_steps(span: timedelta) -> tuple[timedelta, timedelta]:
+    """Return how far ticks are apart, and those of them that are always labelled.
+
+    >>> [str(step) for step in _tick_steps(timedelta(minutes=30))]
+    ['0:02:00', '0:10:00']
+    """
+    for most, fine, coarse in TICK_STEPS:
+        if span <= timedelta(minutes=most):
+            return timedelta(minutes=fine), timedelta(minutes=coarse)
+    days = timedelta(days=-(-span // timedelta(days=MOST_TICKS)))
+    return days, 4 * days
+
+
+def _blocks(axis: _Axis, incidents: Iterable[Span], breaks: Iterable[Span]) -> Iterator[tuple[Block, bool]]:
+    """Yield what of the spans lies in the plot, oldest first, and whether it is a break.
+
+    Each mark is in the first lane where it has room, as those of incidents and of breaks must not meet either.
+    """
     lane_ends: list[float] = []
-    for span in sorted(spans, key=lambda span: span.since):
+    spans = [*((span, False) for span in incidents), *((span, True) for span in breaks)]
+    for span, is_break in sorted(spans, key=lambda each: each[0].since):
         left, right = max(span.since, axis.since), min(span.until or axis.until, axis.until)
         if right < left or span.since > axis.until:
             continue
@@ -267,5 +391,8 @@ def _blocks(axis: _Axis, spans: Iterable[Span]) -> Iterator[Block]:
         is_leftward = x > 100 - MARK_WIDTH
         start = x - MARK_WIDTH if is_leftward else x
         lane = next((lane for lane, end in enumerate(lane_ends) if end <= start), len(lane_ends))
-        lane_ends[lane : lane + 1] = [start + MARK_WIDTH]
-        yield Block(x, round(axis.x(right) - x, 3), lane, is_leftward, span.since >= axis.since, span.key)
+        if lane < MOST_LANES:
+            lane_ends[lane : lane + 1] = [start + MARK_WIDTH]
+        width = round(axis.x(right) - x, 3)
+        starts_inside = span.since >= axis.since
+        yield Block(x, width, lane if lane < MOST_LANES else None, is_leftward, starts_inside, span.key), is_break

@@ -10,9 +10,9 @@ from django.db.models import OuterRef, Subquery
 from anomalies import watch
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
-from conductor.screens.charts import COLUMNS, SPAN, Moment, trace_extremes
+from conductor.screens.charts import COLUMNS, LONGEST_HOLD, SPAN, Moment, tear, trace_extremes
 from conductor.screens.rows import Row, read_rows_since
-from engagement.buckets import WIDTH, read_extremes
+from engagement.buckets import WIDTH, read_extremes, read_means
 from engagement.models import EngagementRow, Session
 
 MOST_ROWS = 1800  # half an hour at one a second
@@ -37,6 +37,7 @@ class Course:
 
     moments: Sequence[Moment]  # oldest first, one without a score where the line is torn
     late: Sequence[Moment]
+    people: Sequence[Moment]  # how many were there in the mean, one that is None where rows are missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def read_facts(session: Session) -> SessionFacts:
 def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
     """Return the facts of each session; four queries, or five where some have ended and others not.
 
-    The course of each long session that has ended takes two more, or three.
+    The course of each long session that has ended takes a handful more.
     """
     extents = _find_extents(sessions)
     rows, incidents = _shown_rows(sessions, extents), _newest_incidents(sessions)
@@ -124,7 +125,19 @@ def _read_course(session_id: UUID, first: datetime, last: datetime) -> Course:
         width = -(-width // WIDTH) * WIDTH
     extremes = read_extremes(session_id, first, last + timedelta.resolution, width)
     late = EngagementRow.objects.for_session(session_id).filter(late=True).order_by("-timestamp")[:MOST_LATE]
-    return Course(trace_extremes(extremes), list(late.values_list("timestamp", "engagement_score"))[::-1])
+    return Course(
+        trace_extremes(extremes),
+        list(late.values_list("timestamp", "engagement_score"))[::-1],
+        _read_people(session_id, first, last, width),
+    )
+
+
+def _read_people(session_id: UUID, first: datetime, last: datetime, width: timedelta) -> Sequence[Moment]:
+    """Return how many were there in the mean of each bucket, from its start on, and until the last row."""
+    buckets = read_means(session_id, first, last + timedelta.resolution, width, 2 * COLUMNS)
+    counts = [(max(first, each["bucket"]), each["mean_total_users"]) for each in buckets]
+    counts += [(last, count) for _, count in counts[-1:]]
+    return list(tear(counts, width + LONGEST_HOLD))
 
 
 def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from anomalies.models import Anomaly
 from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
-from conductor.screens.charts import LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart
+from conductor.screens.charts import LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart, hold_counts
 from conductor.screens.doubts import Doubt, find_doubt
 from conductor.screens.facts import SessionFacts, read_facts, read_many
 from conductor.screens.rows import Row
@@ -90,6 +90,7 @@ def _chart(facts: SessionFacts) -> Chart | None:
     is_longer = course is not None or (bool(rows) and rows[-1].timestamp - rows[0].timestamp > SPAN)
     return draw_chart(
         _moments(facts.line) if course is None else [*course.moments, *_moments(facts.line[-1:])],
+        people=_counts(facts.line) if course is None else course.people,
         late=_moments(row for row in rows if row.late) if course is None else course.late,
         band=() if is_longer else facts.outlook.band,
         incidents=[Span(incident.timestamp, incident.resolved_at, incident) for incident in told],
@@ -101,3 +102,7 @@ def _chart(facts: SessionFacts) -> Chart | None:
 
 def _moments(rows: Iterable[Row]) -> list[Moment]:
     return [(row.timestamp, row.engagement_score) for row in rows]
+
+
+def _counts(rows: Iterable[Row]) -> Iterable[Moment]:
+    return hold_counts((row.timestamp, row.total_users) for row in rows)

@@ -282,7 +282,7 @@ def test_the_page_shows_the_whole_session(client, upload):
     sweeping.sweep_all(stage.NOW)
     page = client.get(address).content.decode()
     times = re.findall(r'data-time="([^"]+)"', page)
-    assert [datetime.fromisoformat(time) for time in times] == [NINE + timedelta(minutes=n) for n in range(10, 51, 10)]
+    assert [datetime.fromisoformat(time) for time in times] == [NINE + timedelta(minutes=n) for n in range(5, 51, 5)]
     assert page.count('class="chart-mark"') == 1
 
 

@@ -75,7 +75,8 @@ def long_session(event, hours: float = 5, **fields) -> Session:
     EngagementRow.objects.bulk_create(
         EngagementRow(
             session=session, timestamp=stage.START + timedelta(seconds=5 * place), received_at=stage.NOW,
-            engagement_score=0.2 if place == 777 else 0.5, total_users=50, late=place % 500 == 250,
+            engagement_score=0.2 if place == 777 else 0.5, total_users=50 if place < 2_400 else 20,
+            late=place % 500 == 250,
         )
         for place in range(round(hours * 720) + 1) if not 1_500 <= place < 1_800
     )  # fmt: skip
@@ -99,6 +100,12 @@ def test_an_ended_session_that_is_long_is_its_last_half_hour_and_its_course(even
     seconds = {value: [round((at - stage.START).total_seconds()) for at, of in course.moments if of == value]
                for value in (0.2, None)}  # fmt: skip
     assert seconds == {0.2: [777 * 5 // 30 * 30], None: [1_800 * 5]}, "its lowest score, and its only gap"
+    people = [(round((at - stage.START).total_seconds()), count) for at, count in course.people]
+    assert {count for at, count in people if at < 7_500} == {50}
+    assert [count for at, count in people if 7_500 <= at < 9_000] == [None]
+    assert {count for at, count in people if 9_000 <= at < 12_000} == {50}
+    assert {count for at, count in people if at >= 12_000} == {20}
+    assert (people[0][0], people[-1][0]) == (0, 18_000)
     assert [round((at - stage.START).total_seconds()) for at, _ in course.late] == [
         5 * place for place in range(250, 3_601, 500) if not 1_500 <= place < 1_800
     ]
@@ -112,7 +119,7 @@ def test_a_session_that_goes_on_or_is_not_long_has_no_course(event):
 
 
 def test_course_takes_as_many_queries_however_long_it_is(event, django_assert_num_queries):
-    for hours, queries in ((3, 6), (8, 7)):  # whole buckets ask how far they are kept
+    for hours, queries in ((3, 9), (8, 11)):  # whole buckets ask how far they are kept
         session = long_session(event, title=f"{hours} h", hours=hours, status="ended")
         with django_assert_num_queries(queries):
             read_facts(session)

@@ -89,6 +89,21 @@ def test_chart_has_band_incidents_and_breaks(session, outlook):
     assert (len(chart.incidents), len(chart.breaks)) == (1, 1)
 
 
+def test_chart_has_the_people_of_the_rows_that_count(session, outlook):
+    EngagementRow.objects.filter(timestamp__gte=stage.START + timedelta(seconds=60)).update(total_users=20)
+    EngagementRow.objects.filter(timestamp=stage.START + timedelta(seconds=90)).update(total_users=999, late=True)
+    people = shown(session).chart.people
+    assert (people.most, people.newest) == (50, 20)
+    assert people.area.endswith("v30H300V50")
+
+
+def test_chart_of_a_room_that_nobody_counts_is_the_score_alone(session, outlook):
+    EngagementRow.objects.update(total_users=None, active_users=None)
+    screen = shown(session)
+    assert screen.chart.people is None
+    assert "chart-people" not in render_session(screen)
+
+
 def cards(session: Session) -> dict[str, SignalCard]:
     return {card.name: card for card in shown(session).cards}
 
