@@ -15,6 +15,7 @@ from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.readings import Reading
+from engagement.wording import write_score
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -269,6 +270,103 @@ def test_sensitivity_is_chosen_without_javascript(page, browser, stack, event, s
     context.close()
     event.refresh_from_db()
     assert event.sensitivity == "calm"
+
+
+HINT = "Point at the chart, or read it with the arrow keys."
+
+
+def chart_line(page) -> str:
+    return page.locator(".chart-reading").text_content()
+
+
+def told_of(row: EngagementRow) -> str:
+    """What the line under the chart says of a row, in the viewer's zone."""
+    clock = (row.timestamp + timedelta(hours=5, minutes=30)).strftime("%H:%M:%S")
+    return f"{clock} score {write_score(row.engagement_score)}, {row.total_users} people"
+
+
+def redrawn(page, session: Session) -> None:
+    """Have a push draw the chart anew, and wait for it."""
+    page.evaluate("document.querySelector('.chart-sheet').dataset.old = ''")
+    post_a_row(session)
+    page.wait_for_selector(".chart-sheet:not([data-old])")
+
+
+def test_chart_is_read_with_the_keys_and_a_push_leaves_it_where_it_is(page, stack, session):
+    rows = list(session.rows.order_by("timestamp"))
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    assert chart_line(page) == HINT
+    page.locator(".chart-picture").focus()
+    page.keyboard.press("End")
+    assert chart_line(page) == told_of(rows[-1])
+    for _ in range(2):
+        page.keyboard.press("ArrowLeft")
+    assert chart_line(page) == told_of(rows[-3])
+    page.keyboard.press("Shift+ArrowLeft")
+    assert chart_line(page) == told_of(rows[-15])
+    assert page.locator(".chart-reading").get_attribute("aria-live") == "polite"
+    across = page.locator(".chart-cross").bounding_box()["x"]
+    redrawn(page, session)
+    expected = r", expected \.\d\d to (\.\d\d|1\.00)"  # the worker knows the room by now
+    assert re.sub(expected, "", chart_line(page)) == told_of(rows[-15]) != chart_line(page)
+    assert page.evaluate("document.activeElement.className") == "chart-picture"
+    assert page.locator(".chart-cross").bounding_box()["x"] < across
+    page.keyboard.press("ArrowRight")
+    assert re.sub(expected, "", chart_line(page)) == told_of(rows[-14])
+    page.keyboard.press("Home")
+    assert chart_line(page).startswith(told_of(rows[0]).partition(",")[0])
+    page.keyboard.press("Escape")
+    assert (chart_line(page), page.locator(".chart-cross").count()) == (HINT, 0)
+    assert page.locator(".chart-reading").get_attribute("aria-live") == "off"
+
+
+def test_keys_jump_from_incident_to_incident(page, stack, session):
+    rows = list(session.rows.order_by("timestamp"))
+    for place, severity in ((40, "WARNING"), (80, "CRITICAL")):
+        end = {"resolved_at": rows[place + 3].timestamp, "status": Anomaly.Status.RESOLVED}
+        stage.incident(session, severity, timestamp=rows[place].timestamp, **end)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.locator(".chart-picture").focus()
+    page.keyboard.press("PageUp")
+    assert chart_line(page) == f"{told_of(rows[80])}, Sudden drop (critical)"
+    page.keyboard.press("ArrowUp")
+    assert chart_line(page) == f"{told_of(rows[40])}, Sudden drop (warning)"
+    page.keyboard.press("ArrowUp")
+    assert chart_line(page) == f"{told_of(rows[40])}, Sudden drop (warning)"
+    page.keyboard.press("ArrowDown")
+    assert chart_line(page) == f"{told_of(rows[80])}, Sudden drop (critical)"
+
+
+def test_chart_is_read_with_a_mouse_and_says_nothing_aloud(page, stack, session):
+    rows = list(session.rows.order_by("timestamp"))
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    box = page.locator(".chart-window").bounding_box()
+    page.mouse.move(box["x"] + box["width"], box["y"] + 50)
+    assert chart_line(page) == HINT  # the edge is no longer in it
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    assert chart_line(page) == told_of(rows[-1])
+    page.mouse.move(box["x"] + 1, box["y"] + 50)
+    assert chart_line(page) == told_of(rows[0])
+    assert page.locator(".chart-reading").get_attribute("aria-live") == "off"
+    page.mouse.move(box["x"] + 1, box["y"] - 50)
+    assert chart_line(page) == HINT
+
+
+def test_chart_is_read_with_a_finger(page, browser, stack, session):
+    rows = list(session.rows.order_by("timestamp"))
+    state = page.context.storage_state()
+    context = browser.new_context(storage_state=state, has_touch=True, timezone_id="Asia/Kolkata")
+    phone = context.new_page()
+    phone.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    phone.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(phone)
+    box = phone.locator(".chart-window").bounding_box()
+    phone.touchscreen.tap(box["x"] + 1, box["y"] + 50)
+    assert chart_line(phone) == told_of(rows[0])
+    context.close()
 
 
 def test_refused_handshake_is_http_403(stack, session):
