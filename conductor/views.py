@@ -22,7 +22,7 @@ from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
 from conductor.screens.history import show_history
 from conductor.screens.rooms import list_rooms
-from conductor.screens.session import render_session, show_session
+from conductor.screens.session import show_page
 from conductor.screens.standing import Choice
 from engagement.models import Event, Session
 
@@ -99,8 +99,7 @@ def sessions(request: OrganizerRequest) -> HttpResponse:
 def session(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """The dashboard of one session."""
     session = _session(request, session_id)
-    context = {"session": session, "live": render_session(show_session(session, now()))}
-    return render(request, "sessions/session.html", context)
+    return render(request, "sessions/session.html", {"session": session, "page": show_page(session, now())})
 
 
 @require_safe

@@ -37,6 +37,7 @@ class Course:
 
     moments: Sequence[Moment]  # oldest first, one without a score where the line is torn
     late: Sequence[Moment]
+    means: Sequence[Moment]  # the mean scores of short stretches
     people: Sequence[Moment]  # how many were there in the mean, one that is None where rows are missing
 
 
@@ -124,20 +125,22 @@ def _read_course(session_id: UUID, first: datetime, last: datetime) -> Course:
     if width > WIDTH / 2:  # two columns and less: buckets that are kept do
         width = -(-width // WIDTH) * WIDTH
     extremes = read_extremes(session_id, first, last + timedelta.resolution, width)
+    scores, people = _read_means(session_id, first, last, width)
     late = EngagementRow.objects.for_session(session_id).filter(late=True).order_by("-timestamp")[:MOST_LATE]
     return Course(
-        trace_extremes(extremes),
-        list(late.values_list("timestamp", "engagement_score"))[::-1],
-        _read_people(session_id, first, last, width),
+        trace_extremes(extremes), list(late.values_list("timestamp", "engagement_score"))[::-1], scores, people
     )
 
 
-def _read_people(session_id: UUID, first: datetime, last: datetime, width: timedelta) -> Sequence[Moment]:
-    """Return how many were there in the mean of each bucket, from its start on, and until the last row."""
+def _read_means(
+    session_id: UUID, first: datetime, last: datetime, width: timedelta
+) -> tuple[Sequence[Moment], Sequence[Moment]]:
+    """Return the mean scores and how many were there, of each bucket, from its start on, and until the last row."""
     buckets = read_means(session_id, first, last + timedelta.resolution, width, 2 * COLUMNS)
+    scores = [(max(first, each["bucket"]), each["mean_engagement_score"]) for each in buckets]
     counts = [(max(first, each["bucket"]), each["mean_total_users"]) for each in buckets]
     counts += [(last, count) for _, count in counts[-1:]]
-    return list(tear(counts, width + LONGEST_HOLD))
+    return scores, list(tear(counts, width + LONGEST_HOLD))
 
 
 def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:

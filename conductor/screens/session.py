@@ -14,6 +14,7 @@ from conductor.screens.cards import SignalCard, signal_cards
 from conductor.screens.charts import LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart, hold_counts
 from conductor.screens.doubts import Doubt, find_doubt
 from conductor.screens.facts import SessionFacts, read_facts, read_many
+from conductor.screens.minutes import Line, tabulate
 from conductor.screens.rows import Row
 from conductor.screens.scores import Part, Trend, find_trend, stack_parts
 from engagement.models import Session
@@ -36,6 +37,20 @@ class SessionScreen:
     chart: Chart | None  # None before the first row
     cards: Sequence[SignalCard]
     incidents: Sequence[Anomaly]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """A session's page: its live part, and what the chart shows as a table, which no push repeats."""
+
+    live: SafeString
+    lines: Sequence[Line]
+
+
+def show_page(session: Session, now: datetime) -> SessionPage:
+    """Return what the page of a session shows when it is opened; as many queries as its screen."""
+    facts = read_facts(session)
+    return SessionPage(render_session(compose_screen(facts, now)), _lines(facts))
 
 
 def show_session(session: Session, now: datetime) -> SessionScreen:
@@ -85,19 +100,43 @@ def _elapsed(facts: SessionFacts) -> timedelta | None:
 
 def _chart(facts: SessionFacts) -> Chart | None:
     rows, session, course = facts.rows, facts.session, facts.course
-    told = [incident for incident in facts.incidents if incident.status != Anomaly.Status.DISMISSED]
-    # The band is kept of the last half hour only: beside the rest it would look like a difference.
-    is_longer = course is not None or (bool(rows) and rows[-1].timestamp - rows[0].timestamp > SPAN)
     return draw_chart(
         _moments(facts.line) if course is None else [*course.moments, *_moments(facts.line[-1:])],
         people=_counts(facts.line) if course is None else course.people,
         late=_moments(row for row in rows if row.late) if course is None else course.late,
-        band=() if is_longer else facts.outlook.band,
-        incidents=[Span(incident.timestamp, incident.resolved_at, incident) for incident in told],
-        breaks=[Span(since, until) for since, until in session.planned_breaks],
+        band=_band(facts),
+        incidents=_incidents(facts),
+        breaks=_breaks(session),
         span=None if session.is_ended else SPAN,
         bridge=LONGEST_BRIDGE if course is None else timedelta.max,  # a course says where it is torn
     )
+
+
+def _lines(facts: SessionFacts) -> Sequence[Line]:
+    course = facts.course
+    return tabulate(
+        _moments(facts.line) if course is None else course.means,
+        people=_counts(facts.line) if course is None else course.people,
+        band=_band(facts),
+        incidents=_incidents(facts),
+        breaks=_breaks(facts.session),
+    )
+
+
+def _band(facts: SessionFacts) -> Sequence[tuple[datetime, float, float]]:
+    """Return what was expected; it is kept of the last half hour only: beside the rest it would look like a change."""
+    rows = facts.rows
+    is_longer = facts.course is not None or (bool(rows) and rows[-1].timestamp - rows[0].timestamp > SPAN)
+    return () if is_longer else facts.outlook.band
+
+
+def _incidents(facts: SessionFacts) -> list[Span]:
+    told = [incident for incident in facts.incidents if incident.status != Anomaly.Status.DISMISSED]
+    return [Span(incident.timestamp, incident.resolved_at, incident) for incident in told]
+
+
+def _breaks(session: Session) -> list[Span]:
+    return [Span(since, until) for since, until in session.planned_breaks]
 
 
 def _moments(rows: Iterable[Row]) -> list[Moment]:

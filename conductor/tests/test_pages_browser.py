@@ -369,6 +369,30 @@ def test_chart_is_read_with_a_finger(page, browser, stack, session):
     context.close()
 
 
+def test_table_is_as_new_as_its_opening_and_is_there_without_javascript(page, browser, stack, session):
+    address = f"{stack.url}/sessions/{session.id}/"
+    page.goto(address)
+    wait_until_live(page)
+    lines = page.locator("#chart-table tbody tr")
+    before = lines.count()
+    assert before in (10, 11)
+    moment = session.rows.last().timestamp
+    record_rows(session.id, [Reading(moment + timedelta(minutes=1), 12.0, 0.5, 40, 77, 4.0, 0.0)], now())
+    page.get_by_text("The chart as a table").click()
+    page.wait_for_selector(f"#chart-table tbody tr:nth-child({before + 1})")
+    assert lines.first.locator("td").nth(2).text_content() == "77"
+    hours, minutes = map(int, lines.first.locator("time").text_content().split(":"))
+    newest = moment + timedelta(minutes=1, hours=5, seconds=1800)
+    assert (hours, minutes) == (newest.hour, newest.minute)
+    context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = context.new_page()
+    plain.goto(address)
+    plain.get_by_text("The chart as a table").click()
+    assert plain.locator("#chart-table tbody tr").first.is_visible()
+    assert plain.locator(".chart-line").get_attribute("d").startswith("M")
+    context.close()
+
+
 def test_refused_handshake_is_http_403(stack, session):
     _, secret = ApiKey.objects.issue(Event.objects.create(name="Other"), "platform")
     assert handshake(stack.url, f"/ws/sessions/{session.id}/") == 403

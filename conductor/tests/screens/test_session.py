@@ -5,7 +5,7 @@ import pytest
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
 from conductor.screens.cards import SignalCard
-from conductor.screens.session import SessionScreen, render_session, show_session
+from conductor.screens.session import SessionScreen, render_session, show_page, show_session
 from conductor.tests import stage
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Session
@@ -102,6 +102,24 @@ def test_chart_of_a_room_that_nobody_counts_is_the_score_alone(session, outlook)
     screen = shown(session)
     assert screen.chart.people is None
     assert "chart-people" not in render_session(screen)
+
+
+def test_table_says_what_the_chart_shows_minute_by_minute(session, outlook):
+    outlook(band=((stage.START, 0.4, 0.7),))
+    anomaly = stage.incident(session)
+    EngagementRow.objects.filter(timestamp__gte=stage.START + timedelta(seconds=90)).update(total_users=20)
+    score = shown(session).newest.engagement_score
+    second, first = show_page(session, stage.NOW).lines
+    assert (first.at, first.people, first.incidents) == (stage.START, 50, ())
+    assert (second.at, second.people, second.incidents) == (stage.START + timedelta(minutes=1), 20, (anomaly,))
+    assert first.score == second.score == pytest.approx(score)
+    assert second.expected == (stage.START, 0.4, 0.7)
+
+
+def test_page_costs_as_many_queries_as_its_screen(session, outlook, django_assert_num_queries):
+    session = Session.objects.select_related("event").get()
+    with django_assert_num_queries(4):
+        show_page(session, stage.NOW)
 
 
 def cards(session: Session) -> dict[str, SignalCard]:
