@@ -22,7 +22,7 @@ from anomalies.models import Anomaly, InvalidTransition
 from conductor import live
 from conductor.screens.history import show_history
 from conductor.screens.rooms import list_rooms
-from conductor.screens.session import show_page
+from conductor.screens.session import Range, render_chart, show_page
 from conductor.screens.standing import Choice
 from engagement.models import Event, Session
 
@@ -97,9 +97,12 @@ def sessions(request: OrganizerRequest) -> HttpResponse:
 @require_safe
 @for_organizers
 def session(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
-    """The dashboard of one session."""
+    """The dashboard of one session; for htmx that names a range, the chart alone."""
     session = _session(request, session_id)
-    return render(request, "sessions/session.html", {"session": session, "page": show_page(session, now())})
+    wanted = Range.read(request.GET.get("range"))
+    if request.htmx and wanted:
+        return HttpResponse(render_chart(session, now(), wanted))
+    return render(request, "sessions/session.html", {"session": session, "page": show_page(session, now(), wanted)})
 
 
 @require_safe

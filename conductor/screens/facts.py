@@ -1,6 +1,6 @@
 """What is stored of one session, as far as its page shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,11 +16,11 @@ from engagement.buckets import WIDTH, read_extremes, read_means
 from engagement.models import EngagementRow, Session
 
 MOST_ROWS = 1800  # half an hour at one a second
-FINE = timedelta(hours=2, minutes=30)  # of an ended session that is no longer, every row is drawn: 1,800 are
-MOST_ROWS_OF_ENDED = 9_000  # that long at one a second
+FINE = timedelta(hours=2, minutes=30)  # of the whole of a session that is no longer, every row is drawn: 1,800 are
+MOST_ROWS_OF_WHOLE = 9_000  # that long at one a second
 MOST_LATE = 1_000
 MOST_INCIDENTS = 20
-MOST_INCIDENTS_OF_ENDED = 200
+MOST_INCIDENTS_OF_WHOLE = 200
 
 Extents = Mapping[UUID, tuple[datetime, datetime]]  # when the first and the newest row of a session was
 
@@ -43,14 +43,17 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """The last half hour of a session while it goes on, and the whole of it once it has ended: a long one's course."""
+    """The last half hour of a session; the whole of it once it has ended, or where that is asked for.
+
+    The whole of a long one is its course.
+    """
 
     session: Session
     began_at: datetime | None  # its very first row
     rows: Sequence[Row]  # oldest first, those that came late among them
     incidents: Sequence[Anomaly]  # newest first
     outlook: Outlook
-    course: Course | None = None  # of a long session that has ended; its rows are those of the last half hour then
+    course: Course | None = None  # of a long session, as a whole; its rows are those of the last half hour then
 
     @property
     def line(self) -> list[Row]:
@@ -69,19 +72,21 @@ class SessionFacts:
         return min(going_on, key=lambda a: a.severity != Anomaly.Severity.CRITICAL, default=None)
 
 
-def read_facts(session: Session) -> SessionFacts:
-    """Return the facts of a session; four queries."""
-    (facts,) = read_many([session])
+def read_facts(session: Session, is_whole: bool = False) -> SessionFacts:
+    """Return the facts of a session, of all of it where that is wanted; four queries."""
+    (facts,) = read_many([session], is_whole)
     return facts
 
 
-def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
+def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[SessionFacts]:
     """Return the facts of each session; four queries, or five where some have ended and others not.
 
-    The course of each long session that has ended takes a handful more.
+    The course of each long session that has ended, or is wanted as a whole, takes a handful more.
     """
     extents = _find_extents(sessions)
-    rows, incidents = _shown_rows(sessions, extents), _newest_incidents(sessions)
+    whole = {session.id for session in sessions if is_whole or session.is_ended}
+    long = {id_ for id_ in whole & extents.keys() if extents[id_][1] - extents[id_][0] > FINE}
+    rows, incidents = _shown_rows(extents, whole - long), _newest_incidents(sessions, whole)
     outlooks = watch.read_outlooks([session.id for session in sessions])
     return [
         SessionFacts(
@@ -90,7 +95,7 @@ def read_many(sessions: Sequence[Session]) -> list[SessionFacts]:
             rows=rows.get(session.id, []),
             incidents=incidents[session.id],
             outlook=outlooks[session.id],
-            course=_read_course(session.id, *extents[session.id]) if _is_long(session, extents) else None,
+            course=_read_course(session.id, *extents[session.id]) if session.id in long else None,
         )
         for session in sessions
     ]
@@ -105,19 +110,12 @@ def _find_extents(sessions: Sequence[Session]) -> Extents:
     return {id_: (first, last) for id_, first, last in found.values_list("id", "first", "last") if last is not None}
 
 
-def _is_long(session: Session, extents: Extents) -> bool:
-    """Return whether a session has ended and is too long for all of its rows to be seen."""
-    first, last = extents.get(session.id, (None, None))
-    return session.is_ended and first is not None and last is not None and last - first > FINE
-
-
-def _shown_rows(sessions: Sequence[Session], extents: Extents) -> dict[UUID, list[Row]]:
-    """Return the last half hour of each session, and the whole of one that has ended and is not long."""
-    found = [(each, *extents[each.id]) for each in sessions if each.id in extents]
-    whole = {each.id: first for each, first, _ in found if each.is_ended and not _is_long(each, extents)}
-    since = {each.id: last - SPAN for each, _, last in found if each.id not in whole}
+def _shown_rows(extents: Extents, whole: Container[UUID]) -> dict[UUID, list[Row]]:
+    """Return all rows of some sessions, and those of the last half hour of the others."""
+    firsts = {id_: first for id_, (first, _) in extents.items() if id_ in whole}
+    since = {id_: last - SPAN for id_, (_, last) in extents.items() if id_ not in whole}
     rows = read_rows_since(since, MOST_ROWS) if since else {}
-    return rows | read_rows_since(whole, MOST_ROWS_OF_ENDED) if whole else rows
+    return rows | read_rows_since(firsts, MOST_ROWS_OF_WHOLE) if firsts else rows
 
 
 def _read_course(session_id: UUID, first: datetime, last: datetime) -> Course:
@@ -143,9 +141,9 @@ def _read_means(
     return scores, list(tear(counts, width + LONGEST_HOLD))
 
 
-def _newest_incidents(sessions: Sequence[Session]) -> dict[UUID, list[Anomaly]]:
+def _newest_incidents(sessions: Sequence[Session], whole: Container[UUID]) -> dict[UUID, list[Anomaly]]:
     """Return the newest incidents of each session, newest first."""
-    most = [MOST_INCIDENTS_OF_ENDED if session.is_ended else MOST_INCIDENTS for session in sessions]
+    most = [MOST_INCIDENTS_OF_WHOLE if session.id in whole else MOST_INCIDENTS for session in sessions]
     found: dict[UUID, list[Anomaly]] = {session.id: [] for session in sessions}
     for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, [[session.id for session in sessions], most]):
         found[anomaly.session_id].append(anomaly)

@@ -1,8 +1,9 @@
 """What the page of one session shows just now."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from django.template.loader import render_to_string
@@ -11,7 +12,7 @@ from django.utils.safestring import SafeString
 from anomalies.models import Anomaly
 from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
-from conductor.screens.charts import LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart, hold_counts
+from conductor.screens.charts import LEAST_SPAN, LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart, hold_counts
 from conductor.screens.doubts import Doubt, find_doubt
 from conductor.screens.facts import SessionFacts, read_facts, read_many
 from conductor.screens.minutes import Line, tabulate
@@ -19,6 +20,22 @@ from conductor.screens.rows import Row
 from conductor.screens.scores import Part, Trend, find_trend, stack_parts
 from engagement.models import Session
 from engagement.scoring import Score, score
+
+
+class Range(StrEnum):
+    """How much of a session its chart shows."""
+
+    FIVE_MINUTES = "5min"
+    HALF_HOUR = "30min"
+    WHOLE = "whole"
+
+    @classmethod
+    def read(cls, text: str | None) -> "Range | None":
+        """Return the range that an address asks for, None where it asks for none that there is."""
+        return cls(text) if text in list(cls) else None
+
+
+SPANS = {Range.FIVE_MINUTES: LEAST_SPAN, Range.HALF_HOUR: SPAN, Range.WHOLE: None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,7 @@ class SessionScreen:
     trend: Trend | None
     parts: Sequence[Part]
     chart: Chart | None  # None before the first row
+    range: Range  # of the chart
     cards: Sequence[SignalCard]
     incidents: Sequence[Anomaly]  # newest first
 
@@ -47,15 +65,29 @@ class SessionPage:
     lines: Sequence[Line]
 
 
-def show_page(session: Session, now: datetime) -> SessionPage:
+def show_page(session: Session, now: datetime, wanted: Range | None = None) -> SessionPage:
     """Return what the page of a session shows when it is opened; as many queries as its screen."""
     facts = read_facts(session)
-    return SessionPage(render_session(compose_screen(facts, now)), _lines(facts))
+    return SessionPage(render_session(_in_range(compose_screen(facts, now), facts, wanted)), _lines(facts))
 
 
 def show_session(session: Session, now: datetime) -> SessionScreen:
     """Return the screen of a session; four queries, and one more for the event where it is not at hand."""
     return compose_screen(read_facts(session), now)
+
+
+def render_chart(session: Session, now: datetime, wanted: Range) -> SafeString:
+    """Return the chart alone, of as much of a session as is wanted; one that has ended is always whole."""
+    facts = read_facts(session)
+    screen = _in_range(compose_screen(facts, now), facts, wanted)
+    return render_to_string("sessions/_engagement_chart.html", {"screen": screen})
+
+
+def _in_range(screen: SessionScreen, facts: SessionFacts, wanted: Range | None) -> SessionScreen:
+    if wanted is None or wanted == screen.range or facts.session.is_ended:
+        return screen
+    drawn = read_facts(facts.session, is_whole=True) if wanted == Range.WHOLE else facts
+    return replace(screen, chart=_chart(drawn, wanted), range=wanted)
 
 
 def render_many(sessions: Sequence[Session], now: datetime) -> dict[UUID, SafeString]:
@@ -73,6 +105,7 @@ def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
     line, newest = facts.line, facts.newest
     doubt = find_doubt(facts.session, line, now)
     current = None if newest is None else score(newest.reading)
+    usual = Range.WHOLE if facts.session.is_ended else Range.HALF_HOUR
     return SessionScreen(
         session=facts.session,
         doubt=doubt,
@@ -83,7 +116,8 @@ def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
         score=current,
         trend=find_trend(line),
         parts=[] if current is None else stack_parts(current),
-        chart=_chart(facts),
+        chart=_chart(facts, usual),
+        range=usual,
         cards=signal_cards(line, facts.outlook.usual, facts.open_incident),
         incidents=facts.incidents,
     )
@@ -98,7 +132,7 @@ def _elapsed(facts: SessionFacts) -> timedelta | None:
     return now - (planned_at if planned_at is not None and planned_at <= now else facts.began_at)
 
 
-def _chart(facts: SessionFacts) -> Chart | None:
+def _chart(facts: SessionFacts, wanted: Range) -> Chart | None:
     rows, session, course = facts.rows, facts.session, facts.course
     return draw_chart(
         _moments(facts.line) if course is None else [*course.moments, *_moments(facts.line[-1:])],
@@ -107,7 +141,7 @@ def _chart(facts: SessionFacts) -> Chart | None:
         band=_band(facts),
         incidents=_incidents(facts),
         breaks=_breaks(session),
-        span=None if session.is_ended else SPAN,
+        span=SPANS[wanted],
         bridge=LONGEST_BRIDGE if course is None else timedelta.max,  # a course says where it is torn
     )
 

@@ -3,7 +3,7 @@
 import http.client
 import re
 import signal
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils.timezone import now
@@ -367,6 +367,128 @@ def test_chart_is_read_with_a_finger(page, browser, stack, session):
     phone.touchscreen.tap(box["x"] + 1, box["y"] + 50)
     assert chart_line(phone) == told_of(rows[0])
     context.close()
+
+
+@pytest.fixture
+def long_session(event) -> Session:
+    """A room that has gone on for an hour, with an incident of twenty minutes ago."""
+    session = Session.objects.create(event=event, title="Keynote")
+    moment = now().replace(microsecond=0)
+    rows = [
+        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40, 50 + place, 4.0, 0.0)
+        for place in reversed(range(721))
+    ]
+    record_rows(session.id, rows, moment)
+    Session.objects.filter(id=session.id).update(
+        judged_until=moment, heard_at=moment, detector_state=Session.DetectorState.WATCHING
+    )
+    stage.incident(session, timestamp=moment - timedelta(minutes=4), status="resolved", resolved_at=moment)
+    return Session.objects.select_related("event").get()
+
+
+def shown_minutes(page) -> float:
+    """Return how many minutes of the chart are to be seen."""
+    return page.evaluate("""() => {
+        const sheet = document.querySelector(".chart-sheet"), shown = document.querySelector(".chart-window");
+        const drawn = Date.parse(sheet.dataset.until) - Date.parse(sheet.dataset.since);
+        return Math.round(drawn / 60_000 * shown.clientWidth / sheet.clientWidth * 10) / 10;
+    }""")
+
+
+def pressed(page) -> list[str]:
+    return page.locator(".chart-ranges [aria-pressed=true]").all_text_contents()
+
+
+def test_ranges_of_the_chart_stay_while_pushes_come(page, stack, long_session):
+    page.goto(f"{stack.url}/sessions/{long_session.id}/")
+    wait_until_live(page)
+    assert (shown_minutes(page), pressed(page)) == (30, ["30 min"])
+    page.get_by_role("button", name="5 min").click()
+    assert (shown_minutes(page), pressed(page)) == (5, ["5 min"])
+    redrawn(page, long_session)
+    assert (shown_minutes(page), pressed(page)) == (5, ["5 min"])
+    assert page.evaluate("document.activeElement.id") == "range-5min"
+    page.get_by_role("button", name="Whole session").click()
+    page.wait_for_selector(".chart[data-range=whole]")
+    assert (shown_minutes(page), pressed(page)) == (60.1, ["Whole session"])
+    page.evaluate("document.getElementById('engagement-score').dataset.old = ''")
+    post_a_row(long_session)
+    page.wait_for_selector("#engagement-score:not([data-old])")
+    assert (shown_minutes(page), pressed(page)) == (60.1, ["Whole session"])
+    page.get_by_role("button", name="30 min").click()
+    page.wait_for_selector(".chart[data-range='30min']")
+    assert (shown_minutes(page), pressed(page)) == (30, ["30 min"])
+
+
+def test_part_of_the_chart_that_a_mouse_is_dragged_over_is_shown(page, stack, long_session):
+    page.goto(f"{stack.url}/sessions/{long_session.id}/")
+    wait_until_live(page)
+    box = page.locator(".chart-window").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 2 * box["width"] / 3, box["y"] + 60)
+    assert page.locator(".chart-drag").bounding_box()["width"] == pytest.approx(box["width"] / 3, abs=2)
+    page.mouse.up()
+    assert (shown_minutes(page), pressed(page)) == (10, [])
+    assert page.locator(".chart-drag").count() == 0
+    before = page.locator(".chart-times text").all_text_contents()
+    redrawn(page, long_session)
+    assert shown_minutes(page) == 10
+    assert page.locator(".chart-times text").all_text_contents() == before
+    page.locator(".chart-picture").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("""() => {
+        const read = document.querySelector(".chart-cross").getBoundingClientRect();
+        return read.left <= document.querySelector(".chart-window").getBoundingClientRect().right + 1;
+    }""")
+    page.locator(".chart-window").dblclick()
+    assert (shown_minutes(page), pressed(page)) == (30, ["30 min"])
+
+
+def test_ranges_of_the_chart_are_chosen_without_javascript(page, browser, stack, long_session):
+    context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
+    plain = context.new_page()
+    plain.goto(f"{stack.url}/sessions/{long_session.id}/")
+    for name, minutes in (("5 min", 5), ("Whole session", 60), ("30 min", 30)):
+        plain.get_by_role("button", name=name).click()
+        sheet = plain.locator(".chart-sheet")
+        since, until = (datetime.fromisoformat(sheet.get_attribute(f"data-{end}")) for end in ("since", "until"))
+        assert (until - since, pressed(plain)) == (timedelta(minutes=minutes), [name])
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1366, 1920])
+@pytest.mark.parametrize("size", ["100%", "200%"])
+def test_words_of_the_chart_never_collide(page, stack, session, width, size):
+    rows = list(session.rows.order_by("timestamp"))
+    for place in (10, 12, 30, 50, 55, 60, 62, 64, 66, 68, 110, 114):
+        end = {"resolved_at": rows[place + 3].timestamp, "status": Anomaly.Status.RESOLVED}
+        stage.incident(session, timestamp=rows[place].timestamp, anomaly_type="GRADUAL_DECLINE", **end)
+    Session.objects.filter(id=session.id).update(
+        breaks=[{"starts_at": rows[place].timestamp.isoformat(), "ends_at": rows[place + 5].timestamp.isoformat()}
+                for place in (20, 52, 112)]
+    )  # fmt: skip
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.evaluate("size => document.documentElement.style.fontSize = size", size)
+    for name in ("30 min", "5 min"):
+        page.get_by_role("button", name=name).click()
+        assert page.evaluate(COLLISIONS) == [], name
+        box = page.locator("#engagement-chart").bounding_box()
+        assert page.evaluate("document.getElementById('engagement-chart').scrollWidth") <= box["width"] <= width
+
+
+COLLISIONS = """() => {
+  const shown = document.querySelector(".chart-window").getBoundingClientRect();
+  const boxes = [...document.querySelectorAll(".chart-mark, .chart-mark-break, .chart-times text")]
+    .map((each) => [each.textContent, each.getBoundingClientRect()])
+    .filter(([, { width, left, right }]) => width && right > shown.left && left < shown.right);
+  const meets = ([, one], [, other]) =>
+    one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
+  return boxes.flatMap((one, place) =>
+    boxes.slice(place + 1).filter((other) => meets(one, other)).map((other) => [one[0], other[0]]));
+}"""
 
 
 def test_table_is_as_new_as_its_opening_and_is_there_without_javascript(page, browser, stack, session):

@@ -9,6 +9,8 @@ from django.conf import settings
 
 from conductor.hub import ACCESS_ENDED, HEARTBEAT_SECONDS
 from conductor.screens.banners import NOTICE
+from conductor.screens.charts import MARK_WIDTH, SCALE
+from conductor.screens.session import SPANS, Range
 from engagement.readings import SIGNALS
 
 STATIC = Path(settings.BASE_DIR) / "static"
@@ -119,6 +121,15 @@ def test_scripts_and_python_agree():
         "HEARTBEAT_MS": HEARTBEAT_SECONDS * 1_000,
         "NOTICE_MS": NOTICE / timedelta(milliseconds=1),
     }
+
+
+def test_scripts_of_the_chart_and_its_geometry_agree():
+    scripts = "".join(path.read_text() for path in (STATIC / "js").glob("chart-*.js"))
+    assert re.findall(r"^const THOUSANDTHS = ([\d_]+);", scripts, re.M) == [f"{SCALE:_}"]
+    assert re.findall(r"^const MARK_WIDTH = ([\d_]+);", scripts, re.M) == [f"{MARK_WIDTH:g}"]
+    assert re.findall(r'^const MS = \{ "(\w+)": ([\d_]+) \};', scripts, re.M) == [
+        (Range.FIVE_MINUTES, f"{SPANS[Range.FIVE_MINUTES] // timedelta(milliseconds=1):_}")
+    ]
 
 
 def test_scripts_are_a_screen_at_most():

@@ -67,7 +67,7 @@ export function readChart(sheet) {
     seconds,
     places: places.sort((one, other) => one - other),
     starts: [...new Set(spans.map(({ from }) => from))],
-    plotShare: plot.querySelector(".chart-people") ? 0.78 : 1,
+    plotShare: plot.querySelector(".chart-line").ownerSVGElement.parentElement.height.baseVal.valueInSpecifiedUnits / 100,
     momentOf: (x) => since + (x / seconds) * (until - since),
     placeOf: (at) => ((at - since) / (until - since)) * seconds,
     at: (x) => ({

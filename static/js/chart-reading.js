@@ -43,7 +43,7 @@ function read(x, isTold) {
   const time = Object.assign(document.createElement("b"), { textContent: clock.format(moment) });
   const text = ` ${words(found)}`;
   if (line.textContent !== time.textContent + text) line.replaceChildren(time, text);
-  if (isTold) sheet.dispatchEvent(new CustomEvent("chart:read", { bubbles: true, detail: x / chart.seconds }));
+  if (isTold) sheet.dispatchEvent(new CustomEvent("chart:read", { bubbles: true, detail: moment }));
 }
 
 // What is drawn now is read anew, at the same moment as long as it is there.
@@ -96,5 +96,5 @@ document.addEventListener("keydown", (event) => {
   if (chart.places.length) read(goTo(event.key, event.shiftKey), true);
 });
 document.addEventListener("htmx:wsAfterMessage", redraw);
-document.addEventListener("htmx:afterSwap", redraw);
+document.addEventListener("chart:drawn", redraw);
 redraw();

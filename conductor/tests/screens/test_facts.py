@@ -113,6 +113,7 @@ def test_an_ended_session_that_is_long_is_its_last_half_hour_and_its_course(even
 
 def test_a_session_that_goes_on_or_is_not_long_has_no_course(event):
     assert read_facts(long_session(event, title="It goes on")).course is None
+    assert read_facts(long_session(event, title="All of it, please"), is_whole=True).course is not None
     short = read_facts(long_session(event, title="Short", hours=2.5, status="ended"))
     assert short.course is None
     assert len(short.rows) == 1_501

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 
 import pytest
@@ -5,8 +6,9 @@ import pytest
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
 from conductor.screens.cards import SignalCard
-from conductor.screens.session import SessionScreen, render_session, show_page, show_session
+from conductor.screens.session import Range, SessionScreen, render_chart, render_session, show_page, show_session
 from conductor.tests import stage
+from engagement import condense
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Session
 
@@ -120,6 +122,50 @@ def test_page_costs_as_many_queries_as_its_screen(session, outlook, django_asser
     session = Session.objects.select_related("event").get()
     with django_assert_num_queries(4):
         show_page(session, stage.NOW)
+
+
+def chart_of(session: Session, wanted: str) -> tuple[str, ...]:
+    """Return the range, and from when until when the chart is."""
+    found = render_chart(Session.objects.select_related("event").get(id=session.id), stage.NOW, Range(wanted))
+    return tuple(re.search(rf'data-{name}="([^"]+)"', found)[1] for name in ("range", "since", "until"))
+
+
+def test_chart_of_a_live_room_is_as_long_as_is_wanted(event, outlook):
+    session = stage.live_session(event, rows=701)
+    assert chart_of(session, "5min") == ("5min", "2026-03-02T09:53:20Z", "2026-03-02T09:58:20Z")
+    assert chart_of(session, "30min") == ("30min", "2026-03-02T09:28:20Z", "2026-03-02T09:58:20Z")
+    assert chart_of(session, "whole") == ("whole", "2026-03-02T09:00:00Z", "2026-03-02T09:58:20Z")
+
+
+def test_whole_of_a_room_that_goes_on_for_hours_comes_from_its_buckets(event, outlook):
+    session = Session.objects.create(event=event, title="Long", status="live")
+    EngagementRow.objects.bulk_create(
+        EngagementRow(
+            session=session,
+            timestamp=stage.START + timedelta(seconds=5 * place),
+            received_at=stage.NOW,
+            engagement_score=0.5,
+            total_users=50 if place < 1_000 else 20,
+        )
+        for place in range(2_881)
+    )
+    Session.objects.update(judged_until=stage.START + timedelta(seconds=5 * 2_880))
+    while condense.step(60):
+        pass
+    assert session.buckets.exists()
+    wanted = render_chart(Session.objects.select_related("event").get(), stage.NOW, Range.WHOLE)
+    assert 'data-since="2026-03-02T09:00:00Z" data-until="2026-03-02T13:00:00Z"' in wanted
+    assert re.search('class="chart-people" d="([^"]+)"', wanted)[1] == "M0 50v-50h4980v10h30v20H14400V50"
+
+
+def test_chart_of_a_session_that_has_ended_is_whole_whatever_is_wanted(event, outlook):
+    session = stage.live_session(event, rows=701)
+    Session.objects.update(status="ended", ended_at=stage.NOW)
+    assert chart_of(session, "5min") == ("whole", "2026-03-02T09:00:00Z", "2026-03-02T09:58:20Z")
+
+
+def test_range_that_there_is_not_is_none():
+    assert [Range.read(text) for text in ("whole", "1h", "", None)] == [Range.WHOLE, None, None, None]
 
 
 def cards(session: Session) -> dict[str, SignalCard]:
