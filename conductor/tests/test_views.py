@@ -253,10 +253,21 @@ def test_resolved_incident_says_how_long_it_lasted(client, organizer, session):
     assert "Sudden drop is over.</strong> It lasted 1 min 50 s." in page
 
 
+def test_range_of_the_chart_is_the_page_or_for_htmx_the_chart_alone(client, organizer, session):
+    address = f"/sessions/{session.id}/"
+    for wanted, drawn in (("5min", "5min"), ("whole", "whole"), ("1h", "30min"), ("", "30min")):
+        page = client.get(address, {"range": wanted}).content.decode()
+        assert f'id="engagement-chart" class="chart" data-range="{drawn}"' in page
+        assert page.count("<html") == 1
+    chart = client.get(address, {"range": "whole"}, headers=HTMX).content.decode().strip()
+    assert chart.startswith('<figure id="engagement-chart" class="chart" data-range="whole"')
+    assert chart.endswith("</figure>")
+
+
 def sensitivity_of(event: Event, page: str) -> str:
     """Return what the page says of the event, in its first line and in the choice."""
     [first_line] = re.findall(r'href="#event-sensitivity">Sensitivity: (\w+)<', page)
-    [pressed] = re.findall(r'value="(\w+)" aria-pressed="true"', page)
+    [pressed] = re.findall(r'name="sensitivity" value="(\w+)" aria-pressed="true"', page)
     assert first_line == pressed == Event.objects.get(id=event.id).sensitivity
     return pressed
 
