@@ -82,7 +82,7 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
         yield Figure(f"  of it {role}", "µs", run.cpu_of(role), ECHO, echo.cpu_of() if is_web and echo else None)
     for place in (50, 99):
         yield Figure(f"  POST p{place}", "ms", run.post_ms(place), ECHO, echo.post_ms(place) if echo else None)
-    if case.watching.rooms:
+    if run.told.frames:
         for place in (50, 99):
             figure = Figure(f"  POST to frame p{place}", "ms", run.frame_ms(place))
             yield _beside(figure, obvious, obvious.frame_ms(place)) if obvious and obvious.told.frames else figure
