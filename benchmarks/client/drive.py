@@ -33,7 +33,7 @@ class Driver:
 
     async def open_sockets(self) -> None:
         watching, rooms = self.plan.watching, self.plan.load.rooms
-        # From all over the rooms, which are told of in turn: else a short phase may tell nothing of those that are watched.
+        # From all over the rooms, which are told of in turn: else a short phase may tell nothing of any of them.
         watched = rooms[:: max(1, len(rooms) // max(1, watching.rooms))][: watching.rooms]
         self._rooms = [room for room in watched for _ in range(watching.each)]
         for number, room in enumerate(self._rooms):
