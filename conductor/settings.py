@@ -85,7 +85,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "conductor.metrics.count_requests",
     "conductor.views.kept_nowhere",
-    "django.middleware.gzip.GZipMiddleware",  # whose random padding hides the tokens of pages (BREACH)
+    "conductor.bodies.PackedPages",
     "conductor.api.problems.problem_documents",
     "conductor.origins.refuse_unknown_hosts",
     "django.middleware.security.SecurityMiddleware",
@@ -176,7 +176,7 @@ CELERY_TASK_ROUTES = {
     "conductor.tasks.send_heartbeat": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},
-    "conductor.tasks.condense_rows": {"priority": 9},
+    "conductor.tasks.condense_rows": {"priority": 6},
     "conductor.tasks.read_upload": {"priority": 9},
 }
 # No task works for longer than a second or two, but for reading uploads, which has limits of its own. One that hangs is

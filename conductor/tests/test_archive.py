@@ -12,7 +12,7 @@ from django.utils.timezone import now
 
 from anomalies.tests.rooms import healthy_room
 from conductor import archive, tasks
-from conductor.tests import stage
+from conductor.tests import stage, sweeping
 from conductor.tests.waiting import wait_until
 from engagement.models import EngagementRow, Event, Session, Upload, UploadPart
 from engagement.recordings.jsonl import signals_object
@@ -122,6 +122,7 @@ def test_reading_has_limits_of_its_own_and_goes_behind_all_others():
 
 
 def test_one_reading_leads_to_the_next(event, monkeypatch):
+    sweeping.begin_anew()
     sent = []
     monkeypatch.setattr(tasks, "_send", lambda task, *args: sent.append(task.name))
     keep(event, ROWS)
