@@ -101,7 +101,7 @@ class RoomsScreen:
     @property
     def is_many(self) -> bool:
         """Whether there are more than cards can show at a glance."""
-        return sum(self.counts.values()) - self.counts[Section.OVER] > MOST_CARDS or self.choice.section is not None
+        return self.total - self.counts[Section.OVER] > MOST_CARDS or self.choice.section is not None
 
     @property
     def is_narrowed(self) -> bool:

@@ -83,7 +83,7 @@ def choose_rooms(sessions: SessionQuerySet, choice: Choice) -> Chosen:
     incidents = _find_open(sessions)
     sections = _sections(incidents)
     counts = sessions.aggregate(**{section.name: Count("pk", filter=which) for section, which in sections.items()})
-    ordered = _ordered(sessions.select_related("event"), incidents)
+    ordered = _ordered(sessions.select_related("event"), incidents, sections)
     shown = [choice.section] if choice.section else [section for section in Section if section != Section.OVER]
     total = sum(counts[section.name] for section in shown)
     pages = max(1, -(-total // ROOMS_A_PAGE))
@@ -122,9 +122,10 @@ def _section_of(session: Session, incidents: Collection[UUID]) -> Section:
     return {STATUS.LIVE: Section.LIVE, STATUS.SCHEDULED: Section.STARTING}.get(STATUS(session.status), Section.OVER)
 
 
-def _ordered(sessions: SessionQuerySet, incidents: Mapping[UUID, bool]) -> SessionQuerySet:
+def _ordered(
+    sessions: SessionQuerySet, incidents: Mapping[UUID, bool], sections: Mapping[Section, Q]
+) -> SessionQuerySet:
     """Return the sessions, worst first. Calm rooms stand by level and title, so that they keep still."""
-    sections = _sections(incidents)
     newest = EngagementRow.objects.filter(session_id=OuterRef("pk"), timestamp=OuterRef("judged_until"))
     score = Subquery(newest.values("engagement_score")[:1], output_field=FloatField())
     return sessions.order_by(
