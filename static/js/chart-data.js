@@ -53,11 +53,14 @@ function between(edge, x) {
   return 1 - (x1 === x0 ? y1 : y0 + ((y1 - y0) * (x - x0)) / (x1 - x0)) / THOUSANDTHS;
 }
 
+// Return the moments of the sheet's edges.
+export const extentOf = ({ dataset }) => [Date.parse(dataset.since), Date.parse(dataset.until)];
+
 // Return what can be read of a chart; places are in seconds from its left edge.
 export function readChart(sheet) {
   const plot = sheet.querySelector(".chart-plot");
   const seconds = plot.querySelector(".chart-line").ownerSVGElement.viewBox.baseVal.width;
-  const [since, until] = [Date.parse(sheet.dataset.since), Date.parse(sheet.dataset.until)];
+  const [since, until] = extentOf(sheet);
   const scores = readScores(plot, seconds);
   const counts = readCounts(plot);
   const [upper = [], lower = []] = walk(plot.querySelector(".chart-band-edges"));

@@ -1,6 +1,7 @@
 // What of the chart is shown: five minutes, half an hour, the whole session, or what a mouse is dragged over. A push draws
 // half an hour anew in its place, so that focus and reading stay where they are.
 
+import { extentOf } from "./chart-data.js";
 import { placeMarks, restoreTicks, writeTicks } from "./chart-labels.js";
 
 const REDRAWN = ["figcaption", ".chart-sheet", ".chart-scale"];
@@ -15,8 +16,6 @@ let range = figure().dataset.range;
 let part = null; // two moments, where somebody chose them
 let askedAt = Date.now();
 
-const extent = () => [Date.parse(sheet().dataset.since), Date.parse(sheet().dataset.until)];
-
 // Return which moments are shown; a part that is no longer drawn is given up.
 function shown([since, until]) {
   if (part && part[0] < since) part = part[1] - since > LEAST_MS ? [since, part[1]] : null;
@@ -25,7 +24,7 @@ function shown([since, until]) {
 
 function show() {
   if (!sheet()) return;
-  const [since, until] = extent();
+  const [since, until] = extentOf(sheet());
   const [from, to] = shown([since, until]);
   const zoom = (until - since) / (to - from);
   sheet().style.width = `${100 * zoom}%`;
@@ -73,7 +72,7 @@ document.addEventListener("submit", (event) => {
 });
 // A key that goes to what is not shown has it shown.
 document.addEventListener("chart:read", ({ detail: at }) => {
-  const [from, to] = shown(extent());
+  const [from, to] = shown(extentOf(sheet()));
   if (at >= from && at <= to) return;
   const start = at < from ? at : at - (to - from);
   choose(range, [start, start + to - from]);
