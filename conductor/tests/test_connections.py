@@ -1,18 +1,25 @@
 """A connection has a minute for a header, however it fills it; in Twisted's own time, so none of ours passes."""
 
+import gc
+import weakref
 from collections import deque
+from random import Random
+from types import SimpleNamespace
 
 import pytest
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer
 from autobahn.websocket.protocol import TrafficStats
 from daphne import http_protocol
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
+from conductor import connections
 from conductor.asgi import application
 from conductor.connections import PatientWebSocket, PunctualChannel, accept_compression, log_nowhere
 
@@ -120,6 +127,9 @@ class Wire:
         self._tempDataBuffer.append(data)
 
 
+DEFLATE, FORGETFUL = (SimpleNamespace(server_no_context_takeover=forgets) for forgets in (False, True))
+
+
 def socket_on(wire: Wire, compression: object = None) -> PatientWebSocket:
     socket = PatientWebSocket()
     socket._perMessageCompress = compression
@@ -150,17 +160,77 @@ def test_frame_to_nobody_is_left_to_the_transport_to_notice():
 def test_any_client_reads_what_was_sent_however_long(length, takes_deflate):
     text = "".join(chr(97 + place % 7 + place // 50 % 3) for place in range(length - 1)) + "é" * (length > 0)
     wire = Wire(10**6)
-    socket = socket_on(wire, object() if takes_deflate else None)
+    socket = socket_on(wire, DEFLATE if takes_deflate else None)
     socket.serverSend(text)
     socket.serverSend(text)
 
-    extensions = [PerMessageDeflate(False, False, 15, 15)] if takes_deflate else []
-    reader = StreamReader()
-    reader.feed_data(wire.sent)
-    for _ in range(2):
-        frame = run(Frame.parse(reader.read_exact, mask=False, extensions=extensions))
-        assert frame.data.decode() == text
+    assert read_all(wire.sent, 2, DEFLATE if takes_deflate else None) == [text, text]
     assert not takes_deflate or length < 1_000 or len(wire.sent) < 2 * length / 3
+
+
+SCREENS = st.lists(st.sampled_from([f"{name}{1_200 * 'ab'}{name * 400}" for name in "pqr"] + [40_000 * "é", "{}"]))
+
+
+@given(told=st.lists(st.tuples(SCREENS, st.sets(st.integers(0, 2)))))
+def test_whoever_missed_what_reads_the_very_texts(told):
+    """Three sockets each are sent some of what all are; one forgets what it unpacked, one takes nothing packed."""
+    kinds = [DEFLATE, FORGETFUL, None]
+    wires = [Wire(10**9) for _ in kinds]
+    sockets = [socket_on(wire, kind) for wire, kind in zip(wires, kinds, strict=True)]
+    sent = [[] for _ in kinds]
+    for texts, listeners in told:
+        for text in texts:
+            for listener in listeners:
+                sockets[listener].serverSend(text)
+                sent[listener].append(text)
+    for wire, kind, texts in zip(wires, kinds, sent, strict=True):
+        assert read_all(wire.sent, len(texts), kind) == texts
+
+
+def test_what_stood_in_the_frame_before_is_pointed_to_and_packed_once_for_all(monkeypatch):
+    random = Random(1)
+    words = ["".join(random.choices("abcdefghijklmnop", k=40)) for _ in range(200)]
+    first, second = "".join(words), "".join([*words[5:], "new"])
+    wires = [Wire(10**6) for _ in range(3)]
+    sockets = [socket_on(wire, DEFLATE) for wire in wires]
+    for socket in sockets:
+        socket.serverSend(first)
+    alone = len(wires[0].sent)
+    packings = []
+    pack = connections.Frame._pack
+    monkeypatch.setattr(connections.Frame, "_pack", lambda *args: packings.append(args) or pack(*args))
+    for socket in sockets:
+        socket.serverSend(second)
+    assert alone > 4_000
+    assert len(wires[0].sent) - alone < 250
+    assert wires[0].sent == wires[1].sent == wires[2].sent
+    assert len(packings) == 1
+
+
+def test_frames_that_nobody_remembers_are_let_go():
+    socket = socket_on(Wire(10**7), DEFLATE)
+    socket.serverSend("first" + 2_000 * "x")
+    forgotten = weakref.ref(socket._unpacked)
+    for number in range(3):
+        socket.serverSend(f"{number}" + 2_000 * "x")
+    gc.collect()
+    assert forgotten() is None
+
+
+def test_bytes_are_sent_by_no_compressor_that_knows_nothing_of_what_went_before(monkeypatch):
+    socket = socket_on(Wire(10**6), DEFLATE)
+    sent = []
+    monkeypatch.setattr(socket, "sendMessage", lambda *args, **options: sent.append((args, options)), raising=False)
+    socket.serverSend(b"bytes", binary=True)
+    assert sent == [((b"bytes", True), {"doNotCompress": True})]
+
+
+def read_all(sent: bytes, count: int, kind: SimpleNamespace | None) -> list[str]:
+    """Return the texts that a client reads, which takes them packed as its kind does."""
+    extensions = [] if kind is None else [PerMessageDeflate(kind.server_no_context_takeover, False, 15, 15)]
+    reader = StreamReader()
+    reader.feed_data(sent)
+    return [run(Frame.parse(reader.read_exact, mask=False, extensions=extensions)).data.decode() for _ in range(count)]
 
 
 def run(parsing):
