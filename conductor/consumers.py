@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 from conductor import live
 from conductor.access import Claim, find_allowed
+from conductor.dashboards import DashboardRoom
 from conductor.hub import ACCESS_ENDED, Listener, Room, hub
 from conductor.keys import bearer
 from conductor.lists import ListRoom
@@ -83,7 +84,7 @@ class Dashboard(Socket):
     def make_room(self) -> Room:
         session_id = self.session_id
         assert session_id is not None, "the route has one"
-        return Room(live.dashboard_group(session_id), lambda: render_now(session_id))
+        return DashboardRoom(session_id, lambda: render_now(session_id))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if time.monotonic() - self.snapshot_at >= self.snapshot_seconds:

@@ -58,7 +58,8 @@ class Listener:
         self.claim = claim
         self.room: Room | None = None
         self._send, self._close = send, close
-        self._is_latest_enough = is_latest_enough  # each frame is the whole state, so only the newest waits
+        self._is_latest_enough = is_latest_enough  # only the newest frame waits: `push_changes` sees that it is enough
+        self._knows_what_was_told = False
         self._waiting: deque[str] = deque()
         self._is_held = True
         self._writer: asyncio.Task[None] | None = None
@@ -66,8 +67,8 @@ class Listener:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something waits that it has not been sent."""
-        return bool(self._waiting)
+        """Whether it may lack something of what was told before: a part that changed would not make it right."""
+        return bool(self._waiting) or not self._knows_what_was_told
 
     def push(self, frame: str) -> None:
         """Have a frame written as soon as there is room; a stream for which too many wait is closed."""
@@ -81,6 +82,16 @@ class Listener:
         self._waiting.append(frame)
         self._write()
 
+    def push_changes(self, changes: str, whole: str) -> None:
+        """Have what changed since what was told before written; all of it to whoever is behind.
+
+        So what is shown and what waits are together always what was told last, whatever was left out.
+        """
+        frame = whole if self.is_behind else changes
+        self._knows_what_was_told = True
+        if frame:
+            self.push(frame)
+
     def beat(self, frame: str) -> None:
         """Have a heartbeat written, unless there is something to say that has not been said."""
         if not self._waiting:
@@ -93,9 +104,14 @@ class Listener:
             self._closing = asyncio.create_task(self._close(code))
 
     async def send_first(self, find: Callable[[], Awaitable[str]] | None) -> None:
-        """Write what is found, if anything is to be; what is pushed meanwhile is newer and waits behind it."""
+        """Write what is found, if anything is to be; what is pushed meanwhile waits behind it.
+
+        It may be newer than what all are told next, and differ from it in what does not change: so that comes whole.
+        """
         self._is_held = True
         if find is not None:
+            self._waiting.clear()  # it is older than what is found
+            self._knows_what_was_told = False
             await self._send(await find())
         self._is_held = False
         self._write()

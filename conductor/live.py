@@ -35,7 +35,7 @@ class SessionChange:
 
 
 def dashboard_group(session_id: UUID | str) -> str:
-    """The group whose members are sent HTML fragments."""
+    """The group whose members are sent a page whole, a frame for each of its parts."""
     return f"dashboard.{session_id}"
 
 
@@ -99,7 +99,7 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
     screens = [change.session_id for change in changes if dashboard_group(change.session_id) in watched]
     sessions = list(Session.objects.select_related("event").in_bulk(screens).values())
     frames: dict[str, list[str]] = (
-        {dashboard_group(id_): [screen] for id_, screen in render_many(sessions, now).items()} if sessions else {}
+        {dashboard_group(id_): list(parts) for id_, parts in render_many(sessions, now).items()} if sessions else {}
     )
     for change in changes:
         if (stream := stream_group(change.session_id)) in watched:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.template.loader import render_to_string
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from anomalies.models import Anomaly
@@ -34,6 +35,17 @@ class Range(StrEnum):
         """Return the range that an address asks for, None where it asks for none that there is."""
         return cls(text) if text in list(cls) else None
 
+
+# From top to bottom; each template has one root, and shares its name with that one's id.
+PARTS = (
+    "session_line",
+    "anomaly_banner",
+    "engagement_score",
+    "engagement_chart",
+    "signal_cards",
+    "incident_timeline",
+    "event_sensitivity",
+)
 
 SPANS = {Range.FIVE_MINUTES: LEAST_SPAN, Range.HALF_HOUR: SPAN, Range.WHOLE: None}
 
@@ -90,14 +102,19 @@ def _in_range(screen: SessionScreen, facts: SessionFacts, wanted: Range | None) 
     return replace(screen, chart=_chart(drawn, wanted), range=wanted)
 
 
-def render_many(sessions: Sequence[Session], now: datetime) -> dict[UUID, SafeString]:
-    """Return the live part of each session's page; a handful of queries, however many."""
-    return {facts.session.id: render_session(compose_screen(facts, now)) for facts in read_many(sessions)}
+def render_many(sessions: Sequence[Session], now: datetime) -> dict[UUID, list[SafeString]]:
+    """Return the live part of each session's page, part by part; a handful of queries, however many."""
+    return {facts.session.id: render_parts(compose_screen(facts, now)) for facts in read_many(sessions)}
 
 
 def render_session(screen: SessionScreen) -> SafeString:
     """Return the live part of a page: the same bytes for the first page, a snapshot and a push."""
-    return render_to_string("sessions/_live.html", {"screen": screen})
+    return format_html_join("", "{}", ((part,) for part in render_parts(screen)))
+
+
+def render_parts(screen: SessionScreen) -> list[SafeString]:
+    """Return the live part of a page, part by part. They know no request and no user."""
+    return [render_to_string(f"sessions/_{name}.html", {"screen": screen}) for name in PARTS]
 
 
 def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:

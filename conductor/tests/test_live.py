@@ -9,7 +9,7 @@ from anomalies.models import Anomaly
 from conductor import live
 from conductor.live import SessionChange, announce
 from conductor.payloads import anomaly_payload, row_payload
-from conductor.screens.session import render_session, show_session
+from conductor.screens.session import PARTS, render_parts, show_session
 from conductor.tests import stage
 from conductor.tests.told import Told
 from engagement.models import EngagementRow
@@ -41,7 +41,7 @@ def test_announce_sends_the_stream_what_the_contract_says(session):
 def test_announce_renders_a_screen_once_for_many_changes_of_a_session(session):
     screen = Told(live.dashboard_group(session.id))
     announce([SessionChange(session.id, None), SessionChange(session.id, None)], stage.NOW)
-    assert screen.frames() == [render_session(show_session(session, stage.NOW))]
+    assert screen.frames() == render_parts(show_session(session, stage.NOW))
     assert screen.frames() == []
 
 
@@ -49,7 +49,7 @@ def test_announce_renders_a_screen_once_for_many_changes_of_a_session(session):
 def test_announce_finds_whoever_watches_one_of_many(session, others):
     screen, stream = Told(live.dashboard_group(session.id)), Told(live.stream_group(session.id))
     announce([SessionChange(uuid4(), None) for _ in range(others)] + [SessionChange(session.id, None)], stage.NOW)
-    assert len(screen.frames()) == 1
+    assert len(screen.frames()) == len(PARTS)
     assert stream.frames() == []
     announce([SessionChange(session.id, session.rows.last())], stage.NOW)
     assert len(stream.frames()) == 1

@@ -91,7 +91,7 @@ def test_a_screen_is_told_again_and_again_for_how_long(session):
     sweeping.tick(now + timedelta(seconds=61))
     screen = Told(live.dashboard_group(session.id))
     sweeping.tick(now + timedelta(minutes=3))
-    [page] = screen.frames()
+    page = "".join(screen.frames())
     assert "No data for 3 min" in page
 
 
@@ -136,7 +136,7 @@ def test_frozen_counters_that_stop_altogether_are_no_data(session):
     sweeping.tick(now)
 
     assert doubt_of(session, now) == Doubt(DoubtKind.SILENT, timedelta(seconds=70))
-    [page] = screen.frames()
+    page = "".join(screen.frames())
     assert "No data for 1 min 10 s" in page
 
 
