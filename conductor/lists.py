@@ -27,16 +27,17 @@ class ListRoom(Room):
     """The open list pages of one user that show the same.
 
     What is announced is which sessions changed. What is pushed are the cards of rooms that did: at once where that is
-    news, and every quarter of a minute where only a number moved; or the whole list, where rooms came, went or moved.
+    news, and every quarter of a minute where only a number moved. Where rooms came, went or moved it is the list, which
+    says of each other card that it is kept.
     """
 
     def __init__(self, user: User, choice: Choice, *, base_url: str) -> None:
-        super().__init__(live.ROOMS_GROUP, self._render_anew)
+        super().__init__(live.ROOMS_GROUP, lambda: str(self._render().whole))
         self.key = (self.channel, user.pk, choice, base_url)
         self._render: Callable[[], Listing] = lambda: list_rooms(user, choice, now(), base_url)
         self._has_changed = asyncio.Event()
-        self._told: Listing | None = None  # None: not everybody was told the same
-        self._told_cards: dict[UUID, str] = {}
+        self._told: Listing | None = None
+        self._told_cards: dict[UUID, str] = {}  # as they were told last, with older numbers than its own maybe
         self._calm_at = float("-inf")
         self._work: asyncio.Task[None] | None = None
 
@@ -52,15 +53,7 @@ class ListRoom(Room):
             self._has_changed.set()
 
     async def refresh(self) -> None:
-        self._told = None
         self._has_changed.set()
-
-    def _render_anew(self) -> str:
-        """Return the list for somebody who comes; where the others know another, all are told the next one whole."""
-        found, told = self._render(), self._told
-        if told is None or told.outline != found.outline or self._told_cards != found.cards:
-            self._told = None
-        return found.whole
 
     async def _keep_fresh(self) -> None:
         """Push what differs from what was told before; look by itself now and then."""
@@ -80,22 +73,20 @@ class ListRoom(Room):
     async def _push_changes(self, at: float) -> None:
         self._has_changed.clear()
         told, found = self._told, await database_sync_to_async(self._render)()
-        if told is None or told is not self._told or told.outline != found.outline:
-            self._told, self._told_cards, self._calm_at = found, dict(found.cards), at
-            super().tell([found.whole])
-            return
-        changed = {id_ for id_, card in found.cards.items() if card != self._told_cards[id_]}
-        if at - self._calm_at < CALM_SECONDS:
-            changed = {id_ for id_ in changed if found.marks[id_] != told.marks[id_]}
-        else:
+        is_calm_due = at - self._calm_at >= CALM_SECONDS
+        if told is None or is_calm_due:
             self._calm_at = at
-        self._told = found
-        if changed:
-            self._told_cards |= {id_: found.cards[id_] for id_ in changed}
-            self._tell_cards(found, changed)
+            self._tell_cards(found, {id_ for id_, card in found.cards.items() if card != self._told_cards.get(id_)})
+        elif found.is_news_after(told):
+            before = told.marks
+            self._tell_cards(found, {id_ for id_, mark in found.marks.items() if mark != before.get(id_)})
 
     def _tell_cards(self, found: Listing, changed: set[UUID]) -> None:
-        """Tell the cards that changed; all of the list to who has not yet read what was told before."""
-        cards = "".join(card for id_, card in found.cards.items() if id_ in changed)
+        """Tell the cards that changed, and where all stand if that did; all as it is told to whoever is behind."""
+        cards = {id_: card for id_, card in found.cards.items() if id_ in changed}
+        has_moved = self._told is None or self._told.outline != found.outline
+        self._told, self._told_cards = found, {id_: cards.get(id_) or self._told_cards[id_] for id_ in found.cards}
+        changes = found.write(cards) if has_moved else "".join(cards.values())
+        whole = found.write(self._told_cards) if any(listener.is_behind for listener in self.listeners) else ""
         for listener in self.listeners:
-            listener.push(found.whole if listener.is_behind else cards)
+            listener.push_changes(changes, whole)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from anomalies.models import Anomaly
@@ -60,6 +61,9 @@ class RoomCard:
         """What of it is worth telling at once."""
         told = self.incident and (self.incident.id, self.incident.anomaly_type, self.incident.status)
         return self.kind, told, self.doubt and self.doubt.kind
+
+
+CALM: Hashable = (RoomKind.LIVE, None, None)  # the mark of a room that nobody has to look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class CardGroup:
     """Cards that stand together; `section` is None where their order says it all."""
 
     section: Section | None
-    cards: Sequence[SafeString]
+    cards: Sequence[str]
 
     @property
     def columns(self) -> int | None:
@@ -149,16 +153,55 @@ class CardGroup:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The list as it is written: all of it, and each room's card by itself.
+    """The list as it is written, and each room's card by itself.
 
-    Lists of one `outline` have the same rooms at the same places. What `marks` say of a room is worth telling at once.
+    Lists of one `outline` have the same rooms at the same places. What `marks` say of a room, and how many stand in
+    each section, is worth telling at once.
     """
 
-    whole: SafeString
-    outline: Hashable
+    screen: RoomsScreen
     cards: Mapping[UUID, SafeString]
-    marks: Mapping[UUID, Hashable]
-    is_many: bool
+    lesson: "Lesson | None"  # where there is no room
+
+    @property
+    def is_many(self) -> bool:
+        return self.screen.is_many
+
+    @property
+    def outline(self) -> Hashable:
+        groups = ((group.section, *(room.session.id for room in group.rooms)) for group in self.screen.groups)
+        return tuple(self.screen.counts.items()), tuple(groups)
+
+    @property
+    def marks(self) -> dict[UUID, Hashable]:
+        return {room.session.id: room.mark for room in self.screen.rooms}
+
+    @property
+    def whole(self) -> SafeString:
+        """The list with all its cards: the same bytes on the page, in a snapshot and in a push."""
+        return self.write(self.cards)
+
+    def write(self, cards: Mapping[UUID, str]) -> SafeString:
+        """Return the list with these cards; a card that is not among them stays as it is where the list is shown."""
+        groups = [
+            CardGroup(
+                group.section, [cards.get(id_) or _kept(id_) for id_ in (room.session.id for room in group.rooms)]
+            )
+            for group in self.screen.groups
+        ]
+        context = {
+            "groups": groups if self.is_many else _together(groups),
+            "screen": self.screen,
+            "lesson": self.lesson,
+        }
+        return render_to_string("sessions/_session_list.html", context)
+
+    def is_news_after(self, told: "Listing") -> bool:
+        """Whether more than numbers has changed, or where calm rooms stand by them."""
+        before = told.marks
+        return self.screen.counts != told.screen.counts or any(
+            mark != before.get(id_, CALM) for id_, mark in self.marks.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,24 +228,14 @@ def show_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> Room
 
 
 def list_rooms(user: User, choice: Choice, now: datetime, base_url: str) -> Listing:
-    """Return the list of a user: the same bytes on the page, in a snapshot and in a push; ten queries at most."""
+    """Return the list of a user; ten queries at most."""
     screen = show_rooms(Session.objects.for_organizer(user), choice, now)
     cards = {room.session.id: render_to_string("parts/room_card.html", {"room": room}) for room in screen.rooms}
-    groups = [CardGroup(group.section, [cards[each.session.id] for each in group.rooms]) for group in screen.groups]
-    if not screen.is_many:
-        groups = _together(groups)
-    lesson = None if screen.rooms or screen.is_narrowed else show_lesson(user, base_url)
-    context = {"screen": screen, "groups": groups, "lesson": lesson}
-    return Listing(
-        render_to_string("sessions/_session_list.html", context),
-        (
-            tuple(screen.counts.items()),
-            tuple((group.section, *(r.session.id for r in group.rooms)) for group in screen.groups),
-        ),
-        cards,
-        {room.session.id: room.mark for room in screen.rooms},
-        screen.is_many,
-    )
+    return Listing(screen, cards, None if screen.rooms or screen.is_narrowed else show_lesson(user, base_url))
+
+
+def _kept(id_: UUID) -> SafeString:
+    return format_html('<a class="room" id="room-{}" hx-preserve="true"></a>', id_)
 
 
 def _together(groups: Sequence[CardGroup]) -> list[CardGroup]:

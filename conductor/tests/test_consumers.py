@@ -289,13 +289,48 @@ async def test_whoever_comes_late_and_whoever_was_there_show_the_same(
 ):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    other = await sync_to_async(stage.live_session)(event, "Second room")
     cookie = await cookie_of(organizer)
     early, _ = await open_socket(LIST, cookie=cookie)
     for _ in range(2):
         await early.receive_from(timeout=5)
-    await EngagementRow.objects.filter(session=session).aupdate(total_users=320)
+    await EngagementRow.objects.filter(session=session).aupdate(total_users=320)  # which nobody is told at once
     late, _ = await open_socket(LIST, cookie=cookie)
-    assert await late.receive_from(timeout=5) == await early.receive_from(timeout=5)
+    assert "</svg>320" in await late.receive_from(timeout=5)
+    await Session.objects.filter(id=other.id).aupdate(detector_state="INSUFFICIENT_DATA")
+    news, whole = await early.receive_from(timeout=5), await late.receive_from(timeout=5)
+    assert (news.count('class="room"'), whole.count('class="room"')) == (1, 2)
+    assert news in whole
+    assert "</svg>320" not in whole, "later on it would be taken for told"
+
+
+async def test_rooms_that_move_are_told_by_their_names(event, session, organizer, open_socket, monkeypatch):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    other = await sync_to_async(stage.live_session)(event, "Second room")
+    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
+    for _ in range(2):
+        await socket.receive_from(timeout=5)
+    await sync_to_async(stage.incident)(other)
+    moved = await socket.receive_from(timeout=5)
+    assert moved.startswith('<section id="session-list"')
+    assert f'<a class="room" id="room-{session.id}" hx-preserve="true"></a>' in moved
+    assert (moved.count("<h3>"), moved.index(str(other.id)) < moved.index(str(session.id))) == (1, True)
+
+
+async def test_calm_rooms_change_places_only_when_numbers_are_told(event, organizer, session, open_socket, monkeypatch):
+    monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
+    monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
+    other = await sync_to_async(stage.live_session)(event, "Second room")
+    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
+    for _ in range(2):
+        await socket.receive_from(timeout=5)
+    await EngagementRow.objects.filter(session=other).aupdate(engagement_score=0.05)
+    assert await socket.receive_nothing(timeout=0.5), "a place was told at once"
+    monkeypatch.setattr(lists, "CALM_SECONDS", 0.0)
+    moved = await socket.receive_from(timeout=5)
+    assert moved.index(str(other.id)) < moved.index(str(session.id))
+    assert moved.count("<h3>") == 1
 
 
 async def test_list_shows_what_nobody_announced(event, session, organizer, open_socket, monkeypatch):
