@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from anomalies.detector.incidents import Reason
 from anomalies.models import Anomaly
 from conductor.tests import stage
 from engagement.ingest import record_rows
@@ -128,6 +129,99 @@ def test_focus_stays_on_the_button_when_a_push_comes(page, stack, session):
     assert page.evaluate("document.activeElement.id") == f"acknowledge-{anomaly.id}"
 
 
+# What of each part that pushes replace can be focused, and what can be selected in it.
+FOCUSED = {
+    "session-line": "a[href='#event-sensitivity']",
+    "anomaly-banner": "button.quiet",
+    "incident-timeline": "a.timeline-what",
+}
+SELECTED = {
+    "session-line": "h1",
+    "anomaly-banner": ".incident-why",
+    "engagement-score": ".parts-names dt",
+    "signal-cards": "#card-chat_msgs_per_min h2",
+    "incident-timeline": ".timeline-scores",
+    "event-sensitivity": "h2",
+}
+SELECT = """selector => {
+  const text = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT).nextNode();
+  getSelection().setBaseAndExtent(text, 1, text, text.length);
+  return getSelection().toString();
+}"""
+STATES = (
+    """() => [...document.querySelector('main').querySelectorAll('[id]')].map(({id, innerText}) => [id, innerText])"""
+)
+
+
+@pytest.fixture
+def incident_page(page, stack, session):
+    """A page with an incident that goes on and one before it."""
+    over = {"resolved_at": session.judged_until - timedelta(seconds=200), "status": Anomaly.Status.RESOLVED}
+    stage.incident(session, "WARNING", timestamp=session.judged_until - timedelta(seconds=300), **over)
+    stage.incident(session, timestamp=session.judged_until)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    return page
+
+
+def push_another(page, session: Session) -> None:
+    """Have every part pushed with something new in it, and wait for it."""
+    newest = EngagementRow.objects.for_session(session).last().timestamp
+    stage.incident(session, "WARNING", timestamp=newest + timedelta(seconds=5), description="Another one.")
+    Session.objects.filter(id=session.id).update(title=f"Keynote {newest:%S%f}", starts_at=newest - timedelta(hours=3))
+    Event.objects.update(sensitivity=Event.Sensitivity.CALM)
+    before = page.locator(".timeline li").count()
+    record_rows(session.id, [Reading(newest + timedelta(seconds=5), 3.0, 0.2, 20, 44, 1.0, 0.0)], now())
+    page.wait_for_selector(f"#incident-timeline li:nth-child({before + 1})")
+    page.wait_for_selector("#sensitivity-calm[aria-pressed=true]")
+
+
+@pytest.mark.parametrize("part", FOCUSED)
+def test_push_takes_no_focus(incident_page, session, part):
+    page = incident_page
+    page.focus(f"#{part} {FOCUSED[part]}")
+    page.evaluate("window.focused = document.activeElement; window.said = focused.href ?? focused.textContent")
+    page.evaluate("addEventListener('focusout', () => { window.wasLost = true; })")
+    push_another(page, session)
+    assert page.evaluate("document.activeElement === focused && (focused.href ?? focused.textContent) === said")
+    assert not page.evaluate("window.wasLost"), "a screen reader would say it anew"
+
+
+@pytest.mark.parametrize("part", SELECTED)
+def test_push_takes_no_selection(incident_page, session, part):
+    page = incident_page
+    selected = page.evaluate(SELECT, f"#{part} {SELECTED[part]}")
+    assert len(selected) > 1
+    push_another(page, session)
+    assert page.evaluate("getSelection().toString()")[: len(selected)] in (selected, selected.replace("Keynote", ""))
+
+
+def test_push_leaves_a_selection_over_words_that_change_where_it_is(incident_page, session):
+    page = incident_page
+    value = "#card-chat_msgs_per_min .card-value"
+    page.evaluate("""selector => {
+        const [title] = document.querySelector('#card-chat_msgs_per_min h2').childNodes;
+        getSelection().setBaseAndExtent(title, 0, document.querySelector(selector).firstChild, 2);
+    }""", value)  # fmt: skip
+    push_another(page, session)
+    assert page.locator(value).text_content().startswith("3")
+    assert re.fullmatch(r"Chat\s+moved\s+3.?", page.evaluate("getSelection().toString()"))
+
+
+def test_list_keeps_focus_and_selection_when_rooms_change_places(page, stack, event, session):
+    others = [stage.live_session(event, title) for title in ("Second", "Third")]
+    page.goto(f"{stack.url}/")
+    wait_until_live(page)
+    page.locator(f"#room-{session.id}").focus()
+    page.evaluate("window.focused = document.activeElement")
+    page.evaluate(SELECT, f"#room-{others[0].id} h3")
+    stage.incident(others[1])
+    page.wait_for_selector(f".room-group .room:first-child[id='room-{others[1].id}']", timeout=15_000)
+    assert page.evaluate("document.activeElement === focused")
+    assert page.evaluate("getSelection().toString()") == "econd"
+    assert page.locator(".room").count() == page.locator(".room h3").count() == 3
+
+
 def test_resolved_incident_turns_calm_and_closes_by_itself(page, stack, session):
     page.clock.install()
     anomaly = stage.incident(session, timestamp=session.judged_until)
@@ -141,6 +235,28 @@ def test_resolved_incident_turns_calm_and_closes_by_itself(page, stack, session)
     page.clock.fast_forward(11_000)
     page.wait_for_selector("#anomaly-banner[data-kind=calm]")
     assert page.get_by_text("As this room usually is").is_visible()
+
+
+def test_what_came_while_a_notice_was_read_is_shown_after_it(page, stack, session):
+    page.clock.install()
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    page.wait_for_selector("#anomaly-banner [data-anomaly-id]")
+    anomaly.status, anomaly.resolved_at = Anomaly.Status.RESOLVED, session.judged_until + timedelta(seconds=5)
+    anomaly.save()
+    post_a_row(session)
+    page.wait_for_selector("#anomaly-banner[data-kind=resolved]")
+    page.clock.pause_at(now() + timedelta(seconds=2))
+    # Told once, while the notice is there; pushes that follow hold other parts.
+    anomaly.metadata |= {"history": [{"reason": Reason.STAYING}]}
+    anomaly.resolved_at -= timedelta(seconds=60)
+    anomaly.save()
+    redrawn(page, session)
+    redrawn(page, session)
+    assert page.locator("#anomaly-banner").get_attribute("data-kind") == "resolved"
+    page.clock.run_for(11_000)
+    page.wait_for_selector("#anomaly-banner[data-kind=calm]")
+    assert "It stayed as the sudden drop left it." in page.locator("#anomaly-banner").text_content()
 
 
 def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, session):

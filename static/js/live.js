@@ -1,9 +1,13 @@
 // The dashboard: announce incidents once, let a notice be read, call a room live only while it is.
 
+import { morph } from "./morph.js";
+import { write } from "./times.js";
+
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
 const banner = () => document.getElementById("anomaly-banner");
 let announced = "";
 let notice = { id: "", until: 0 };
+let held = null; // the banner that came while a notice was read: no later push brings it again
 
 // What is connected may still have nothing to say.
 function tellRoom() {
@@ -26,6 +30,10 @@ function announce() {
 function closeNotice() {
   const [over, calm] = banner().querySelectorAll(".banner-line");
   if (over?.dataset.notice === undefined) return;
+  if (held) {
+    morph(banner(), held);
+    return write();
+  }
   over.remove();
   calm.hidden = false;
   banner().dataset.kind = "calm";
@@ -42,7 +50,8 @@ function showNotice() {
 function mayReplace(shown, next) {
   const isBeingRead = shown.dataset.kind === "resolved" && Date.now() < notice.until;
   const id = next.querySelector("[data-notice]")?.dataset.notice;
-  return isBeingRead ? next.dataset.kind !== "calm" : !id || id !== notice.id;
+  held = isBeingRead && next.dataset.kind === "calm" ? next : null;
+  return isBeingRead ? !held : !id || id !== notice.id;
 }
 
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {

@@ -1,5 +1,7 @@
-// What every page with a socket does: come back soon, leave when access ended, show nothing of a heartbeat, keep the focus
-// where it was; and know by itself how old it is.
+// What every page with a socket does: come back soon, leave when access ended, show nothing of a heartbeat, make of it
+// what a push brings; and know by itself how old it is.
+
+import { morph } from "./morph.js";
 
 const ACCESS_ENDED = 4403; // that of hub.py
 const HEARTBEAT_MS = 10_000; // how often hub.py says something
@@ -54,19 +56,19 @@ function look() {
   tellAge();
 }
 
-let focusedId = "";
 document.addEventListener("htmx:wsBeforeMessage", (message) => {
   heardAt = Date.now();
   if (message.detail.message.startsWith("{")) {
     message.preventDefault();
     tell("live");
-  } else focusedId = document.activeElement?.id ?? "";
+  }
 });
-document.addEventListener("htmx:wsAfterMessage", () => {
-  tell("live");
-  const isLost = focusedId && document.activeElement === document.body;
-  if (isLost) document.getElementById(focusedId)?.focus({ preventScroll: true });
+// Behind those of the other scripts, which may keep a part as it is.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  if (detail.shouldSwap) morph(detail.target, detail.fragment.firstElementChild);
+  detail.shouldSwap = false;
 });
+document.addEventListener("htmx:wsAfterMessage", () => tell("live"));
 document.addEventListener("htmx:wsOpen", ({ detail }) => {
   reconnect = detail.socketWrapper.reconnect;
 });

@@ -20,7 +20,7 @@ function words(element, now) {
   return parts.filter(Boolean).join(", ");
 }
 
-function write() {
+export function write() {
   const now = new Date();
   for (const element of document.querySelectorAll("time[datetime]")) {
     const text = words(element, now);
