@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from anomalies.detector.incidents import Reason
 from anomalies.models import Anomaly
 from conductor.tests import stage
+from conductor.tests.network import Network
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, EngagementRow, Event, Session
 from engagement.readings import Reading
@@ -259,10 +260,12 @@ def test_what_came_while_a_notice_was_read_is_shown_after_it(page, stack, sessio
     assert "It stayed as the sudden drop left it." in page.locator("#anomaly-banner").text_content()
 
 
-def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, session):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_page_reconnects_when_the_server_was_restarted(page, complaints, stack, session, how):
     page.goto(f"{stack.url}/sessions/{session.id}/")
     wait_until_live(page)
-    stack.stop("web")
+    stack.processes["web"].send_signal(how)
+    stack.processes["web"].wait()
     page.wait_for_selector("#connection-status[data-state=reconnecting]")
     assert re.match(r"Reconnecting, shown is \d+ s old", page.locator("#connection-status").text_content())
     anomaly = stage.incident(session, timestamp=session.judged_until)
@@ -298,6 +301,48 @@ def test_page_says_its_age_while_the_server_is_frozen_and_is_right_again_by_itse
     page.wait_for_selector("[data-state=critical]" if is_list else f"[data-anomaly-id='{anomaly.id}']", timeout=10_000)
     assert pill.text_content() == "Live"
     complaints.clear()  # Chromium says that it gave up on sockets that did not open
+
+
+@pytest.fixture
+def network(stack):
+    """A network between the page and the server, which can be cut."""
+    with Network(stack.url) as network:
+        yield network
+
+
+@pytest.mark.parametrize("is_list", [False, True], ids=["session", "list"])
+def test_page_says_its_age_while_the_network_is_cut_and_is_right_ten_seconds_after(
+    page, complaints, network, session, is_list
+):
+    page.clock.install()
+    page.goto(f"{network.url}/" if is_list else f"{network.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    network.cut()
+    page.clock.pause_at(now() + timedelta(seconds=60))  # nobody told the page that its socket leads nowhere
+    assert page.locator("main[data-stale]").count() == 1
+    pill = page.locator("#connection-status")
+    assert re.match(r"Reconnecting, shown is [56]\d s old", pill.text_content())
+    anomaly = stage.incident(session, timestamp=session.judged_until)
+    page.clock.run_for(10_000)
+    assert pill.get_attribute("data-state") == "reconnecting"
+    network.mend()
+    page.clock.run_for(10_000)
+    page.wait_for_selector("main:not([data-stale]) #connection-status[data-state=live]")
+    page.wait_for_selector("[data-state=critical]" if is_list else f"[data-anomaly-id='{anomaly.id}']")
+    assert pill.text_content() == "Live"
+    complaints.clear()  # the address is another; and Chromium says that it gave up on sockets that did not open
+
+
+def test_page_is_grey_thirty_seconds_after_the_network_was_cut(page, complaints, network, session):
+    page.clock.install()
+    page.goto(f"{network.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    page.clock.pause_at(now() + timedelta(seconds=1))
+    network.cut()
+    page.clock.run_for(30_000)
+    assert page.locator("main[data-stale]").count() == 1
+    assert re.match(r"Reconnecting, shown is (2|3)\d s old", page.locator("#connection-status").text_content())
+    complaints.clear()
 
 
 WATCH_STALE = """() => {
