@@ -28,9 +28,6 @@ MOST_TICKS = 16
 MOST_LANES = 5
 COLUMNS = 900  # a plot has hardly more pixels: of more points in one of them only the lowest and the highest are drawn
 
-# A hundredth of a per cent is less than a pixel. To write a number takes longer than all the rest of drawing it.
-_HUNDREDTHS = [f"{place / 100:g}" for place in range(10_001)]
-
 Moment = tuple[datetime, float | None]
 Point = tuple[float, float]
 
@@ -152,14 +149,14 @@ def draw_chart(
 
 
 def draw_spark(rows: Sequence[Moment], top: float = 0.0, span: timedelta | None = None) -> str:
-    """Return the path of a sparkline in a box of 100 × 100; its upper edge is `top`, or the highest value.
+    """Return the path of a sparkline in a box of 600 × 100; its upper edge is `top`, or the highest value.
 
     It ends with the newest row, and is as long as the rows or as `span`.
 
     >>> from datetime import UTC
     >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
     >>> draw_spark([(at, 0.0), (at + timedelta(seconds=5), 4.0), (at + timedelta(seconds=10), 2.0)])
-    'M0 100L50 0L100 50'
+    'M0 100l300-100l300 50'
     >>> draw_spark([(at, 2.0)])
     ''
     """
@@ -170,7 +167,8 @@ def draw_spark(rows: Sequence[Moment], top: float = 0.0, span: timedelta | None 
     axis = _Axis(rows[0][0] if span is None else rows[-1][0] - span, rows[-1][0])
     scaled = [(at, None if value is None else value / top if top else 0.0) for at, value in rows]
     runs = _runs(scaled, LONGEST_BRIDGE * 2)
-    return " ".join(_path(axis.trace(run)) for run in runs if len(run) > 1)
+    lines = (axis.trace(run) for run in runs if len(run) > 1)
+    return "".join(_trail([(int(6 * x + 0.5), int(y + 0.5)) for x, y in line]) for line in lines)
 
 
 def trace_extremes(extremes: Iterable[tuple[datetime, datetime, float, float]]) -> list[Moment]:
@@ -293,10 +291,6 @@ def _thinned(points: list[Point]) -> list[Point]:
         for column in columns
         for point in sorted({min(column, key=itemgetter(1)), max(column, key=itemgetter(1))})
     ]
-
-
-def _path(points: Sequence[Point]) -> str:
-    return "M" + "L".join([f"{_HUNDREDTHS[int(100 * x + 0.5)]} {_HUNDREDTHS[int(100 * y + 0.5)]}" for x, y in points])
 
 
 def _trail(steps: Sequence[tuple[int, int]]) -> str:

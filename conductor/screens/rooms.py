@@ -47,7 +47,7 @@ class RoomCard:
     session: Session
     audience: int | None  # people
     score: float | None  # 0..1
-    spark: str  # a path in a box of 100 × 100, of a quarter of an hour
+    spark: str  # a path in a box of 600 × 100, of a quarter of an hour
     incident: Anomaly | None  # the worst that goes on
     incident_place: float | None  # where it began, in per cent of the sparkline
     doubt: Doubt | None

@@ -248,9 +248,9 @@ def test_every_score_is_drawn_once(values):
 
 def test_spark_has_its_own_scale_unless_told():
     values = [(at(0), 2.0), (at(5), 4.0)]
-    assert draw_spark(values) == "M0 50L100 0"
-    assert draw_spark(values, top=8.0) == "M0 75L100 50"
+    assert draw_spark(values) == "M0 50l600-50"
+    assert draw_spark(values, top=8.0) == "M0 75l600-25"
 
 
 def test_spark_of_nothing_but_zeros_lies_at_the_bottom():
-    assert draw_spark([(at(0), 0.0), (at(5), 0.0)]) == "M0 100L100 100"
+    assert draw_spark([(at(0), 0.0), (at(5), 0.0)]) == "M0 100l600 0"
