@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin/python
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-fast test-timescale bench chaos check audit browser nginx
+.PHONY: run test test-fast test-timescale soak bench chaos check audit browser nginx
 
 run: .venv/runtime
 	@exec $(VENV) manage.py up --stop-with-parent
@@ -22,6 +22,10 @@ test-fast: .venv/dev
 
 test-timescale: .venv/dev
 	$(VENV) -m pytest -m timescale
+
+# Eight hours of pushes to pages that stay open.
+soak: .venv/dev browser
+	SOAK_HOURS=8 $(VENV) -m pytest conductor/tests/test_weight.py
 
 # What a row costs: all of it, or CASE (make bench CASE=single RATE=100 ROOMS=50 SECONDS=20); LONG=1 adds thousands of rooms.
 bench: .venv/dev
