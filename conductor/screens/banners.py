@@ -1,5 +1,6 @@
 """Which banner a session's page shows, and what it must know; the words are in its template. No database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,7 +47,8 @@ class Banner:
     """A banner of any kind; what another kind tells of is left out."""
 
     kind: BannerKind
-    incident: Anomaly | None = None  # open or resolved
+    incident: Anomaly | None = None  # resolved, or the worst of those that are open
+    others: Sequence[Anomaly] = ()  # open: what else goes on, worst first, and last what was called a false alarm
     fall: float | None = None  # open: the part of the expected score that is gone now, up to 1; None where none is
     break_until: datetime | None = None
     learning_seconds_left: int = 0  # 0 where nobody can say how long it takes
@@ -59,7 +61,8 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
     """Return the banner of a session; `doubt` is why what is known of it may not hold."""
     session, newest = facts.session, facts.newest
     if incident := facts.open_incident:
-        return Banner(BannerKind.OPEN, incident, fall=_fall(incident, newest))
+        others = tuple(each for each in facts.going_on if each is not incident)
+        return Banner(BannerKind.OPEN, incident, others, fall=_fall(incident, newest))
     if session.is_ended:
         return Banner(BannerKind.ENDED)
     if newest is None:
@@ -72,7 +75,7 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
         return Banner(BannerKind.BREAK, break_until=break_until)
     if session.detector_state == Session.DetectorState.INSUFFICIENT_DATA:
         return Banner(BannerKind.LEARNING, learning_seconds_left=facts.outlook.learning_seconds_left)
-    dismissed = next((each for each in facts.incidents if not each.is_resolved), None)  # an open one would be shown
+    dismissed = next(iter(facts.going_on), None)  # an open one would be shown
     return Banner(BannerKind.CALM, remainder=_remainder(facts), dismissed=dismissed, is_below=_is_below(facts))
 
 

@@ -1,6 +1,6 @@
 """What is stored of one session, as far as its page shows it."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -26,8 +26,10 @@ Extents = Mapping[UUID, tuple[datetime, datetime]]  # when the first and the new
 
 NEWEST_INCIDENTS = """
     SELECT a.* FROM unnest(%s::uuid[], %s::int[]) AS wanted (id, most) CROSS JOIN LATERAL (
-        SELECT * FROM anomalies WHERE session_id = wanted.id ORDER BY timestamp DESC LIMIT wanted.most
-    ) a
+        (SELECT * FROM anomalies WHERE session_id = wanted.id ORDER BY timestamp DESC LIMIT wanted.most)
+        UNION
+        SELECT * FROM anomalies WHERE session_id = wanted.id AND resolved_at IS NULL
+    ) a ORDER BY a.timestamp DESC
 """
 
 
@@ -66,10 +68,27 @@ class SessionFacts:
         return next((row for row in reversed(self.rows) if not row.late), None)
 
     @property
+    def going_on(self) -> list[Anomaly]:
+        """The incidents that go on, worst first."""
+        return sort_worst_first(incident for incident in self.incidents if not incident.is_resolved)
+
+    @property
     def open_incident(self) -> Anomaly | None:
         """The newest of the worst incidents that go on and that nobody called a false alarm."""
-        going_on = [a for a in self.incidents if not a.is_resolved and a.status != Anomaly.Status.DISMISSED]
-        return min(going_on, key=lambda a: a.severity != Anomaly.Severity.CRITICAL, default=None)
+        return next((a for a in self.going_on if a.status != Anomaly.Status.DISMISSED), None)
+
+
+def sort_worst_first(incidents: Iterable[Anomaly]) -> list[Anomaly]:
+    """Return the critical ones before the others, the newest of each first, and behind all what is no alarm to people.
+
+    An incident that somebody called a false alarm may go on, and another open beside it; one that was called so by
+    mistake and is confirmed then is a second open one.
+    """
+    newest_first = sorted(incidents, key=lambda a: a.timestamp, reverse=True)
+    return sorted(
+        newest_first,
+        key=lambda a: (a.status == Anomaly.Status.DISMISSED, a.severity != Anomaly.Severity.CRITICAL),
+    )
 
 
 def read_facts(session: Session, is_whole: bool = False) -> SessionFacts:
@@ -142,7 +161,7 @@ def _read_means(
 
 
 def _newest_incidents(sessions: Sequence[Session], whole: Container[UUID]) -> dict[UUID, list[Anomaly]]:
-    """Return the newest incidents of each session, newest first."""
+    """Return the newest incidents of each session, newest first, and whatever goes on, however old."""
     most = [MOST_INCIDENTS_OF_WHOLE if session.id in whole else MOST_INCIDENTS for session in sessions]
     found: dict[UUID, list[Anomaly]] = {session.id: [] for session in sessions}
     for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, [[session.id for session in sessions], most]):

@@ -20,6 +20,7 @@ from django.test import Client
 
 from conductor.local import embedded
 from conductor.tests import stage
+from conductor.tests.browsing import complaints, page  # noqa: F401  fixtures
 from conductor.tests.rest import rest  # noqa: F401  a fixture
 from conductor.tests.waiting import wait_until
 from engagement.models import Event, Session

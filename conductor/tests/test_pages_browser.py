@@ -12,7 +12,8 @@ from websockets.sync.client import connect
 
 from anomalies.detector.incidents import Reason
 from anomalies.models import Anomaly
-from conductor.tests import stage
+from conductor.tests import browsing, stage
+from conductor.tests.browsing import LAPTOP, PHONE, PROJECTOR, post_a_row, wait_until_live
 from conductor.tests.network import Network
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, EngagementRow, Event, Session
@@ -21,52 +22,10 @@ from engagement.wording import write_score
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-PHONE, LAPTOP, PROJECTOR = (390, 844), (1366, 768), (1920, 1080)
-
 
 @pytest.fixture
 def session(event) -> Session:
-    """A live session whose newest row is of just now, so that the worker finds it neither silent nor new."""
-    session = Session.objects.create(event=event, title="Keynote")
-    moment = now().replace(microsecond=0)
-    rows = [
-        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40 + place % 3, 50, 4.0, 0.0)
-        for place in reversed(range(120))
-    ]
-    record_rows(session.id, rows, moment)
-    Session.objects.filter(id=session.id).update(
-        judged_until=moment, heard_at=moment, detector_state=Session.DetectorState.WATCHING
-    )
-    return Session.objects.select_related("event").get()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """What Chromium complained about, and what it asked of other sites."""
-    return []
-
-
-@pytest.fixture
-def page(stack, browser, event, complaints):
-    """A page that is logged in; a complaint fails the test at its end."""
-    stage.organizer("mara", event)
-    context = browser.new_context(viewport={"width": LAPTOP[0], "height": LAPTOP[1]}, timezone_id="Asia/Kolkata")
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if stack.url not in request.url else None)
-    page.goto(f"{stack.url}/accounts/login/")
-    page.get_by_label("Username").fill("mara")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{stack.url}/")
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def wait_until_live(page) -> None:
-    page.wait_for_selector("#connection-status[data-state=live]")
+    return browsing.session_of_now(event)
 
 
 @pytest.mark.parametrize("width_and_height", [PHONE, LAPTOP, PROJECTOR])
@@ -117,6 +76,41 @@ def test_push_opens_the_banner_and_acknowledging_changes_it_without_a_reload(pag
     page.get_by_role("button", name="False alarm").click()
     page.wait_for_selector("#anomaly-banner[data-kind=calm]")
     assert page.evaluate("window.neverReloaded")
+
+
+def test_incidents_that_go_on_together_are_all_there_and_stay_open_when_a_push_comes(page, stack, session):
+    stage.incident(session, "CRITICAL", timestamp=session.judged_until - timedelta(minutes=1))
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    assert page.locator("#more-incidents").count() == 0
+    kinds = {"WARNING": "GRADUAL_DECLINE", "CRITICAL": "MASS_EXIT"}
+    warning, exit = [
+        stage.incident(session, severity, timestamp=session.judged_until - timedelta(minutes=2), anomaly_type=type)
+        for severity, type in kinds.items()
+    ]
+    stage.incident(session, timestamp=session.judged_until, status=Anomaly.Status.DISMISSED, review="false_alarm")
+    post_a_row(session)
+    page.wait_for_selector("text=+3 more")
+    assert "Gradual decline" in page.locator("[role=status]#say-warning").text_content()
+    assert "Mass exit" in page.locator("[role=alert]").text_content()
+    page.locator("#more-incidents-summary").focus()
+    page.keyboard.press("Enter")
+    beside = page.locator(".incident-beside")
+    assert [text.split()[0:3] for text in beside.locator(".incident-head").all_text_contents()] == [
+        ["Critical", "Mass", "exit"], ["Warning", "Gradual", "decline"], ["Critical", "Sudden", "drop"],
+    ]  # fmt: skip
+    page.evaluate("document.querySelector('#more-incidents').dataset.old = ''")
+    post_a_row(session)
+    page.wait_for_selector("#more-incidents:not([data-old])")
+    assert beside.first.is_visible()
+    assert page.evaluate("document.activeElement.id") == "more-incidents-summary"
+    page.locator(f"#acknowledge-{warning.id}").click()
+    page.wait_for_selector(f"[data-anomaly-id='{warning.id}'] >> text=somebody is on it")
+    page.locator(f"#dismiss-{exit.id}").click()
+    page.wait_for_selector("text=Called a false alarm >> nth=1")
+    assert [text.split()[0] for text in beside.locator(".incident-head").all_text_contents()] == [
+        "Warning", "Critical", "Critical",
+    ]  # fmt: skip
 
 
 def test_focus_stays_on_the_button_when_a_push_comes(page, stack, session):
@@ -696,12 +690,6 @@ def handshake(url: str, path: str, **headers: str) -> int:
     status = connection.getresponse().status
     connection.close()
     return status
-
-
-def post_a_row(session: Session) -> None:
-    """Store a healthy row, five seconds after the newest; the beat of the stack finds it."""
-    newest = EngagementRow.objects.for_session(session).last()
-    record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 12.0, 0.5, 40, 50, 4.0, 0.0)], now())
 
 
 def test_sockets_are_compressed_for_who_offers_it_and_a_bomb_is_not_unpacked(stack, session, event):

@@ -5,7 +5,7 @@ import { write } from "./times.js";
 
 const NOTICE_MS = 10_000; // NOTICE of screens/session.py
 const banner = () => document.getElementById("anomaly-banner");
-let announced = "";
+let announced = new Set();
 let notice = { id: "", until: 0 };
 let held = null; // the banner that came while a notice was read: no later push brings it again
 
@@ -15,16 +15,21 @@ function tellRoom() {
   pill.dataset.room = { ended: "Ended", waiting: "Not begun", silent: "No data" }[banner().dataset.kind] ?? "";
 }
 
+// Also one that opens beside another and is folded away; what has been told of once is not told of again.
 function announce() {
-  const incident = banner().querySelector(".incident");
-  const { anomalyId, anomalyType, severity } = incident?.dataset ?? {};
-  const key = incident ? `${anomalyId} ${anomalyType} ${severity}` : "";
-  if (key === announced) return;
-  announced = key;
-  if (!incident) return;
-  banner().dataset.new = "";
-  const text = `${incident.querySelector(".incident-head").textContent}. ${incident.querySelector(".incident-why").textContent}`;
-  document.getElementById(severity === "CRITICAL" ? "say-critical" : "say-warning").textContent = text;
+  const incidents = [...banner().querySelectorAll("[data-anomaly-id]")];
+  const keys = incidents.map(({ dataset: { anomalyId, anomalyType, severity } }) => `${anomalyId} ${anomalyType} ${severity}`);
+  const news = incidents.filter((_, place) => !announced.has(keys[place]));
+  announced = new Set(keys);
+  if (incidents.length && news.includes(incidents[0])) banner().dataset.new = "";
+  for (const severity of ["WARNING", "CRITICAL"]) {
+    const said = news.filter(({ dataset }) => dataset.severity === severity).map(words);
+    if (said.length) document.getElementById(`say-${severity.toLowerCase()}`).textContent = said.join(" ");
+  }
+}
+
+function words(incident) {
+  return `${incident.querySelector(".incident-head").textContent}. ${incident.querySelector(".incident-why").textContent}`;
 }
 
 function closeNotice() {

@@ -63,9 +63,11 @@ document.addEventListener("htmx:wsBeforeMessage", (message) => {
     tell("live");
   }
 });
-// Behind those of the other scripts, which may keep a part as it is.
+// What somebody opened stays open in what it becomes. Behind the other scripts, which may keep a part as it is.
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-  if (detail.shouldSwap) morph(detail.target, detail.fragment.firstElementChild);
+  const { target, fragment } = detail;
+  for (const { id } of target.querySelectorAll("details[open][id]")) fragment.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  if (detail.shouldSwap) morph(target, fragment.firstElementChild);
   detail.shouldSwap = false;
 });
 document.addEventListener("htmx:wsAfterMessage", () => tell("live"));

@@ -51,6 +51,16 @@ def test_open_incident_comes_before_everything_else():
     assert show_banner(found, SILENT, NOW) == Banner(BannerKind.OPEN, anomaly, fall=0.5)
 
 
+def test_everything_that_goes_on_beside_an_open_incident_is_told_with_it():
+    dismissed = incident(status=Anomaly.Status.DISMISSED)
+    warnings = [incident(), incident()]
+    for warning in warnings:
+        warning.severity = "WARNING"
+    worst = incident()
+    banner = show_banner(facts(dismissed, *warnings, worst, resolved(5)), None, NOW)
+    assert (banner.incident, banner.others) == (worst, (*warnings, dismissed))
+
+
 @pytest.mark.parametrize("expected", [None, 0.0, 0.31, 0.2])
 def test_score_that_is_not_below_what_is_expected_is_no_fall(expected):
     anomaly = incident()

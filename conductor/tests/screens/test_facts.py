@@ -36,10 +36,28 @@ def test_late_row_is_a_fact_and_not_on_the_line(session):
 
 def test_incidents_are_the_newest_and_more_of_an_ended_session(session, monkeypatch):
     monkeypatch.setattr(facts, "MOST_INCIDENTS", 2)
-    anomalies = [stage.incident(session, seconds=seconds) for seconds in (10, 20, 30)]
+    over = {"status": Anomaly.Status.RESOLVED, "resolved_at": stage.NOW}
+    anomalies = [stage.incident(session, seconds=seconds, **over) for seconds in (10, 20, 30)]
     assert read_facts(session).incidents == [anomalies[2], anomalies[1]]
     session.status = Session.Status.ENDED
     assert read_facts(session).incidents == anomalies[::-1]
+
+
+def test_incident_that_goes_on_is_known_however_many_came_after_it(session, monkeypatch):
+    monkeypatch.setattr(facts, "MOST_INCIDENTS", 2)
+    over = {"status": Anomaly.Status.RESOLVED, "resolved_at": stage.NOW}
+    old = stage.incident(session, seconds=5)
+    newer = [stage.incident(session, seconds=seconds, **over) for seconds in (10, 20, 30)]
+    found = read_facts(session)
+    assert (found.open_incident, found.incidents) == (old, [newer[2], newer[1], old])
+
+
+def test_what_goes_on_is_worst_first_and_behind_all_what_was_called_a_false_alarm(session):
+    dismissed = stage.incident(session, "CRITICAL", seconds=40, status=Anomaly.Status.DISMISSED)
+    older = stage.incident(session, "WARNING", seconds=10)
+    critical = stage.incident(session, "CRITICAL", seconds=5)
+    newer = stage.incident(session, "WARNING", seconds=20, status=Anomaly.Status.ACKNOWLEDGED)
+    assert read_facts(session).going_on == [critical, newer, older, dismissed]
 
 
 def test_open_incident_is_the_worst_and_of_these_the_newest(session):
