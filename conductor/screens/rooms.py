@@ -2,11 +2,12 @@
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -14,12 +15,14 @@ from django.utils.safestring import SafeString
 from anomalies.models import Anomaly
 from conductor.screens.charts import Moment, draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
+from conductor.screens.facts import sort_worst_first
 from conductor.screens.rows import Row, read_courses, read_rows_since
 from conductor.screens.standing import MOST_ENDED, Choice, Section, choose_rooms
 from engagement.models import ApiKey, Event, Session, SessionQuerySet
 from engagement.scoring import level
 
 SPARK, STEP = timedelta(minutes=15), timedelta(seconds=15)
+EPOCH = datetime(2000, 1, 3, tzinfo=UTC)  # where steps are counted from, also those of `read_courses`
 NEWEST = timedelta(minutes=1)  # rows that say how a room is just now
 MOST_CARDS = 12  # more rooms are lines
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3}  # by the number of cards
@@ -40,6 +43,14 @@ class RoomKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SparkMark:
+    """Where on a sparkline an incident began, in per cent of its width; and how bad it is while it goes on."""
+
+    place: float
+    severity: str  # empty: it is over
+
+
+@dataclass(frozen=True, slots=True)
 class RoomCard:
     """A session as the list shows it."""
 
@@ -48,9 +59,19 @@ class RoomCard:
     audience: int | None  # people
     score: float | None  # 0..1
     spark: str  # a path in a box of 600 × 100, of a quarter of an hour
-    incident: Anomaly | None  # the worst that goes on
-    incident_place: float | None  # where it began, in per cent of the sparkline
+    marks: Sequence[SparkMark]  # oldest first
+    going_on: Sequence[Anomaly]  # worst first, and last what was called a false alarm
     doubt: Doubt | None
+
+    @property
+    def incident(self) -> Anomaly | None:
+        """The worst that is open."""
+        return next((each for each in self.going_on if each.status != Anomaly.Status.DISMISSED), None)
+
+    @property
+    def others(self) -> Sequence[Anomaly]:
+        """What goes on beside an open incident."""
+        return [each for each in self.going_on if each is not self.incident] if self.incident else []
 
     @property
     def level(self) -> str | None:
@@ -59,7 +80,7 @@ class RoomCard:
     @property
     def mark(self) -> Hashable:
         """What of it is worth telling at once."""
-        told = self.incident and (self.incident.id, self.incident.anomaly_type, self.incident.status)
+        told = tuple((each.id, each.anomaly_type, each.severity, each.status) for each in self.going_on)
         return self.kind, told, self.doubt and self.doubt.kind
 
 
@@ -216,12 +237,14 @@ class Lesson:
 def show_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> RoomsScreen:
     """Return the rooms of these sessions; eight queries at most, however many."""
     chosen = choose_rooms(sessions, choice)
-    rows, courses = _last_rows(chosen.sessions), _courses(chosen.sessions)
-    incidents = _open_incidents(chosen.sessions)
+    until = _ends(chosen.sessions, now)
+    rows, courses = _last_rows(chosen.sessions), _courses(until)
+    incidents = _incidents(chosen.sessions, min(until.values(), default=now) - SPARK)
 
     def show(session: Session) -> RoomCard:
         id_ = session.id
-        return _room(session, rows.get(id_, []), courses.get(id_, []), incidents.get(id_), now)
+        spark = _Spark(until.get(id_, now), courses.get(id_, []), incidents.get(id_, []))
+        return _room(session, rows.get(id_, []), spark, now)
 
     groups = [RoomGroup(section, [show(each) for each in found]) for section, found in chosen.sections.items()]
     return RoomsScreen(choice, groups, chosen.counts, chosen.page, chosen.pages)
@@ -264,46 +287,66 @@ def _reach(session: Session) -> timedelta:
     return SPARK if session.detector_state == Session.DetectorState.UNKNOWN else NEWEST
 
 
-def _courses(sessions: Iterable[Session]) -> dict[UUID, list[Moment]]:
-    """Return the score's course of the last quarter of an hour of each session that the detector has seen."""
-    spans = {each.id: (each.judged_until - SPARK, each.judged_until) for each in sessions if each.judged_until}
-    return read_courses(spans, STEP) if spans else {}
+def _ends(sessions: Iterable[Session], now: datetime) -> dict[UUID, datetime]:
+    """Return where the sparkline of each session that the detector has seen ends: now, for all that are not over.
+
+    Now is the end of the step that is under way, so that a room of which nothing comes is the same card until then.
+    """
+    shared = now + (EPOCH - now) % STEP
+    seen = ((each, each.judged_until) for each in sessions if each.judged_until is not None)
+    return {each.id: judged_until if each.is_ended else shared for each, judged_until in seen}
 
 
-def _open_incidents(sessions: Iterable[Session]) -> dict[UUID, Anomaly]:
-    """Return the worst open incident of each session that has one."""
-    found: dict[UUID, Anomaly] = {}
-    for anomaly in Anomaly.objects.open().filter(session__in=list(sessions)):
-        if anomaly.severity == Anomaly.Severity.CRITICAL:
-            found[anomaly.session_id] = anomaly
-        else:
-            found.setdefault(anomaly.session_id, anomaly)
+def _courses(until: Mapping[UUID, datetime]) -> dict[UUID, list[Moment]]:
+    """Return the score's course of a quarter of an hour of each session."""
+    return read_courses({id_: (end - SPARK, end) for id_, end in until.items()}, STEP) if until else {}
+
+
+def _incidents(sessions: Iterable[Session], since: datetime) -> dict[UUID, list[Anomaly]]:
+    """Return what goes on in each session, and what has begun since and was no false alarm."""
+    found: dict[UUID, list[Anomaly]] = {}
+    is_shown = Q(resolved_at=None) | Q(timestamp__gte=since) & ~Q(status=Anomaly.Status.DISMISSED)
+    for anomaly in Anomaly.objects.filter(is_shown, session__in=list(sessions)):
+        found.setdefault(anomaly.session_id, []).append(anomaly)
     return found
 
 
-def _room(
-    session: Session, rows: Sequence[Row], course: Sequence[Moment], incident: Anomaly | None, now: datetime
-) -> RoomCard:
+@dataclass(frozen=True, slots=True)
+class _Spark:
+    """What a sparkline is drawn of: the course until its right edge, and what happened."""
+
+    until: datetime
+    course: Sequence[Moment]
+    incidents: Sequence[Anomaly]
+
+    def draw(self) -> str:
+        return draw_spark([*self.course, (self.until, None)], top=1.0, span=SPARK)
+
+    def mark(self) -> list[SparkMark]:
+        told = [each for each in self.incidents if each.status != Anomaly.Status.DISMISSED]
+        places = [(1 - (self.until - each.timestamp) / SPARK, each) for each in reversed(told)]
+        return [
+            SparkMark(round(100 * place, 1), "" if each.is_resolved else each.severity)
+            for place, each in places
+            if 0 <= place <= 1
+        ]
+
+
+def _room(session: Session, rows: Sequence[Row], spark: _Spark, now: datetime) -> RoomCard:
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
+    going_on = sort_worst_first(each for each in spark.incidents if not each.is_resolved)
+    is_open = bool(going_on) and going_on[0].status != Anomaly.Status.DISMISSED
     return RoomCard(
-        kind=_kind(session, newest, incident, doubt),
+        kind=_kind(session, newest, going_on[0] if is_open else None, doubt),
         session=session,
         audience=None if newest is None else newest.total_users,
         score=None if newest is None else newest.engagement_score,
-        spark=draw_spark(course, top=1.0, span=SPARK),
-        incident=incident,
-        incident_place=_place(incident, session.judged_until),
+        spark=spark.draw(),
+        marks=spark.mark(),
+        going_on=going_on,
         doubt=doubt,
     )
-
-
-def _place(incident: Anomaly | None, until: datetime | None) -> float | None:
-    """Return where on a sparkline that ends then an incident began, in per cent; None where it is not on it."""
-    if incident is None or until is None or not until - SPARK <= incident.timestamp <= until:
-        return None
-    ago: timedelta = until - incident.timestamp
-    return round(100 * (1 - ago / SPARK), 1)
 
 
 def _kind(session: Session, newest: Row | None, incident: Anomaly | None, doubt: Doubt | None) -> RoomKind:

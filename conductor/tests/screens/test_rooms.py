@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from anomalies.models import Anomaly
-from conductor.screens.rooms import Lesson, RoomKind, list_rooms, show_lesson, show_rooms
+from conductor.screens.rooms import Lesson, RoomKind, SparkMark, list_rooms, show_lesson, show_rooms
 from conductor.screens.standing import Choice, Section
 from conductor.tests import stage
 from engagement.models import ApiKey, Event, Session
@@ -50,22 +50,49 @@ def test_calm_rooms_stand_by_level_and_title_so_that_they_keep_still(event):
     assert rooms[2].kind == RoomKind.LEARNING
 
 
-def test_room_is_marked_by_its_worst_incident(session):
+def test_room_is_marked_by_its_worst_incident_and_knows_the_others(session):
     critical = stage.incident(session, "CRITICAL", seconds=10)
-    stage.incident(session, "WARNING", seconds=20)
+    dismissed = stage.incident(session, "CRITICAL", seconds=30, status=Anomaly.Status.DISMISSED)
+    warnings = [stage.incident(session, "WARNING", seconds=seconds) for seconds in (20, 15)]
     [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
-    assert (room.kind, room.incident) == (RoomKind.CRITICAL, critical)
+    assert (room.kind, room.incident, room.others) == (RoomKind.CRITICAL, critical, [*warnings, dismissed])
 
 
-def test_sparklines_stand_on_one_axis_with_the_incident_where_it_began(event):
-    short, long = stage.live_session(event, "short", rows=36), stage.live_session(event, "long", rows=200)
-    late = stage.reading(199).timestamp - timedelta(minutes=3)
-    stage.incident(long, seconds=(late - stage.START).total_seconds())
-    rooms = {room.session: room for room in show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms}
+def test_sparklines_of_rooms_that_go_on_end_now_whenever_their_newest_row_was(event):
+    long, cut = stage.live_session(event, "long", rows=192), stage.live_session(event, "cut", rows=144)
+    now = stage.reading(191).timestamp + timedelta(seconds=4)
+    rooms = {room.session: room for room in show_rooms(Session.objects.all(), Choice(), now).rooms}
     across = {session: [int(x) for x in re.findall(r"[Ml](\d+)", room.spark)] for session, room in rooms.items()}
-    assert (across[short][0] // 6, len(across[short])) == (81, 12)
-    assert (len(across[long]), rooms[long].incident_place) == (61, 80.0)
-    assert {sum(steps) for steps in across.values()} == {600}
+    assert (len(across[long]), sum(across[long])) == (60, 597)
+    assert (len(across[cut]), sum(across[cut])) == (44, 437)
+
+
+def test_sparkline_of_a_room_that_is_over_is_of_its_last_minutes(event):
+    session = stage.live_session(event, rows=192)
+    Session.objects.filter(id=session.id).update(status="ended", ended_at=stage.NOW)
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW + timedelta(days=1)).rooms
+    across = [int(x) for x in re.findall(r"[Ml](\d+)", room.spark)]
+    assert (len(across), sum(across)) == (60, 600)
+
+
+def test_sparkline_stays_the_same_for_a_step_where_nothing_comes(event):
+    stage.live_session(event, "long", rows=192)
+    newest = stage.reading(191).timestamp  # five seconds before the end of its step
+    seen = [
+        show_rooms(Session.objects.all(), Choice(), newest + timedelta(seconds=later)).rooms[0].spark
+        for later in (0, 5, 6, 20)
+    ]
+    assert (seen[0] == seen[1], seen[2] == seen[3], seen[1] != seen[2]) == (True, True, True)
+
+
+def test_sparkline_is_marked_where_each_incident_began(event):
+    session = stage.live_session(event, rows=192)
+    now = stage.START + timedelta(minutes=16)
+    over = {"status": Anomaly.Status.RESOLVED, "resolved_at": now}
+    for minutes, fields in {0.5: over, 4: over, 7: {"status": Anomaly.Status.DISMISSED}, 13: {}}.items():
+        stage.incident(session, "WARNING", seconds=60 * minutes, **fields)
+    [room] = show_rooms(Session.objects.all(), Choice(), now).rooms
+    assert room.marks == [SparkMark(20.0, ""), SparkMark(80.0, "WARNING")]
 
 
 def test_dismissed_incident_does_not_mark_its_room(session):
