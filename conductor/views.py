@@ -89,9 +89,13 @@ def sessions(request: OrganizerRequest) -> HttpResponse:
     choice = Choice.read(request.GET.dict())
     listing = list_rooms(request.user, choice, now(), request.build_absolute_uri("/"))
     is_searchable = listing.is_many or bool(choice.query)
-    return render(
-        request, "sessions/list.html", {"list": listing.whole, "choice": choice, "is_searchable": is_searchable}
-    )
+    context = {
+        "list": listing.whole,
+        "choice": choice,
+        "is_searchable": is_searchable,
+        "is_projector": request.GET.get("projector") == "1",
+    }
+    return render(request, "sessions/list.html", context)
 
 
 @require_safe
