@@ -7,11 +7,12 @@ from typing import Any, Concatenate, ParamSpec, TypeGuard
 from uuid import UUID
 
 from asgiref.sync import iscoroutinefunction
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.template.loader import render_to_string
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
@@ -138,23 +139,26 @@ def dismiss(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> Ht
 @require_POST
 @for_organizers
 def choose_sensitivity(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
-    """Say how readily an incident opens, in this session and in all others of its event."""
+    """Say how readily an incident opens, in all sessions of the event; the answer says it, with what takes it back."""
     event = _session(request, session_id).event
-    chosen = request.POST.get("sensitivity")
+    chosen, instead_of = request.POST.get("sensitivity"), request.POST.get("instead_of", "")
     if chosen not in Event.Sensitivity.values:
         return HttpResponseBadRequest(f"Choose one of {', '.join(Event.Sensitivity.values)}.")
-    event.sensitivity = chosen
-    event.save(update_fields=["sensitivity"])
+    former = event.choose_sensitivity(chosen, instead_of)
     going_on = event.sessions.exclude(status=Session.Status.ENDED).values_list("id", flat=True)
-    return _told(request, session_id, *going_on, place="#event-sensitivity")
+    told = {"event": event, "session_id": session_id, "former": former, "is_late": event.sensitivity != chosen}
+    words = render_to_string("parts/sensitivity_told.html", told)
+    if not request.htmx:
+        messages.info(request, words)
+    return _told(request, session_id, *going_on, words=words)
 
 
-def _told(request: OrganizerRequest, session_id: UUID, *others: UUID, place: str = "") -> HttpResponse:
+def _told(request: OrganizerRequest, session_id: UUID, *others: UUID, words: str = "") -> HttpResponse:
     """Answer a click: the push changes every screen, the clicker's too. Without htmx the page comes anew."""
     live.announce([live.SessionChange(id_, row=None) for id_ in {session_id, *others}], now())
     if request.htmx:
-        return HttpResponse(status=204)
-    return redirect(reverse("session", args=[session_id]) + place)
+        return HttpResponse(words) if words else HttpResponse(status=204)
+    return redirect("session", session_id)
 
 
 def _session(request: OrganizerRequest, session_id: UUID) -> Session:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_RETENTION_DAYS, MAX_TEXT
@@ -79,6 +79,15 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def choose_sensitivity(self, chosen: str, instead_of: str = "") -> str:
+        """Return what was chosen before; where that is not what this is to stand `instead_of`, it stays."""
+        with transaction.atomic():
+            row = Event.objects.select_for_update().filter(id=self.id)
+            former: str = row.values_list("sensitivity", flat=True).get()
+            self.sensitivity = chosen if instead_of in ("", former) else former
+            self.save(update_fields=["sensitivity"])
+        return former
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

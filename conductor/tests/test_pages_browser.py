@@ -397,34 +397,49 @@ def test_keyboard_reaches_everything_that_can_be_clicked(page, stack, session):
     assert {"Skip to the content", "Log out", "Acknowledge", "False alarm", "All, with their evidence"} <= reached
 
 
-def test_sensitivity_is_chosen_with_the_keyboard_and_without_a_reload(page, stack, event, session):
+def test_sensitivity_is_chosen_and_taken_back_with_the_keyboard_and_without_a_reload(page, stack, event, session):
     page.goto(f"{stack.url}/sessions/{session.id}/")
     wait_until_live(page)
     page.evaluate("window.neverReloaded = true")
-    page.get_by_role("link", name="Sensitivity: normal").press("Enter")
+    assert page.locator("#sensitivity-form").is_hidden()
+    page.locator("#sensitivity-summary").press("Enter")
     for _ in range(3):
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "sensitivity-sensitive"
     page.keyboard.press("Space")
     page.wait_for_selector("#sensitivity-sensitive[aria-pressed=true]")
     assert page.get_by_role("link", name="Sensitivity: sensitive").is_visible()
+    assert page.get_by_text("Sensitivity: sensitive · change").is_visible()
     assert page.locator("#event-sensitivity [aria-pressed=true]").count() == 1
     assert page.evaluate("document.activeElement.id") == "sensitivity-sensitive"
-    assert page.evaluate("window.neverReloaded")
     event.refresh_from_db()
     assert event.sensitivity == "sensitive"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "undo-sensitivity"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Sensitivity is normal now, and was sensitive.")
+    page.wait_for_selector("#sensitivity-normal[aria-pressed=true]")
+    assert page.evaluate("document.activeElement.id") == "undo-sensitivity"
+    assert page.evaluate("window.neverReloaded")
+    event.refresh_from_db()
+    assert event.sensitivity == "normal"
 
 
-def test_sensitivity_is_chosen_without_javascript(page, browser, stack, event, session):
+def test_sensitivity_is_chosen_and_taken_back_without_javascript(page, browser, stack, event, session):
     context = browser.new_context(java_script_enabled=False, storage_state=page.context.storage_state())
     plain = context.new_page()
     plain.goto(f"{stack.url}/sessions/{session.id}/")
+    plain.get_by_role("link", name="Sensitivity: normal").click()
     plain.get_by_role("button", name="Calm").click()
-    plain.wait_for_selector("#sensitivity-calm[aria-pressed=true]")
-    assert plain.url == f"{stack.url}/sessions/{session.id}/#event-sensitivity"
-    context.close()
+    plain.wait_for_selector("text=Sensitivity is calm now, and was normal.")
     event.refresh_from_db()
     assert event.sensitivity == "calm"
+    plain.get_by_role("button", name="Undo").click()
+    plain.wait_for_selector("text=Sensitivity is normal now, and was calm.")
+    assert plain.url == f"{stack.url}/sessions/{session.id}/"
+    context.close()
+    event.refresh_from_db()
+    assert event.sensitivity == "normal"
 
 
 HINT = "Point at the chart, or read it with the arrow keys."

@@ -265,7 +265,7 @@ def test_range_of_the_chart_is_the_page_or_for_htmx_the_chart_alone(client, orga
 
 def sensitivity_of(event: Event, page: str) -> str:
     """Return what the page says of the event, in its first line and in the choice."""
-    [first_line] = re.findall(r'href="#event-sensitivity">Sensitivity: (\w+)<', page)
+    [first_line] = re.findall(r'href="#sensitivity-form">Sensitivity: (\w+)<', page)
     [pressed] = re.findall(r'name="sensitivity" value="(\w+)" aria-pressed="true"', page)
     assert first_line == pressed == Event.objects.get(id=event.id).sensitivity
     return pressed
@@ -289,7 +289,7 @@ def test_click_changes_the_sensitivity_of_the_event_and_tells_its_screens(
     monkeypatch.setattr(live, "announce", lambda changes, now: told.extend(changes))
     address = reverse("session-sensitivity", args=[session.id])
     answer = client.post(address, {"sensitivity": "calm"}, headers=HTMX)
-    assert (answer.status_code, answer.content) == (204, b"")
+    assert (answer.status_code, "is calm now, and was normal" in answer.content.decode()) == (200, True)
     assert {change.session_id for change in told} == {session.id, beside.id}
     for each in (session, beside):
         assert sensitivity_of(event, client.get(f"/sessions/{each.id}/").content.decode()) == "calm"
@@ -299,16 +299,41 @@ def test_sensitivity_can_be_chosen_without_javascript(event, session):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(stage.organizer("mara", event))
     page = browser.get(f"/sessions/{session.id}/").content.decode()
-    [form] = re.findall(r'<form id="event-sensitivity" .*?</form>', page, re.S)
+    [form] = re.findall(r'<form id="sensitivity-form" .*?</form>', page, re.S)
     address = re.search(r'method="post" action="([^"]+)"', form)[1]
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)" form="event-sensitivity"', page)[1]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)" form="sensitivity-form"', page)[1]
     name, value = re.search(
         r'<button type="submit" id="sensitivity-sensitive" name="(\w+)" value="(\w+)"', form
     ).groups()
     assert browser.post(address, {name: value}).status_code == 403
     answer = browser.post(address, {name: value, "csrfmiddlewaretoken": token})
-    assert (answer.status_code, answer["Location"]) == (302, f"/sessions/{session.id}/#event-sensitivity")
-    assert sensitivity_of(event, browser.get(answer["Location"]).content.decode()) == "sensitive"
+    assert (answer.status_code, answer["Location"]) == (302, f"/sessions/{session.id}/")
+    page = browser.get(answer["Location"]).content.decode()
+    assert sensitivity_of(event, page) == "sensitive"
+    assert "Sensitivity is sensitive now, and was normal." in page
+    assert 'form="sensitivity-undo"' in page
+
+
+def test_choice_of_sensitivity_is_undone_unless_somebody_chose_meanwhile(client, organizer, event, session):
+    address = reverse("session-sensitivity", args=[session.id])
+
+    def choose(**fields: str) -> str:
+        return client.post(address, fields, headers=HTMX).content.decode()
+
+    def undo(words: str) -> dict[str, str]:
+        return dict(re.findall(r'name="(instead_of|sensitivity)" value="(\w+)"', words))
+
+    choose(sensitivity="calm")
+    first = undo(choose(sensitivity="sensitive"))
+    assert first == {"instead_of": "sensitive", "sensitivity": "calm"}
+    again = undo(choose(**first))
+    assert again == {"instead_of": "calm", "sensitivity": "sensitive"}
+    assert Event.objects.get(id=event.id).sensitivity == "calm"
+    choose(sensitivity="normal")
+    late = choose(**again)
+    assert (undo(late), "Somebody chose normal meanwhile" in late) == ({}, True)
+    assert Event.objects.get(id=event.id).sensitivity == "normal"
+    assert "was normal already" in choose(sensitivity="normal")
 
 
 @pytest.mark.parametrize("fields", [{}, {"sensitivity": ""}, {"sensitivity": "CALM"}, {"sensitivity": "calm\0"}])

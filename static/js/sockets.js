@@ -63,11 +63,9 @@ document.addEventListener("htmx:wsBeforeMessage", (message) => {
     tell("live");
   }
 });
-// What somebody opened stays open in what it becomes. Behind the other scripts, which may keep a part as it is.
+// Behind the other scripts, which may keep a part as it is.
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-  const { target, fragment } = detail;
-  for (const { id } of target.querySelectorAll("details[open][id]")) fragment.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
-  if (detail.shouldSwap) morph(target, fragment.firstElementChild);
+  if (detail.shouldSwap) morph(detail.target, detail.fragment.firstElementChild);
   detail.shouldSwap = false;
 });
 document.addEventListener("htmx:wsAfterMessage", () => tell("live"));
