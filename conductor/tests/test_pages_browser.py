@@ -44,6 +44,27 @@ def test_pages_load_without_a_complaint_and_fit(page, stack, session, width_and_
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), url
 
 
+def test_page_of_a_session_is_small_and_its_files_are_kept(page, stack, session):
+    stage.incident(session, timestamp=session.judged_until)
+    network = page.context.new_cdp_session(page)
+    sizes, answers = {}, {}
+    network.on("Network.responseReceived", lambda told: answers.update({told["requestId"]: told}))
+    network.on("Network.loadingFinished", lambda told: sizes.update({told["requestId"]: told["encodedDataLength"]}))
+    network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    page.goto(f"{stack.url}/sessions/{session.id}/", wait_until="networkidle")
+    wait_until_live(page)
+    files = [told["response"] for id_, told in answers.items() if "/static/" in told["response"]["url"]]
+    assert len(files) > 5
+    assert [told["type"] for told in answers.values()].count("Stylesheet") == 1
+    for file in files:
+        assert re.search(r"\.[0-9a-f]{12}\.\w+$", file["url"]), file["url"]
+        kept = {name.lower(): value for name, value in file["headers"].items()}["cache-control"]
+        assert kept == "max-age=315360000, public, immutable", file["url"]
+    told = {answers[id_]["response"]["url"]: round(size) for id_, size in sizes.items() if id_ in answers}
+    assert 10_000 < sum(told.values()) <= 60 * 1024, told
+
+
 def test_four_rooms_fit_a_laptop(page, stack, event, session):
     for title in ("Second", "Third", "Fourth"):
         stage.live_session(event, title)
