@@ -1,11 +1,56 @@
 // Make a push of what is shown, and not in place of it: whatever is the same stays the same element, and with it the
-// focus, what somebody has selected, and where they are scrolled to.
+// focus, what somebody has selected, where they are scrolled to, and what they opened.
 
-// What is to be kept is told by its name. A time in the viewer's zone is right as long as it is the same moment.
-function isToBeMorphed(shown, next) {
-  if (next.nodeType !== Node.ELEMENT_NODE) return true;
-  if (next.hasAttribute("hx-preserve")) return shown.id !== next.id;
-  return !(next.localName === "time" && shown.dateTime === next.dateTime);
+const KEPT = "hx-preserve"; // what stands in its place already stays as it is
+
+const isAlike = (shown, next) => shown.nodeType === next.nodeType && shown.nodeName === next.nodeName && (shown.id ?? "") === (next.id ?? "");
+
+function morphAttributes(shown, next) {
+  for (const { name, value } of next.attributes) if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+  for (const { name } of [...shown.attributes]) {
+    const isTheViewers = name === "open" && shown.localName === "details" && shown.id;
+    if (!next.hasAttribute(name) && !isTheViewers) shown.removeAttribute(name);
+  }
+}
+
+// A child with an id is looked for among those that are left, any other is the one that stands at its place.
+function morphChildren(shown, next) {
+  const wanted = new Set([...next.children].map((child) => child.id).filter(Boolean));
+  let place = shown.firstChild;
+  for (const child of [...next.childNodes]) {
+    while (place?.id && !wanted.has(place.id)) place = dropped(place);
+    let match = place;
+    if (child.id) while (match && match.id !== child.id) match = match.nextSibling;
+    if (!match || !isAlike(match, child)) shown.insertBefore(child, place);
+    else {
+      if (match === place) place = place.nextSibling;
+      else move(shown, match, place);
+      morphNode(match, child);
+    }
+  }
+  while (place) place = dropped(place);
+}
+
+function dropped(node) {
+  const { nextSibling } = node;
+  node.remove();
+  return nextSibling;
+}
+
+// Who can move an element without taking it out keeps its focus.
+const move = (parent, node, place) => (parent.moveBefore ?? parent.insertBefore).call(parent, node, place);
+
+function morphNode(shown, next) {
+  if (shown.isEqualNode(next)) return;
+  if (shown.nodeType !== Node.ELEMENT_NODE) {
+    shown.data = next.data;
+    return;
+  }
+  if (next.hasAttribute(KEPT) && shown.id === next.id) return;
+  // A time in the viewer's zone is right as long as it is the same moment.
+  if (next.localName === "time" && shown.dateTime === next.dateTime) return;
+  morphAttributes(shown, next);
+  morphChildren(shown, next);
 }
 
 // Words that changed under a selection take its edges to their start: they go back to where they were.
@@ -20,6 +65,6 @@ function keepingSelection(change) {
 }
 
 export function morph(shown, next) {
-  keepingSelection(() => Idiomorph.morph(shown, next, { callbacks: { beforeNodeMorphed: isToBeMorphed } }));
+  keepingSelection(() => morphNode(shown, next));
   htmx.process(shown);
 }
