@@ -18,7 +18,7 @@ from anomalies.detector.trees import as_features
 from benchmarks.processes import cpu_alone
 from benchmarks.rooms import AUDIENCE, ROW_SECONDS, SEED, draw_rooms
 from engagement.ingest import COLUMNS
-from engagement.readings import COUNTS, MEASURED
+from engagement.readings import STORED
 from engagement.scoring import find_score
 
 RIVER_ROWS = 10_000
@@ -83,7 +83,7 @@ def _batches(copies: int) -> Iterator[list[list[Any]]]:
     """Yield the rows of many rooms, so many at a time, as they would be stored."""
     received_at, rooms = now(), [UUID(room) for room in draw_rooms(ROOMS, "floor")]
     readings = [row for row in simulate(SEED, "webinar", AUDIENCE, quiet=True).rows if not row.is_empty]
-    tails = [[*(getattr(row, name) for name in MEASURED + COUNTS), find_score(row), False] for row in readings]
+    tails = [[*(getattr(row, name) for name in STORED), find_score(row), False] for row in readings]
     rows_a_room = ROWS_A_COPY // ROOMS
     for batch in range(copies):
         places = range(batch * rows_a_room, (batch + 1) * rows_a_room)

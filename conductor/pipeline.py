@@ -17,6 +17,7 @@ from conductor.live import SessionChange
 from engagement import cursors
 from engagement.aggregate import MOST_EVENTS, aggregate, forget_people
 from engagement.events import close_all, close_by_clock
+from engagement.follow import follow_polls
 from engagement.models import Session
 from engagement.sessions import find_long_silent
 from engagement.silence import find_silent
@@ -125,6 +126,7 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     """Make the rows of closed windows and judge them, with those that were posted, in one commit."""
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
+    follow_polls(sessions, rows)
     found = watch.judge_new_rows(sessions, rows, now)
     moved: dict[bool, list[uuid.UUID]] = {True: [], False: []}
     for session in sessions:

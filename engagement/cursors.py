@@ -6,6 +6,7 @@
 | `closed_until` | where the newest closed window ends | posts of raw events, the clock, the session's end |
 | `aggregated_until`, `patience_seconds` | where the newest aggregated one does; how long silence is one | sweeps |
 | `judged_until` | the newest row that the detector has seen | sweeps |
+| `polling` | what the row after that one must know of polls | sweeps |
 | `heard_at` | when that row was judged | sweeps, and the first post of raw events |
 | `detector_state` | what the detector says since | sweeps, and the tick that notices silence |
 | `is_behind` | whether a sweep left some of what waits | sweeps |
@@ -16,6 +17,7 @@ A session's row in the database is the lock. Who moves a cursor holds it alone; 
 shared. The moves write what they are given: whether it is right, the caller knows, who holds the lock.
 """
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -148,6 +150,11 @@ MOVE_JUDGED = """
     WHERE s.id = new.id
 """
 
+MOVE_POLLING = """
+    UPDATE engagement_session s SET polling = new.polling::jsonb
+    FROM UNNEST(%b::uuid[], %b::text[]) AS new (id, polling) WHERE s.id = new.id
+"""
+
 
 def lock_shared(session_id: UUID) -> Session:
     """Return a session whose `judged_until` stands still until the commit. Raises `Session.DoesNotExist`."""
@@ -255,6 +262,12 @@ def move_judged(
 ) -> None:
     """Say how far each session's rows are judged, and what the detector says since."""
     arrays.execute(MOVE_JUDGED, now, session_ids, judged_until, detector_states)
+
+
+def move_polling(pollings: Mapping[UUID, Mapping[str, Any] | None]) -> None:
+    """Say what the next row of each session must know of polls."""
+    texts = [None if polling is None else json.dumps(polling) for polling in pollings.values()]
+    arrays.execute(MOVE_POLLING, list(pollings), texts)
 
 
 def mark_behind(session_ids: Sequence[UUID], is_behind: bool) -> None:

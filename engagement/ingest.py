@@ -12,7 +12,7 @@ from django.db import transaction
 from engagement import arrays, cursors
 from engagement.limits import FIRST_YEAR, MAX_AHEAD
 from engagement.models import Session
-from engagement.readings import BY_NAME, COUNTS, MEASURED, OPTIONAL, Reading, SignalKind
+from engagement.readings import BY_NAME, COUNTS, MEASURED, OPTIONAL, STORED, Reading, SignalKind
 from engagement.scoring import find_score
 
 EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
@@ -22,9 +22,11 @@ COLUMNS = {
     "timestamp": "timestamptz",
     **{name: "int" if BY_NAME[name].kind is SignalKind.PEOPLE else "float8" for name in MEASURED},
     **dict.fromkeys(COUNTS, "int"),
+    "poll_age_seconds": "float8",
     "engagement_score": "float8",
     "late": "bool",
 }
+SELDOM = (*OPTIONAL, "poll_age_seconds")  # told by few rows
 
 Row = tuple[uuid.UUID, Reading]  # of which session it is
 
@@ -134,8 +136,8 @@ def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
 ) -> list[tuple[uuid.UUID, datetime, bool]]:
     """Insert what is not there yet; return session, timestamp and `late` of every row that was stored."""
-    left_out = tuple(name for name in OPTIONAL if all(getattr(reading, name) is None for reading in readings))
-    told = [name for name in MEASURED + COUNTS if name not in left_out]
+    left_out = tuple(name for name in SELDOM if all(getattr(reading, name) is None for reading in readings))
+    told = [name for name in STORED if name not in left_out]
     columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
     columns += [[getattr(reading, name) for reading in readings] for name in told]
     columns += [[find_score(reading) for reading in readings], lates]
@@ -144,7 +146,7 @@ def insert_rows(
 
 @cache
 def _insert(left_out: tuple[str, ...]) -> str:
-    """Return the statement without optional signals that no row tells: an array of nulls costs as much as any."""
+    """Return the statement without what few rows tell and none of these: an array of nulls costs as much as any."""
     columns = {name: kind for name, kind in COLUMNS.items() if name not in left_out}
     return f"""
         INSERT INTO engagement (received_at, {", ".join(columns)})

@@ -15,7 +15,7 @@ from timescale.db.models.fields import TimescaleDateTimeField
 
 from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_RETENTION_DAYS, MAX_TEXT
 from engagement.moments import read_moment
-from engagement.readings import COUNTS, MEASURED, Reading, StoredReading
+from engagement.readings import STORED, Reading, StoredReading
 
 M = TypeVar("M", bound=models.Model)
 
@@ -192,6 +192,9 @@ class Session(models.Model):
     judged_until = models.DateTimeField(
         null=True, editable=False, help_text="The newest row that the detector has seen."
     )
+    polling = models.JSONField(
+        null=True, editable=False, help_text="What the next row must know of polls; null: of none that still counts."
+    )
     heard_at = models.DateTimeField(null=True, editable=False, help_text="When the last new rows were judged.")
     # Of a session that is told of by raw events. `cursors` says who moves them, and under which lock.
     newest_event_at = models.DateTimeField(null=True, editable=False)
@@ -303,7 +306,10 @@ class EngagementRow(models.Model):
     chat_count = models.IntegerField(null=True, help_text="In the row's own 5 s; null where it was posted.")
     reaction_count = models.IntegerField(null=True)
     leave_count = models.IntegerField(null=True, help_text="Net of reconnects.")
-    engagement_score = models.FloatField(null=True, help_text="0..1; null where no signal says it.")
+    poll_age_seconds = models.FloatField(null=True, help_text="Of the newest open poll; null where it was posted.")
+    engagement_score = models.FloatField(
+        null=True, help_text="0..1; null where no signal says it. Judging has the last word on what a poll says in it."
+    )
     late = models.BooleanField(default=False, help_text="Came after the detector had seen a newer row.")
     received_at = models.DateTimeField()
 
@@ -330,7 +336,7 @@ class EngagementRow(models.Model):
         return StoredReading(self.timestamp, **self._signals(), engagement_score=self.engagement_score)
 
     def _signals(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in MEASURED + COUNTS}
+        return {name: getattr(self, name) for name in STORED}
 
 
 class Bucket(models.Model):

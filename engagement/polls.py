@@ -72,6 +72,11 @@ class Polls:
         poll = next(reversed(self.running.values()), None)
         return min(1.0, poll.voters / poll.could_vote) if poll is not None and poll.could_vote else None
 
+    def age(self, moment: int) -> int | None:
+        """Return for how long (µs) the newest open poll has been open; None where there is none."""
+        poll = next(reversed(self.running.values()), None)
+        return None if poll is None else moment - poll.opened_at
+
     def _name_of(self, name: str) -> str:
         """Return the open poll that is meant: the newest, where none is named."""
         return name if name or name in self.running else next(reversed(self.running), name)

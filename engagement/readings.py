@@ -73,6 +73,7 @@ BY_NAME = {signal.name: signal for signal in SIGNALS}
 MEASURED = tuple(signal.name for signal in SIGNALS if signal.of is None)  # what a row holds
 OPTIONAL = tuple(signal.name for signal in SIGNALS if signal.is_optional)
 COUNTS = ("chat_count", "reaction_count", "leave_count")
+STORED = (*MEASURED, "poll_age_seconds", *COUNTS)  # of a row, beside its score
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class Reading:
     wrote and `speakers` those who talked in the last 60 s, `talk_share` is the part of them in which anybody talked;
     hands, microphones and cameras are people who have one up or on at `timestamp`. The counts say how many chat
     messages, reactions and leaves (net of reconnects) came of the 5 s that end at `timestamp`: exact, and 0 also of a
-    kind that never came, where the row was made from raw events; None where somebody else measured it.
+    kind that never came, where the row was made from raw events; None where somebody else measured it. So it is with
+    `poll_age_seconds`, how long the newest open poll had been open.
     """
 
     timestamp: datetime
@@ -102,6 +104,7 @@ class Reading:
     speakers: int | None = None
     questions_per_min: float | None = None
     question_votes_per_min: float | None = None
+    poll_age_seconds: float | None = None
     chat_count: int | None = None
     reaction_count: int | None = None
     leave_count: int | None = None

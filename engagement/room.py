@@ -323,10 +323,12 @@ class Room:
             active = None
         elif self.has_joins:
             active = min(active or 0, self.present)
+        participation = self.polls.participation if self.has_joins else None
+        poll_age = None if participation is None else self.polls.age(end)
         return Reading(
             timestamp=from_microseconds(end),
             chat_msgs_per_min=float(sum(self.chats)) if knows_chats else None,
-            poll_participation=self.polls.participation if self.has_joins else None,
+            poll_participation=participation,
             active_users=active,
             total_users=self.present if self.has_joins else None,
             reactions_per_min=float(sum(self.reactions)) if knows_reactions else None,
@@ -342,4 +344,5 @@ class Room:
             chat_count=self.chats[-1],
             reaction_count=self.reactions[-1],
             leave_count=self.leaves[-1],
+            poll_age_seconds=None if poll_age is None else poll_age / SECOND,
         )

@@ -1,9 +1,11 @@
 """Turn a reading into an engagement score between 0 and 1, with its breakdown. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from math import log1p
 
 from engagement.readings import SIGNALS, Reading, Signal, StoredReading
+from engagement.turnout import Polling, Turnout, compare
 
 GAINS = tuple(signal for signal in SIGNALS if signal.weight > 0)
 LOSSES = tuple(signal for signal in SIGNALS if signal.is_loss)
@@ -11,6 +13,10 @@ LOSSES = tuple(signal for signal in SIGNALS if signal.is_loss)
 GAINS_IN_SHORT = tuple(
     (signal.name, signal.weight, None if signal.full is None else log1p(signal.full)) for signal in GAINS
 )
+POLL = "poll_participation"
+# What weighs less than the lightest signal does says nothing by itself: a poll in its first seconds.
+LEAST_WEIGHT = min(signal.weight for signal in GAINS)
+FIELDS = tuple(field.name for field in fields(Reading))
 LEVELS = (("VERY_HIGH", 0.8), ("HIGH", 0.6), ("MODERATE", 0.4), ("LOW", 0.2), ("VERY_LOW", 0.0))
 
 
@@ -32,13 +38,17 @@ def level(value: float) -> str:
     return next(name for name, least in LEVELS if value >= least)
 
 
-def score(reading: Reading) -> Score | None:
+def score(reading: Reading, turnout: Turnout | None = None) -> Score | None:
     """Return the score of one reading, or None where no signal says how engaged the audience is.
+
+    `turnout` is what polls say in it, where the readings before it are known (see `Polling`); None: what it says of
+    them by itself.
 
     The score is the weighted mean of the known signals, so the weight of an unknown one is shared out among
     the known in proportion and the best possible score is always 1. Chat and reactions count logarithmically,
-    `log(1 + x) / log(1 + full)`, full at 20 messages and 10 reactions a minute. The leave rate takes off
-    up to its own weight, never below 0.
+    `log(1 + x) / log(1 + full)`, full at 20 messages and 10 reactions a minute. The participation in a poll counts
+    beside what a poll of its age can have, and weighs as much of its weight as that is: what nobody can have voted yet
+    is unknown. The leave rate takes off up to its own weight, never below 0.
 
     >>> from datetime import UTC, datetime
     >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -49,7 +59,7 @@ def score(reading: Reading) -> Score | None:
     >>> score(Reading(at, total_users=10)) is None
     True
     """
-    parts = _find_parts(reading)
+    parts = _find_parts(reading, turnout)
     if not parts:
         return None
     value = _add(parts)
@@ -66,19 +76,61 @@ def find_score(reading: Reading) -> float | None:
     """
     if isinstance(reading, StoredReading):
         return reading.engagement_score
-    parts = _find_parts(reading)
+    return count_score(reading)
+
+
+def count_score(reading: Reading, turnout: Turnout | None = None) -> float | None:
+    """Return the value of the score that `score` finds."""
+    parts = _find_parts(reading, turnout)
     return _add(parts) if parts else None
 
 
-def _find_parts(reading: Reading) -> dict[str, float]:
+def score_in_order(readings: Sequence[Reading]) -> Sequence[Reading]:
+    """Return the readings of a session, oldest first, from its first one on, with the scores they are judged by.
+
+    >>> from datetime import UTC, datetime, timedelta
+    >>> at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    >>> polls = enumerate((None, 0.0, 0.2, 0.4, None, None, None, None))
+    >>> rows = score_in_order([Reading(at + timedelta(seconds=20 * n), 20, poll) for n, poll in polls])
+    >>> [round(find_score(row), 2) for row in rows]
+    [1.0, 1.0, 0.84, 0.82, 0.82, 0.86, 0.92, 1.0]
+    """
+    if all(reading.poll_participation is None for reading in readings):
+        return readings
+    polling = Polling()
+    return [
+        StoredReading(
+            **{name: getattr(reading, name) for name in FIELDS},
+            engagement_score=count_score(reading, hear_polls(polling, reading)),
+        )
+        for reading in readings
+    ]
+
+
+def hear_polls(polling: Polling, reading: Reading) -> Turnout:
+    """Return what polls say in the next reading of a session."""
+    return polling.hear(reading.timestamp.timestamp(), reading.poll_participation, reading.poll_age_seconds)
+
+
+def _find_parts(reading: Reading, turnout: Turnout | None) -> dict[str, float]:
     """Return what each known signal adds; nothing where none says how engaged the audience is."""
     known: list[tuple[str, float]] = []
     total_weight = 0.0
+    if turnout is None and reading.poll_participation is not None:
+        turnout = compare(reading.poll_participation, reading.poll_age_seconds)
     for name, weight, full in GAINS_IN_SHORT:
+        if name == POLL:
+            if turnout is not None and turnout.weight:
+                weight *= turnout.weight
+                known.append((name, weight * turnout.share))
+                total_weight += weight
+            continue
         value = getattr(reading, name)
         if value is not None:
             known.append((name, weight * (value if full is None else min(1.0, log1p(value) / full))))
             total_weight += weight
+    if total_weight < LEAST_WEIGHT:
+        return {}
     parts = {name: weighted / total_weight for name, weighted in known}
     for signal in LOSSES if known else ():
         if (value := getattr(reading, signal.name)) is not None:

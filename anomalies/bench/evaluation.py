@@ -12,6 +12,7 @@ from anomalies.detector.incidents import Step
 from anomalies.detector.replay import Incident, judge_sessions
 from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading
+from engagement.scoring import score_in_order
 
 TYPES = ("MASS_EXIT", "LOW_ENGAGEMENT", "SUDDEN_DROP", "GRADUAL_DECLINE")
 MISSED = "missed"
@@ -116,7 +117,7 @@ def evaluate(
     evaluation = Evaluation()
     for start in range(0, len(sessions), BATCH):
         batch = sessions[start : start + BATCH]
-        judged = judge({session.name: (session.rows, session.timetable) for session in batch})
+        judged = judge({session.name: (score_in_order(session.rows), session.timetable) for session in batch})
         evaluation.sessions += [
             ScoredSession(_room(session), known_activity(session), score_session(session, judged[session.name]))
             for session in batch

@@ -21,7 +21,7 @@ from engagement import cursors
 from engagement.models import EngagementRow, RawEventRow, Session
 from engagement.moments import write_moment
 from engagement.readings import Reading
-from engagement.scoring import find_score
+from engagement.scoring import find_score, score_in_order
 from engagement.windows import RawEvent, Windows
 
 JUDGED_SECONDS = 180.0  # in which something that waits is judged, once nothing is disturbed
@@ -43,14 +43,15 @@ class Undisturbed:
 def compute(told: Sequence[Told]) -> list[Undisturbed]:
     """Replay what was answered of each session through the pure core; all at once, as that is far quicker."""
     rows = [[row for row in _rows_of(each) if not row.is_empty] for each in told]
+    scored = [score_in_order(its_rows) for its_rows in rows]
     states = new_states(len(told))
-    changes = judge_rows(states, rows, [Timetable()] * len(told))
+    changes = judge_rows(states, scored, [Timetable()] * len(told))
     found = []
-    for each, its_rows, its_changes, state in zip(told, rows, changes, states, strict=True):
+    for each, its_rows, its_scored, its_changes, state in zip(told, rows, scored, changes, states, strict=True):
         incidents = _gather(its_changes)
         if each.is_ended and incidents and incidents[-1]["resolved_at"] is None:
             _resolve(incidents[-1], its_rows[-1].timestamp, incidents[-1]["anomaly_score"], ENDED)
-        found.append(Undisturbed([(row, find_score(row)) for row in its_rows], incidents, pack(state)))
+        found.append(Undisturbed(list(zip(its_rows, map(find_score, its_scored), strict=True)), incidents, pack(state)))
     return found
 
 

@@ -69,7 +69,9 @@ class EngagementRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     timestamp: Moment
-    engagement_score: float | None = Field(ge=0, le=1)
+    engagement_score: float | None = Field(
+        ge=0, le=1, description="Final as soon as the row is judged: before, polls count in it as if they were old."
+    )
     level: Level | None
     late: bool = Field(description="Came after the detector had seen a newer row, and was not judged.")
     chat_msgs_per_min: float | None

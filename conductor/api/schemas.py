@@ -210,7 +210,9 @@ class Signals(Taken):
     )
     chat_msgs_per_min: PerMinute | None = Field(None, description="Chat messages in the last 60 s.")
     poll_participation: Share | None = Field(
-        None, description="Share of those who could vote that did; null when no poll is open."
+        None,
+        description="Share of those who could vote that did; null when no poll is open. Counts beside what a poll "
+        "of its age can have: as old as the unbroken run of rows with participation before.",
     )
     total_users: People | None = Field(None, description="People in the session.")
     active_users: People | None = Field(None, description="Those of them that are active; at most `total_users`.")

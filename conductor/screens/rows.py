@@ -9,7 +9,7 @@ from uuid import UUID
 from engagement import arrays
 from engagement.readings import MEASURED, Reading
 
-_measured = attrgetter(*MEASURED)
+_told = attrgetter(*MEASURED, "poll_age_seconds")
 
 
 class Row(NamedTuple):
@@ -32,12 +32,14 @@ class Row(NamedTuple):
     speakers: int | None
     questions_per_min: float | None
     question_votes_per_min: float | None
+    poll_age_seconds: float | None
     engagement_score: float | None
     late: bool
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.timestamp, *_measured(self))  # `Reading` has its fields in this order
+        # `Reading` has its fields in this order.
+        return Reading(self.timestamp, *_told(self))
 
     @property
     def active_share(self) -> float | None:

@@ -21,6 +21,7 @@ from conductor.screens.rows import Row
 from conductor.screens.scores import Part, Trend, find_trend, stack_parts
 from engagement.models import Session
 from engagement.scoring import Score, score
+from engagement.turnout import Polling, Turnout
 
 
 class Range(StrEnum):
@@ -121,7 +122,7 @@ def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
     """Return the screen that tells of these facts."""
     line, newest = facts.line, facts.newest
     doubt = find_doubt(facts.session, line, now)
-    current = None if newest is None else score(newest.reading)
+    current = None if newest is None else score(newest.reading, _newest_turnout(line))
     usual = Range.WHOLE if facts.session.is_ended else Range.HALF_HOUR
     return SessionScreen(
         session=facts.session,
@@ -138,6 +139,14 @@ def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
         cards=signal_cards(line, facts.outlook.usual, facts.open_incident),
         incidents=facts.incidents,
     )
+
+
+def _newest_turnout(line: Sequence[Row]) -> Turnout | None:
+    """Return what polls say in the newest of the rows; None where there was none."""
+    polling, turnout = Polling(), None
+    for row in line if any(row.poll_participation is not None for row in line) else ():
+        turnout = polling.hear(row.timestamp.timestamp(), row.poll_participation, row.poll_age_seconds)
+    return turnout
 
 
 def _elapsed(facts: SessionFacts) -> timedelta | None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engagement.readings import BY_NAME, COUNTS, MEASURED, SIGNALS, Reading, SignalKind
+from engagement.readings import BY_NAME, MEASURED, SIGNALS, STORED, Reading, SignalKind
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def test_reading_holds_what_is_measured_and_tells_every_signal():
-    assert tuple(field.name for field in fields(Reading)) == ("timestamp", *MEASURED, *COUNTS)
+    assert tuple(field.name for field in fields(Reading)) == ("timestamp", *STORED)
     assert len(BY_NAME) == len(SIGNALS)
     assert all(hasattr(Reading(AT), signal.name) for signal in SIGNALS)
 

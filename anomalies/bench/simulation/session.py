@@ -197,7 +197,7 @@ def _labels(script: Script, starts_at: datetime, last_row_at: datetime) -> list[
 
 
 def _as_told(script: Script, row: Reading) -> Reading:
-    """Return the row as platforms send it: shares to four places, so that files stay small, and no counts of 5 s.
+    """Return the row as platforms send it: shares to four places, so that files stay small, and no more than signals.
 
     Where only connections are known, all who are there count as active.
     """
@@ -208,6 +208,7 @@ def _as_told(script: Script, row: Reading) -> Reading:
         chat_count=None,
         reaction_count=None,
         leave_count=None,
+        poll_age_seconds=None,
         poll_participation=None if votes is None else round(votes, 4),
         user_leave_rate=None if left is None else round(left, 4),
         talk_share=None if talk is None else round(talk, 4),

@@ -12,6 +12,7 @@ from anomalies.bench.corpus import LabelledSession
 from anomalies.bench.learning import Lesson, learn_prior
 from anomalies.bench.simulation import simulate
 from anomalies.detector.prior import dumps
+from engagement.scoring import score_in_order
 
 AFTER_AN_INCIDENT = timedelta(minutes=10)  # until the room is itself again
 AFTER_A_STRETCH = timedelta(minutes=1)
@@ -49,7 +50,7 @@ def is_telling(session: LabelledSession) -> bool:
 def as_lesson(session: LabelledSession) -> Lesson:
     """Return the session's rows, and the stretches that its labels do not call quiet."""
     return Lesson(
-        session.rows,
+        score_in_order(session.rows),
         [
             (label.start, label.end + (AFTER_AN_INCIDENT if label.type else AFTER_A_STRETCH))
             for label in session.labels
