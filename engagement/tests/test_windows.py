@@ -507,7 +507,10 @@ def test_rows_are_what_the_definition_says(events):
             continue
         assert row.total_users == here
         assert row.user_leave_rate == (len(gone) / (here + len(gone)) if gone else 0)
-        assert row.poll_participation == participation(happened)
+        share, opened_at = newest_poll(happened)
+        assert row.poll_participation == share
+        age = None if share is None else (row.timestamp - opened_at).total_seconds()
+        assert row.poll_age_seconds == (None if age is None else pytest.approx(age, abs=1e-6))
 
 
 def ranked(events: list[RawEvent]) -> list[RawEvent]:
@@ -635,30 +638,30 @@ def chatters(happened: list[RawEvent], minute: list[RawEvent]) -> int | None:
     return len({event.user for event in minute if event.type == "chat"} - {None})
 
 
-def participation(events: list[RawEvent]) -> float | None:
-    """Return the share of the newest open poll, from sets of people instead of counters."""
+def newest_poll(events: list[RawEvent]) -> tuple[float | None, datetime | None]:
+    """Return the share of the newest open poll, from sets of people instead of counters, and when it opened."""
     here: set[str] = set()
-    polls: dict[str, tuple[set[str], set[str], list[None]]] = {}
+    polls: dict[str, tuple[set[str], set[str], list[None], datetime]] = {}
     for event in ranked(events):
         match event.type:
             case "join" if event.user:
                 here.add(event.user)
-                for could_vote, _, _ in polls.values():
+                for could_vote, _, _, _ in polls.values():
                     could_vote.add(event.user)
             case "leave":
                 here.discard(event.user)
             case "poll_opened":
-                polls.setdefault(event.poll, (set(here), set(), []))
+                polls.setdefault(event.poll, (set(here), set(), [], event.timestamp))
             case "poll_closed":
                 polls.pop(event.poll, None)
             case "poll_vote" if event.poll in polls:
-                could_vote, voters, nameless = polls[event.poll]
+                could_vote, voters, nameless, _ = polls[event.poll]
                 if event.user is None:
                     nameless.append(None)
                 else:
                     could_vote.add(event.user)
                     voters.add(event.user)
     if not polls:
-        return None
-    could_vote, voters, nameless = list(polls.values())[-1]
-    return min(1.0, (len(voters) + len(nameless)) / len(could_vote)) if could_vote else None
+        return None, None
+    could_vote, voters, nameless, opened_at = list(polls.values())[-1]
+    return min(1.0, (len(voters) + len(nameless)) / len(could_vote)) if could_vote else None, opened_at
