@@ -18,6 +18,7 @@ LEAST_SPAN = timedelta(minutes=5)
 LONGEST_BRIDGE = timedelta(seconds=15)  # rows come every 5 s: over a longer gap nobody knows what happened
 LONGEST_HOLD = timedelta(seconds=65)  # some platforms count their people once a minute
 MARK_WIDTH = 17.0  # what icon and type of an incident need on a laptop
+POLL_WIDTH = 12.0  # what the name of a poll needs there, and the shorter one on a phone
 SCALE = 1_000  # steps from a score of 0 to 1: a third of a pixel each
 # Up to so many minutes: how many are from tick to tick on a wide screen, and on a narrow one.
 TICK_STEPS = (
@@ -50,7 +51,12 @@ class Block:
     lane: int | None  # None where all rows are full: it is drawn without its mark
     is_leftward: bool  # the mark is written to the left of the start, as the right edge is near
     starts_inside: bool
+    ends_inside: bool
     key: object
+
+    @property
+    def end(self) -> float:
+        return round(self.x + self.width, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,7 @@ class Chart:
     ticks: tuple[Tick, ...]
     incidents: tuple[Block, ...]
     breaks: tuple[Block, ...]
+    polls: tuple[Block, ...]  # under the score, in a row of their own: they are many, and no bad news
     people: People | None  # None where nobody was ever counted
 
 
@@ -109,6 +116,7 @@ def draw_chart(
     band: Sequence[tuple[datetime, float, float]] = (),
     incidents: Iterable[Span] = (),
     breaks: Iterable[Span] = (),
+    polls: Iterable[Span] = (),
     span: timedelta | None = SPAN,
     bridge: timedelta = LONGEST_BRIDGE,
 ) -> Chart | None:
@@ -116,6 +124,7 @@ def draw_chart(
 
     It shows the last `span` up to the newest row, less where the rows began later; None shows them all. A row
     without a score and a gap longer than `bridge` both interrupt the line; so it is with those who were there.
+    Polls come oldest first, incidents and breaks in any order.
     """
     if not rows:
         return None
@@ -144,6 +153,7 @@ def draw_chart(
         ticks=tuple(_ticks(axis)),
         incidents=tuple(block for block, is_break in blocks if not is_break),
         breaks=tuple(block for block, is_break in blocks if is_break),
+        polls=tuple(_draw_blocks(axis, filter(axis.shows, polls), POLL_WIDTH, most_lanes=1)),
         people=_people(axis, people, bridge),
     )
 
@@ -234,6 +244,10 @@ class _Axis:
 
     def point(self, at: datetime, value: float) -> Point:
         return self.x(at), _y(value)
+
+    def shows(self, span: Span) -> bool:
+        """Tell whether any of a span lies between the edges."""
+        return span.since <= self.until and (span.until is None or span.until >= self.since)
 
     @property
     def seconds(self) -> int:
@@ -375,18 +389,29 @@ def _blocks(axis: _Axis, incidents: Iterable[Span], breaks: Iterable[Span]) -> I
 
     Each mark is in the first lane where it has room, as those of incidents and of breaks must not meet either.
     """
-    lane_ends: list[float] = []
     spans = [*((span, False) for span in incidents), *((span, True) for span in breaks)]
-    for span, is_break in sorted(spans, key=lambda each: each[0].since):
+    shown = sorted(((span, is_break) for span, is_break in spans if axis.shows(span)), key=lambda each: each[0].since)
+    blocks = _draw_blocks(axis, [span for span, _ in shown], MARK_WIDTH, MOST_LANES)
+    yield from zip(blocks, [is_break for _, is_break in shown], strict=True)
+
+
+def _draw_blocks(axis: _Axis, spans: Iterable[Span], mark_width: float, most_lanes: int) -> Iterator[Block]:
+    """Yield each of the spans, oldest first, as far as it lies in the plot, with lanes for marks of this width."""
+    lane_ends: list[float] = []
+    for span in spans:
         left, right = max(span.since, axis.since), min(span.until or axis.until, axis.until)
-        if right < left or span.since > axis.until:
-            continue
         x = axis.x(left)
-        is_leftward = x > 100 - MARK_WIDTH
-        start = x - MARK_WIDTH if is_leftward else x
+        is_leftward = x > 100 - mark_width
+        start = x - mark_width if is_leftward else x
         lane = next((lane for lane, end in enumerate(lane_ends) if end <= start), len(lane_ends))
-        if lane < MOST_LANES:
-            lane_ends[lane : lane + 1] = [start + MARK_WIDTH]
-        width = round(axis.x(right) - x, 3)
-        starts_inside = span.since >= axis.since
-        yield Block(x, width, lane if lane < MOST_LANES else None, is_leftward, starts_inside, span.key), is_break
+        if lane < most_lanes:
+            lane_ends[lane : lane + 1] = [start + mark_width]
+        yield Block(
+            x=x,
+            width=round(axis.x(right) - x, 3),
+            lane=lane if lane < most_lanes else None,
+            is_leftward=is_leftward,
+            starts_inside=span.since >= axis.since,
+            ends_inside=span.until is not None and span.until <= axis.until,
+            key=span.key,
+        )

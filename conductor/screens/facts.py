@@ -10,7 +10,8 @@ from django.db.models import OuterRef, Subquery
 from anomalies import watch
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
-from conductor.screens.charts import COLUMNS, LONGEST_HOLD, SPAN, Moment, tear, trace_extremes
+from conductor.screens.charts import COLUMNS, LONGEST_HOLD, SPAN, Moment, Span, tear, trace_extremes
+from conductor.screens.polls import find_polls
 from conductor.screens.rows import Row, read_rows_since
 from engagement.buckets import WIDTH, read_extremes, read_means
 from engagement.models import EngagementRow, Session
@@ -41,6 +42,7 @@ class Course:
     late: Sequence[Moment]
     means: Sequence[Moment]  # the mean scores of short stretches
     people: Sequence[Moment]  # how many were there in the mean, one that is None where rows are missing
+    polls: Sequence[Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,13 @@ class SessionFacts:
     def line(self) -> list[Row]:
         """The rows that the detector takes, oldest first."""
         return [row for row in self.rows if not row.late]
+
+    @property
+    def polls(self) -> Sequence[Span]:
+        """When polls were open, oldest first: as long as the rows, or the course, know of."""
+        if self.course is not None:
+            return self.course.polls
+        return find_polls([(row.timestamp, row.poll_participation, row.poll_age_seconds) for row in self.line])
 
     @property
     def newest(self) -> Row | None:
@@ -142,22 +151,21 @@ def _read_course(session_id: UUID, first: datetime, last: datetime) -> Course:
     if width > WIDTH / 2:  # two columns and less: buckets that are kept do
         width = -(-width // WIDTH) * WIDTH
     extremes = read_extremes(session_id, first, last + timedelta.resolution, width)
-    scores, people = _read_means(session_id, first, last, width)
-    late = EngagementRow.objects.for_session(session_id).filter(late=True).order_by("-timestamp")[:MOST_LATE]
-    return Course(
-        trace_extremes(extremes), list(late.values_list("timestamp", "engagement_score"))[::-1], scores, people
-    )
-
-
-def _read_means(
-    session_id: UUID, first: datetime, last: datetime, width: timedelta
-) -> tuple[Sequence[Moment], Sequence[Moment]]:
-    """Return the mean scores and how many were there, of each bucket, from its start on, and until the last row."""
     buckets = read_means(session_id, first, last + timedelta.resolution, width, 2 * COLUMNS)
-    scores = [(max(first, each["bucket"]), each["mean_engagement_score"]) for each in buckets]
-    counts = [(max(first, each["bucket"]), each["mean_total_users"]) for each in buckets]
-    counts += [(last, count) for _, count in counts[-1:]]
-    return scores, list(tear(counts, width + LONGEST_HOLD))
+    late = EngagementRow.objects.for_session(session_id).filter(late=True).order_by("-timestamp")[:MOST_LATE]
+
+    def means(name: str) -> list[Moment]:
+        return [(max(first, each["bucket"]), each[f"mean_{name}"]) for each in buckets]
+
+    counts = means("total_users")
+    counts += [(last, count) for _, count in counts[-1:]]  # until the last row
+    return Course(
+        moments=trace_extremes(extremes),
+        late=list(late.values_list("timestamp", "engagement_score"))[::-1],
+        means=means("engagement_score"),
+        people=list(tear(counts, width + LONGEST_HOLD)),
+        polls=find_polls([(at, participation, None) for at, participation in means("poll_participation")]),
+    )
 
 
 def _newest_incidents(sessions: Sequence[Session], whole: Container[UUID]) -> dict[UUID, list[Anomaly]]:

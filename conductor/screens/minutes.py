@@ -24,6 +24,7 @@ class Line:
     expected: Step | None
     people: int | None  # when they were last counted in it
     incidents: tuple[object, ...]  # that began in it or went on; the callers' own keys
+    polls: tuple[object, ...]  # that were open in it
     is_break: bool
 
 
@@ -33,6 +34,7 @@ def tabulate(
     people: Iterable[Moment] = (),
     band: Sequence[Step] = (),
     incidents: Sequence[Span] = (),
+    polls: Sequence[Span] = (),
     breaks: Sequence[Span] = (),
 ) -> list[Line]:
     """Return a line for each minute that has rows, newest first; of long sessions, for five minutes and more.
@@ -52,6 +54,7 @@ def tabulate(
             expected=next((each for each in reversed(band) if each[0] < at + step), None),
             people=round(counts[at][-1]) if counts.get(at) else None,
             incidents=tuple(span.key for span in incidents if _is_in(span, at, at + step)),
+            polls=tuple(span.key for span in polls if _is_in(span, at, at + step)),
             is_break=any(_is_in(span, at, at + step) for span in breaks),
         )
         for at in sorted(found, reverse=True)

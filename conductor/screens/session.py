@@ -167,6 +167,7 @@ def _chart(facts: SessionFacts, wanted: Range) -> Chart | None:
         band=_band(facts),
         incidents=_incidents(facts),
         breaks=_breaks(session),
+        polls=facts.polls,
         span=SPANS[wanted],
         bridge=LONGEST_BRIDGE if course is None else timedelta.max,  # a course says where it is torn
     )
@@ -180,6 +181,7 @@ def _lines(facts: SessionFacts) -> Sequence[Line]:
         band=_band(facts),
         incidents=_incidents(facts),
         breaks=_breaks(facts.session),
+        polls=facts.polls,
     )
 
 

@@ -14,12 +14,14 @@ from engagement.wording import (
     write_duration,
     write_level,
     write_measured,
+    write_percent,
     write_score,
     write_unit,
 )
 
 register = template.Library()
 register.filter("change", write_change)
+register.filter("percent", write_percent)
 
 UNKNOWN = "—"
 

@@ -18,7 +18,7 @@ def session_of_now(event: Event, title: str = "Keynote", minutes: float = 10) ->
     session = Session.objects.create(event=event, title=title)
     moment = now().replace(microsecond=0)
     rows = [
-        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40 + place % 3, 50, 4.0, 0.0)
+        Reading(moment - timedelta(seconds=5 * place), 8.0, None, 40 + place % 3, 50, 4.0, 0.0)
         for place in reversed(range(round(12 * minutes)))
     ]
     record_rows(session.id, rows, moment)
@@ -31,7 +31,7 @@ def session_of_now(event: Event, title: str = "Keynote", minutes: float = 10) ->
 def post_a_row(session: Session) -> None:
     """Store a healthy row, five seconds after the newest; the beat of the stack finds it."""
     newest = EngagementRow.objects.for_session(session).last()
-    record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 12.0, 0.5, 40, 50, 4.0, 0.0)], now())
+    record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 8.0, None, 40, 50, 4.0, 0.0)], now())
 
 
 def wait_until_live(page) -> None:

@@ -530,6 +530,31 @@ def test_keys_jump_from_incident_to_incident(page, stack, session):
     assert chart_line(page) == f"{told_of(rows[80])}, Sudden drop (critical)"
 
 
+def open_poll(rows: list[EngagementRow]) -> None:
+    """Have these rows tell of a poll in which half of the audience takes part."""
+    timestamps = [row.timestamp for row in rows]
+    EngagementRow.objects.filter(session=rows[0].session_id, timestamp__in=timestamps).update(poll_participation=0.5)
+
+
+def test_polls_are_reached_with_the_keys_and_told_by_the_line(page, stack, session):
+    rows = list(session.rows.order_by("timestamp"))
+    open_poll(rows[30:40])
+    open_poll(rows[110:])
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    assert page.locator(".chart-mark-poll").all_text_contents() == ["Poll 50 %", "Poll 50 %"]
+    assert (page.locator(".chart-poll").count(), page.locator(".chart-poll-end").count()) == (2, 3)
+    page.locator(".chart-picture").focus()
+    page.keyboard.press("ArrowUp")
+    assert chart_line(page) == f"{told_of(rows[110])}, poll open, 50 % took part so far"
+    page.keyboard.press("ArrowUp")
+    assert chart_line(page) == f"{told_of(rows[30])}, poll, 50 % took part"
+    page.keyboard.press("ArrowLeft")
+    assert chart_line(page) == told_of(rows[29])
+    page.get_by_text("The chart as a table").click()
+    page.wait_for_selector("#chart-table-lines >> text=Poll open (50 % took part so far)")
+
+
 def test_chart_is_read_with_a_mouse_and_says_nothing_aloud(page, stack, session):
     rows = list(session.rows.order_by("timestamp"))
     page.goto(f"{stack.url}/sessions/{session.id}/")
@@ -566,7 +591,7 @@ def long_session(event) -> Session:
     session = Session.objects.create(event=event, title="Keynote")
     moment = now().replace(microsecond=0)
     rows = [
-        Reading(moment - timedelta(seconds=5 * place), 12.0, 0.5, 40, 50 + place, 4.0, 0.0)
+        Reading(moment - timedelta(seconds=5 * place), 12.0, None, 40, 50 + place, 4.0, 0.0)
         for place in reversed(range(721))
     ]
     record_rows(session.id, rows, moment)
@@ -655,6 +680,8 @@ def test_words_of_the_chart_never_collide(page, stack, session, width, size):
     for place in (10, 12, 30, 50, 55, 60, 62, 64, 66, 68, 110, 114):
         end = {"resolved_at": rows[place + 3].timestamp, "status": Anomaly.Status.RESOLVED}
         stage.incident(session, timestamp=rows[place].timestamp, anomaly_type="GRADUAL_DECLINE", **end)
+    for place in (8, 14, 31, 33, 57, 64, 90, 111, 117):
+        open_poll(rows[place : place + 2])
     Session.objects.filter(id=session.id).update(
         breaks=[{"starts_at": rows[place].timestamp.isoformat(), "ends_at": rows[place + 5].timestamp.isoformat()}
                 for place in (20, 52, 112)]
@@ -672,7 +699,7 @@ def test_words_of_the_chart_never_collide(page, stack, session, width, size):
 
 COLLISIONS = """() => {
   const shown = document.querySelector(".chart-window").getBoundingClientRect();
-  const boxes = [...document.querySelectorAll(".chart-mark, .chart-mark-break, .chart-times text")]
+  const boxes = [...document.querySelectorAll(".chart-mark, .chart-mark-break, .chart-mark-poll, .chart-times text")]
     .map((each) => [each.textContent, each.getBoundingClientRect()])
     .filter(([, { width, left, right }]) => width && right > shown.left && left < shown.right);
   const meets = ([, one], [, other]) =>

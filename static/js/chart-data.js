@@ -38,7 +38,7 @@ function readCounts(plot) {
 }
 
 function readSpans(plot, seconds) {
-  return [...plot.querySelectorAll(".chart-span, .chart-break")]
+  return [...plot.querySelectorAll(".chart-span, .chart-break, .chart-poll")]
     .map(({ x, width, dataset }) => {
       const from = (x.baseVal.valueInSpecifiedUnits * seconds) / 100;
       return { from, to: from + (width.baseVal.valueInSpecifiedUnits * seconds) / 100, what: dataset.what ?? "planned break" };

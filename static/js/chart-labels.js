@@ -1,6 +1,7 @@
 // Words of the chart where a part of it is shown: more times between those that are drawn, and marks that stay inside.
 
-const MARK_WIDTH = 17; // per cent, that of charts.py
+const MARK_WIDTH = 17; // per cent, those of charts.py
+const POLL_WIDTH = 12;
 const TICK_REM = 5.5; // what a time needs, and room beside it
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400];
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
@@ -39,13 +40,14 @@ export function restoreTicks(sheet) {
 
 // Write marks to the left of their start where the right edge of what is shown is near.
 export function placeMarks(sheet, from, to) {
-  for (const text of sheet.querySelectorAll(".chart-mark text, .chart-mark-break")) {
+  for (const text of sheet.querySelectorAll(".chart-mark text, .chart-mark-break, .chart-mark-poll")) {
     const place = text.closest("svg").x.baseVal.valueInSpecifiedUnits / 100;
-    const isLeftward = (place - from) / (to - from) > 1 - MARK_WIDTH / 100;
+    const isPoll = text.classList.contains("chart-mark-poll");
+    const isLeftward = (place - from) / (to - from) > 1 - (isPoll ? POLL_WIDTH : MARK_WIDTH) / 100;
     const icon = text.parentElement.querySelector("use");
     const away = icon ? 28 : 6;
     icon?.setAttribute("x", isLeftward ? -22 : 6);
-    text.setAttribute("x", isLeftward ? -away : away);
+    text.setAttribute("x", isLeftward ? -away : isPoll ? 0 : away);
     text.setAttribute("text-anchor", isLeftward ? "end" : "start");
   }
 }

@@ -52,7 +52,7 @@ function redraw() {
   const picture = find("picture");
   if (!picture) return;
   for (const [name, value] of [["tabindex", "0"], ["role", "application"], ["aria-roledescription", "chart"],
-    ["aria-label", "Engagement chart: left and right read it, up and down go to incidents and breaks, Escape leaves"]]) {
+    ["aria-label", "Engagement chart: left and right read it, up and down go to incidents, polls and breaks, Escape leaves"]]) {
     picture.setAttribute(name, value);
   }
   if (moment === null) return leave();

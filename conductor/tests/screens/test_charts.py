@@ -254,3 +254,22 @@ def test_spark_has_its_own_scale_unless_told():
 
 def test_spark_of_nothing_but_zeros_lies_at_the_bottom():
     assert draw_spark([(at(0), 0.0), (at(5), 0.0)]) == "M0 100l600 0"
+
+
+def test_polls_stand_in_a_row_of_their_own_with_their_ends():
+    polls = [Span(at(-100), at(30), "before"), Span(at(60), at(120), "one"), Span(at(130), at(200), "near"),
+             Span(at(290), None, "open"), Span(at(400), None, "after")]  # fmt: skip
+    incidents = [Span(at(60), at(120), "incident")]
+    chart = draw_chart(rows(61), polls=polls, incidents=incidents)
+    assert [(poll.key, poll.x, poll.end, poll.lane) for poll in chart.polls] == [
+        ("before", 0, 10, 0), ("one", 20, 40, 0), ("near", 43.333, 66.667, 0), ("open", 96.667, 100, 0),
+    ]  # fmt: skip
+    assert [(poll.starts_inside, poll.ends_inside, poll.is_leftward) for poll in chart.polls] == [
+        (False, True, False), (True, True, False), (True, True, False), (True, False, True),
+    ]  # fmt: skip
+    assert [incident.lane for incident in chart.incidents] == [0], "polls take no room from incidents"
+
+
+def test_a_poll_without_room_for_its_name_is_drawn_without():
+    chart = draw_chart(rows(61), polls=[Span(at(second), at(second + 10)) for second in (60, 80, 100, 270, 280)])
+    assert [poll.lane for poll in chart.polls] == [0, None, 0, 0, None]

@@ -5,6 +5,7 @@ import pytest
 from anomalies.models import Anomaly
 from conductor.screens import facts
 from conductor.screens.facts import read_facts, read_many
+from conductor.screens.polls import Poll
 from conductor.tests import stage
 from engagement import condense
 from engagement.models import EngagementRow, Session
@@ -135,6 +136,32 @@ def test_a_session_that_goes_on_or_is_not_long_has_no_course(event):
     short = read_facts(long_session(event, title="Short", hours=2.5, status="ended"))
     assert short.course is None
     assert len(short.rows) == 1_501
+
+
+@pytest.mark.parametrize("is_condensed", [False, True])
+def test_polls_of_a_course_are_those_of_its_buckets(event, is_condensed):
+    session = long_session(event, status="ended", settled_at=stage.NOW)
+    opened, closed = (stage.START + timedelta(seconds=second) for second in (3_600, 3_720))
+    session.rows.filter(timestamp__gte=opened, timestamp__lt=closed).update(poll_participation=0.4)
+    if is_condensed:
+        assert condense.step(60) is False
+
+    [poll] = read_facts(session).polls
+
+    assert (poll.since, poll.until, poll.key) == (opened, closed, Poll(pytest.approx(0.4), is_open=False))
+
+
+def test_polls_of_a_session_are_those_of_its_rows_that_came_in_time(event):
+    session = stage.live_session(event, rows=24)
+    session.rows.all().update(poll_participation=None)
+    during = session.rows.order_by("timestamp")[6:12]
+    session.rows.filter(timestamp__in=[row.timestamp for row in during]).update(poll_participation=0.6)
+    session.rows.filter(timestamp=session.rows.last().timestamp).update(poll_participation=0.9, late=True)
+
+    [poll] = read_facts(session).polls
+
+    assert [(at - stage.START).total_seconds() for at in (poll.since, poll.until)] == [30, 60]
+    assert poll.key == Poll(0.6, is_open=False)
 
 
 def test_course_takes_as_many_queries_however_long_it_is(event, django_assert_num_queries):

@@ -46,3 +46,9 @@ def test_incidents_and_breaks_stand_in_every_minute_they_touch():
 def test_long_sessions_have_a_bounded_number_of_lines(minutes):
     scores = [(at(60 * minutes * place / 1_000), 0.5) for place in range(1_001)]
     assert 1 <= len(tabulate(scores)) <= MOST_LINES + 1
+
+
+def test_polls_stand_in_every_minute_in_which_they_were_open():
+    scores = [(at(60 * minute), 0.5) for minute in range(4)]
+    lines = tabulate(scores, polls=[Span(at(70), at(130), "poll"), Span(at(125), None, "open")])
+    assert [line.polls for line in lines] == [("open",), ("poll", "open"), ("poll",), ()]

@@ -7,7 +7,7 @@ from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
 from conductor.screens.cards import SignalCard
 from conductor.screens.session import Range, SessionScreen, render_chart, render_session, show_page, show_session
-from conductor.tests import stage
+from conductor.tests import stage, sweeping
 from engagement import condense
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Session
@@ -191,3 +191,35 @@ def test_card_of_a_signal_that_moved_is_marked_while_the_incident_is_open(sessio
     assert [name for name, card in cards(session).items() if card.has_moved] == ["chat_msgs_per_min"]
     anomaly.dismiss(stage.organizer(), stage.NOW)
     assert not any(card.has_moved for card in cards(session).values())
+
+
+def polled_session(event, polled: range, **fields) -> Session:
+    """Return a session of 400 rows, some of which tell of a poll with half of the audience in it."""
+    session = Session.objects.create(event=event, title="Polled", **fields)
+    rows = [stage.reading(place, poll_participation=0.5 if place in polled else None) for place in range(400)]
+    record_rows(session.id, rows, stage.NOW)
+    sweeping.begin_anew()
+    sweeping.sweep_all(stage.NOW)
+    session.refresh_from_db()
+    return session
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("polled", [range(396, 400), range(380, 400), range(380, 396), range(100, 400)])
+def test_score_and_its_parts_are_those_that_polls_before_make_it(event, polled):
+    screen = show_session(polled_session(event, polled), stage.NOW)
+    assert screen.score.value == pytest.approx(screen.newest.engagement_score, abs=1e-12)
+    assert sum(part.value for part in screen.parts) == pytest.approx(screen.newest.engagement_score, abs=1e-12)
+    assert "poll_participation" in screen.score.parts
+
+
+@pytest.mark.django_db(transaction=True)
+def test_polls_are_drawn_in_every_range_and_told_in_the_table(event):
+    session = polled_session(event, range(60, 72))
+    half_hour, whole = (render_chart(session, stage.NOW, wanted) for wanted in (Range.HALF_HOUR, Range.WHOLE))
+    for drawn in (half_hour, whole):
+        assert drawn.count('class="chart-poll"') == 1
+        assert 'data-what="poll, 50 % took part"' in drawn
+        assert drawn.count('class="chart-poll-end"') == 2
+        assert 'Poll<tspan class="chart-name"> 50 %</tspan>' in drawn
+    assert [len(line.polls) for line in reversed(show_page(session, stage.NOW).lines)][:5] == [0, 0, 1, 1, 0]
