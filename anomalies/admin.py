@@ -16,13 +16,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
-from anomalies.models import Anomaly, InvalidTransition
+from anomalies.models import Actor, Anomaly, InvalidTransition
 from engagement.moments import read_moment
 from engagement.readings import Signal
 from engagement.wording import signal_of, write_change, write_duration, write_evidence, write_score
 
 # What a reviewer can say: the button's name → the model's method and the word for the history.
-REVIEWS: dict[str, tuple[Callable[[Anomaly, User, datetime], None], str]] = {
+REVIEWS: dict[str, tuple[Callable[[Anomaly, Actor, datetime], None], str]] = {
     "acknowledge": (Anomaly.acknowledge, "Acknowledged"),
     "confirm": (Anomaly.confirm, "Confirmed"),
     "dismiss": (Anomaly.dismiss, "Dismissed as a false alarm"),
@@ -115,9 +115,9 @@ def _show_change(change: Mapping[str, Any]) -> LifeChange:
     )
 
 
-def _reviewer(request: HttpRequest) -> User:
+def _reviewer(request: HttpRequest) -> Actor:
     assert isinstance(request.user, User), "the admin lets nobody in who is not logged in"
-    return request.user
+    return Actor.of(request.user)
 
 
 @admin.register(Anomaly)

@@ -1,8 +1,7 @@
 """What was judged: what each session's detector remembers, and the anomalies, one for each incident."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -10,7 +9,11 @@ from django.contrib.auth.models import User
 from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
+from anomalies import life
+from anomalies.life import Act, Action, InvalidTransition, Standing, Verdict
 from engagement.models import Event, Session
+
+__all__ = ["Actor", "Anomaly", "AnomalyAction", "DetectorMemory", "InvalidTransition"]
 
 
 class DetectorMemory(models.Model):
@@ -28,8 +31,16 @@ class DetectorMemory(models.Model):
         return f"detector of {self.session_id}"
 
 
-class InvalidTransition(Exception):
-    """The anomaly is not in a status from which it can go there."""
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something with an incident: a name to show, and the account where there is one."""
+
+    name: str
+    user: User | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Actor":
+        return cls(user.get_username(), user)
 
 
 class AnomalyQuerySet(models.QuerySet["Anomaly"]):
@@ -47,6 +58,10 @@ class AnomalyQuerySet(models.QuerySet["Anomaly"]):
     def open(self) -> "AnomalyQuerySet":
         """Incidents that go on and that nobody called a false alarm: what a banner shows."""
         return self.unresolved().exclude(status=Anomaly.Status.DISMISSED)
+
+    def with_actions(self) -> "AnomalyQuerySet":
+        """With what people did, in one query for all of them."""
+        return self.prefetch_related("actions")
 
 
 class Anomaly(models.Model):
@@ -73,9 +88,9 @@ class Anomaly(models.Model):
         DISMISSED = "dismissed"
 
     class Review(models.TextChoices):
-        UNREVIEWED = "", "Not reviewed"
-        CONFIRMED = "confirmed", "Confirmed"
-        FALSE_ALARM = "false_alarm", "False alarm"
+        UNREVIEWED = Verdict.NONE.value, "Not reviewed"
+        CONFIRMED = Verdict.CONFIRMED.value, "Confirmed"
+        FALSE_ALARM = Verdict.FALSE_ALARM.value, "False alarm"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="anomalies", db_index=False)
@@ -98,6 +113,11 @@ class Anomaly(models.Model):
     )
     reviewed_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(default="", blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(
+        max_length=200, default="", db_default="", blank=True, help_text="A name, as it was then."
+    )
+    snoozed_until = models.DateTimeField(null=True, blank=True, help_text="Quiet until then, unless it gets worse.")
 
     objects = AnomalyQuerySet.as_manager()
 
@@ -126,37 +146,115 @@ class Anomaly(models.Model):
         """How long the incident lasted, None while it goes on."""
         return None if self.resolved_at is None else self.resolved_at - self.timestamp
 
-    def acknowledge(self, by: User, now: datetime) -> None:
+    @property
+    def standing(self) -> Standing:
+        """What people have said of it so far."""
+        return Standing(self.review, self.acknowledged_at, self.acknowledged_by, self.snoozed_until, self.note)
+
+    def is_snoozed(self, now: datetime) -> bool:
+        return self.snoozed_until is not None and now < self.snoozed_until
+
+    def acknowledge(self, by: Actor, now: datetime, note: str = "") -> None:
         """Say that somebody is on it. Raises `InvalidTransition` unless the incident is open."""
-        with self._reviewing(by, now, "status"):
-            if self.status != self.Status.OPEN:
-                raise InvalidTransition(f"an anomaly that is {self.status} cannot be acknowledged")
-            self.status = self.Status.ACKNOWLEDGED
+        self._act(Act(Action.ACKNOWLEDGE, by.name, now, note=note), by)
 
-    def confirm(self, by: User, now: datetime) -> None:
+    def snooze(self, until: datetime, by: Actor, now: datetime, note: str = "") -> None:
+        """Be quiet of it until then. Raises `InvalidTransition` where it is over or dismissed."""
+        self._act(Act(Action.SNOOZE, by.name, now, snoozed_until=until, note=note), by)
+
+    def confirm(self, by: Actor, now: datetime, note: str = "") -> None:
         """Say that it was a real incident. A dismissed one comes back to where its life had brought it."""
-        with self._reviewing(by, now, "review", "status"):
-            self.review = self.Review.CONFIRMED
-            if self.status == self.Status.DISMISSED:
-                self.status = self.Status.RESOLVED if self.is_resolved else self.Status.ACKNOWLEDGED
+        self._act(Act(Action.CONFIRM, by.name, now, note=note), by)
 
-    def dismiss(self, by: User, now: datetime) -> None:
+    def dismiss(self, by: Actor, now: datetime, note: str = "") -> None:
         """Say that it was a false alarm; its banner goes, the fact stays."""
-        with self._reviewing(by, now, "review", "status"):
-            self.review = self.Review.FALSE_ALARM
-            self.status = self.Status.DISMISSED
+        self._act(Act(Action.DISMISS, by.name, now, note=note), by)
 
-    def annotate(self, note: str, by: User, now: datetime) -> None:
+    def annotate(self, note: str, by: Actor, now: datetime) -> None:
         """Keep a reviewer's note."""
-        with self._reviewing(by, now, "note"):
-            self.note = note
+        self._act(Act(Action.NOTE, by.name, now, note=note), by)
 
-    @contextmanager
-    def _reviewing(self, by: User, now: datetime, *fields: str) -> Iterator[None]:
-        """Hold the row as it is now, which the sweep may have moved since it was read, and save what changes."""
+    def tell_tried(self, tried: str, by: Actor, now: datetime, note: str = "") -> None:
+        """Say what was done to win the audience back. Raises `InvalidTransition` where it is over or dismissed."""
+        self._act(Act(Action.TRIED, by.name, now, tried=tried, note=note), by)
+
+    def reopen(self, by: Actor, now: datetime, note: str = "") -> None:
+        """Forget that it was acknowledged, snoozed or dismissed. Raises `InvalidTransition` where it was not."""
+        self._act(Act(Action.REOPEN, by.name, now, note=note), by)
+
+    def undo(self, by: Actor, now: datetime, latest: int | None = None, note: str = "") -> None:
+        """Take the latest action back; `latest` is the one that is meant, where somebody chose it.
+
+        Raises `InvalidTransition` where there is none, or somebody else was faster.
+        """
         with transaction.atomic():
-            row = Anomaly.objects.select_for_update(of=("self",)).filter(id=self.id, timestamp=self.timestamp)
-            self.status, self.resolved_at = row.values_list("status", "resolved_at").get()
-            yield
-            self.reviewed_by, self.reviewed_at = by, now
-            self.save(update_fields=[*fields, "reviewed_by", "reviewed_at"])
+            self._lock()
+            undone = AnomalyAction.objects.filter(anomaly=self, undone_at=None).exclude(action=Action.UNDO).last()
+            if undone is None:
+                raise InvalidTransition("there is nothing to undo")
+            if latest is not None and undone.id != latest:
+                raise InvalidTransition("somebody has done something else since")
+            AnomalyAction.objects.filter(id=undone.id).update(undone_at=now)
+            before = self.standing
+            self._stand(before, life.take_back(before, undone.old), Act(Action.UNDO, by.name, now, note=note), by)
+
+    def _act(self, act: Act, by: Actor) -> None:
+        with transaction.atomic():
+            self._lock()
+            before = self.standing
+            self._stand(before, life.move(before, act, self.is_resolved), act, by)
+
+    def _lock(self) -> None:
+        """Hold the row as it is now, which the sweep or another person may have moved since it was read."""
+        row = Anomaly.objects.select_for_update(of=("self",)).get(id=self.id, timestamp=self.timestamp)
+        for name in (*asdict(row.standing), "status", "resolved_at"):
+            setattr(self, name, getattr(row, name))
+
+    def _stand(self, before: Standing, after: Standing, act: Act, by: Actor) -> None:
+        """Write how it stands from here on, and who did what."""
+        moved = {
+            **asdict(after),
+            "status": after.status(self.is_resolved),
+            "reviewed_by": by.user,
+            "reviewed_at": act.at,
+        }
+        for name, value in moved.items():
+            setattr(self, name, value)
+        self.save(update_fields=list(moved))
+        old, new = life.difference(before, after)
+        AnomalyAction.objects.create(
+            anomaly=self, session_id=self.session_id, at=act.at, by=act.by, user=by.user,
+            action=act.action, tried=act.tried, note=act.note, old=old, new=new,
+        )  # fmt: skip
+
+
+class AnomalyAction(models.Model):
+    """One thing that a person did with an incident: who, when, what, and what it changed."""
+
+    # An anomaly's key has its timestamp in it, as a hypertable needs, so the database knows no reference to its id.
+    anomaly = models.ForeignKey(
+        Anomaly, on_delete=models.CASCADE, related_name="actions", db_constraint=False, db_index=False
+    )
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="+", db_index=False)
+    at = models.DateTimeField()
+    by = models.CharField(max_length=200, help_text="A name, as it was then.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    action = models.CharField(max_length=20, choices=[(each.value, each.value.capitalize()) for each in Action])
+    tried = models.CharField(max_length=20, default="", blank=True)
+    note = models.TextField(default="", blank=True)
+    old = models.JSONField(default=dict)
+    new = models.JSONField(default=dict)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "anomaly_actions"
+        ordering = ["id"]
+        indexes = [
+            models.Index(fields=["anomaly", "id"], name="idx_anomaly_action"),
+            models.Index(fields=["session", "at", "id"], name="idx_anomaly_action_session"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.by}"

@@ -190,6 +190,8 @@ def _open(session: Session, change: Change, row: EngagementRow) -> Anomaly:
 
 def _worsen(anomaly: Anomaly, change: Change) -> None:
     anomaly.anomaly_score = max(anomaly.anomaly_score, change.anomaly_score)
+    if change.step != Step.CORRECTED:
+        anomaly.snoozed_until = None  # quiet was asked for what it was then
     _tell(anomaly, change)
 
 
@@ -237,10 +239,10 @@ def _remember(anomaly: Anomaly, at: datetime, change: str, score: float, reason:
 
 
 def _update(anomalies: Sequence[Anomaly]) -> None:
-    """Write the judged columns only: a reviewer's note or review is never overwritten."""
+    """Write the judged columns only: a reviewer's note or review is never overwritten. Getting worse ends a snooze."""
     judged = [
         "anomaly_type", "severity", "anomaly_score", "current_engagement", "expected_engagement",
-        "deviation", "description", "metadata", "resolved_at", "status",
+        "deviation", "description", "metadata", "resolved_at", "status", "snoozed_until",
     ]  # fmt: skip
     if anomalies:
         Anomaly.objects.bulk_update(anomalies, judged)

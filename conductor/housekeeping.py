@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
-from anomalies.models import Anomaly, DetectorMemory
+from anomalies.models import Anomaly, AnomalyAction, DetectorMemory
 from conductor.logins import forget_failures
 from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
@@ -60,7 +60,7 @@ class Table:
 # a test says so before.
 RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
 ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow), Table(Bucket, order="starts_at"))
-ANOMALIES = (Table(Anomaly, key="id"),)
+ANOMALIES = (Table(AnomalyAction, order="at", key="id"), Table(Anomaly, key="id"))
 OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),

@@ -32,6 +32,7 @@ class SessionChange:
     detected: tuple[Anomaly, ...] = ()  # opened, or worsened, or changed type
     resolved: tuple[Anomaly, ...] = ()
     corrected: tuple[Anomaly, ...] = ()  # told already, now under another name
+    acted: tuple[Anomaly, ...] = ()  # with which a person did something
 
 
 def dashboard_group(session_id: UUID | str) -> str:
@@ -117,7 +118,11 @@ def _messages(change: SessionChange) -> Iterable[str]:
     """Yield the JSON messages of the contract."""
     if change.row is not None:
         yield json.dumps({"type": "engagement:update", "engagement": row_payload(change.row)})
-    told = (("detected", change.detected), ("updated", change.corrected), ("resolved", change.resolved))
+    told = (
+        ("detected", change.detected),
+        ("updated", change.corrected + change.acted),
+        ("resolved", change.resolved),
+    )
     for kind, anomalies in told:
         for anomaly in anomalies:
             yield json.dumps({"type": f"anomaly:{kind}", "anomaly": anomaly_payload(anomaly)})

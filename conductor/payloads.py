@@ -6,11 +6,17 @@ from typing import Any
 
 from django.urls import reverse
 
-from anomalies.models import Anomaly
+from anomalies.models import Anomaly, AnomalyAction
 from engagement.models import EngagementRow, Erasure, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
 from engagement.scoring import level
+
+VERDICTS: dict[str, str | None] = {
+    Anomaly.Review.UNREVIEWED: None,
+    Anomaly.Review.CONFIRMED: "real",
+    Anomaly.Review.FALSE_ALARM: "false_alarm",
+}
 
 
 def session_payload(session: Session) -> dict[str, object]:
@@ -74,6 +80,22 @@ def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
         "resolved_at": _moment(anomaly.resolved_at),
         "status": anomaly.status,
         "description": anomaly.description,
+        "acknowledged_at": _moment(anomaly.acknowledged_at),
+        "acknowledged_by": anomaly.acknowledged_by or None,
+        "snoozed_until": _moment(anomaly.snoozed_until),
+        "verdict": VERDICTS[anomaly.review],
+        "actions": [_action_payload(action) for action in anomaly.actions.all()],
+    }
+
+
+def _action_payload(action: AnomalyAction) -> dict[str, object]:
+    return {
+        "at": write_moment(action.at),
+        "by": action.by,
+        "action": action.action,
+        "note": action.note or None,
+        "tried": action.tried or None,
+        "is_undone": action.undone_at is not None,
     }
 
 

@@ -2,12 +2,14 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import path
+from django.urls import path, register_converter
 
-from conductor import health, metrics, outages, uploads, views
+from conductor import acts, health, metrics, outages, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
+
+register_converter(acts.ActionConverter, "action")
 
 admin.site.site_header = admin.site.site_title = "Engagement Conductor"
 
@@ -15,12 +17,7 @@ urlpatterns = [
     path("", views.sessions, name="sessions"),
     path("sessions/<uuid:session_id>/", views.session, name="session"),
     path("sessions/<uuid:session_id>/anomalies/", views.session_anomalies, name="session-anomalies"),
-    path(
-        "sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/acknowledge/",
-        views.acknowledge,
-        name="anomaly-acknowledge",
-    ),
-    path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/dismiss/", views.dismiss, name="anomaly-dismiss"),
+    path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/<action:action>/", views.act, name="anomaly-act"),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),

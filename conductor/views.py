@@ -19,8 +19,10 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
-from anomalies.models import Anomaly, InvalidTransition
+from anomalies.life import Action, InvalidTransition
+from anomalies.models import Actor, Anomaly
 from conductor import live
+from conductor.acts import ACTS, ActionForm
 from conductor.screens.history import show_history
 from conductor.screens.rooms import list_rooms
 from conductor.screens.session import Range, render_chart, show_page
@@ -120,20 +122,15 @@ def session_anomalies(request: OrganizerRequest, session_id: UUID) -> HttpRespon
 
 @require_POST
 @for_organizers
-def acknowledge(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
-    """Say that somebody is on it; a second click, or one that comes late, changes nothing."""
+def act(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID, action: Action) -> HttpResponse:
+    """Do something with an incident; a second click, or one that comes late, changes nothing."""
     anomaly = _anomaly(request, session_id, anomaly_id)
+    form = ActionForm(action, request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest(" ".join(f"{name}: {said[0]}" for name, said in form.errors.items()))
     with suppress(InvalidTransition):
-        anomaly.acknowledge(request.user, now())
-    return _told(request, session_id)
-
-
-@require_POST
-@for_organizers
-def dismiss(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> HttpResponse:
-    """Say that it was a false alarm."""
-    _anomaly(request, session_id, anomaly_id).dismiss(request.user, now())
-    return _told(request, session_id)
+        ACTS[action](anomaly, form.cleaned_data, Actor.of(request.user), now())
+    return _told(request, session_id, acted=(anomaly,))
 
 
 @require_POST
@@ -153,9 +150,13 @@ def choose_sensitivity(request: OrganizerRequest, session_id: UUID) -> HttpRespo
     return _told(request, session_id, *going_on, words=words)
 
 
-def _told(request: OrganizerRequest, session_id: UUID, *others: UUID, words: str = "") -> HttpResponse:
+def _told(
+    request: OrganizerRequest, session_id: UUID, *others: UUID, words: str = "", acted: tuple[Anomaly, ...] = ()
+) -> HttpResponse:
     """Answer a click: the push changes every screen, the clicker's too. Without htmx the page comes anew."""
-    live.announce([live.SessionChange(id_, row=None) for id_ in {session_id, *others}], now())
+    changes = [live.SessionChange(session_id, row=None, acted=acted)]
+    changes += [live.SessionChange(id_, row=None) for id_ in {*others} - {session_id}]
+    live.announce(changes, now())
     if request.htmx:
         return HttpResponse(words) if words else HttpResponse(status=204)
     return redirect("session", session_id)

@@ -7,8 +7,10 @@ import pytest
 from django.db import transaction
 
 from anomalies import watch
+from anomalies.detector import incidents
+from anomalies.detector.explanation import Finding
 from anomalies.detector.state import VERSION
-from anomalies.models import Anomaly, DetectorMemory
+from anomalies.models import Actor, Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
@@ -102,7 +104,7 @@ def test_state_of_another_version_is_rebuilt_from_the_rows(session):
 def test_review_survives_what_the_detector_writes_later(session, django_user_model):
     rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
     judge(session, rows[:130])
-    reviewer = django_user_model.objects.create_user("reviewer")
+    reviewer = Actor.of(django_user_model.objects.create_user("reviewer"))
     Anomaly.objects.get().annotate("The microphone was off.", reviewer, NOW)
     Anomaly.objects.get().dismiss(reviewer, NOW)
     judge(session, rows[130:])
@@ -110,6 +112,27 @@ def test_review_survives_what_the_detector_writes_later(session, django_user_mod
     assert anomaly.resolved_at is not None
     assert (anomaly.status, anomaly.review) == ("dismissed", "false_alarm")
     assert anomaly.note == "The microphone was off."
+
+
+def test_snooze_lasts_while_a_name_is_corrected_and_ends_where_it_gets_worse(session):
+    rows = silence(healthy_room(minutes=25), at_minute(10), at_minute(15))
+    judge(session, rows[:130])
+    Anomaly.objects.update(severity="WARNING")
+    opened = Anomaly.objects.get()
+    opened.snooze(at_minute(90), Actor("mara"), NOW)
+    change = incidents.Change(at_minute(11), incidents.Step.CORRECTED, "LOW_ENGAGEMENT", "WARNING", 0.7, finding())
+    watch._worsen(opened, change)
+    assert opened.snoozed_until == at_minute(90)
+    watch._worsen(opened, replace(change, step=incidents.Step.WORSENED, severity="CRITICAL"))
+    watch._update([opened])
+    kept = Anomaly.objects.get()
+    assert (kept.snoozed_until, kept.severity) == (None, "CRITICAL")
+
+
+def finding() -> Finding:
+    return Finding(
+        current=0.1, expected=0.7, tree_score=0.9, z_score=4.0, signals={}, description="", advice="", audience=9
+    )
 
 
 def test_detector_state_goes_from_too_early_to_watching(session):

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from conductor.api.schemas import (
+    ActionName,
     AnomalyStatus,
     AnomalyType,
     Break,
@@ -14,6 +15,7 @@ from conductor.api.schemas import (
     Moment,
     SessionStatus,
     Severity,
+    TriedName,
 )
 
 
@@ -107,6 +109,19 @@ class EngagementBucket(EngagementRow):
     rows: int = Field(description="How many rows it holds.")
 
 
+class IncidentAction(BaseModel):
+    """One thing that a person did with an incident."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Moment
+    by: str = Field(description="A name, as it was then.")
+    action: ActionName
+    note: str | None
+    tried: TriedName | None = Field(description="What was done to win the audience back.")
+    is_undone: bool
+
+
 class Anomaly(BaseModel):
     """One incident: it opens, may rise in severity or change to a more urgent type, and is resolved."""
 
@@ -129,6 +144,11 @@ class Anomaly(BaseModel):
     resolved_at: Moment | None
     status: AnomalyStatus
     description: str = Field(description="What happened, in one sentence.")
+    acknowledged_at: Moment | None
+    acknowledged_by: str | None = Field(description="Who is on it: a name, as it was then.")
+    snoozed_until: Moment | None = Field(description="Quiet until then, unless it gets worse.")
+    verdict: Literal["real", "false_alarm"] | None = Field(description="What a person found it to be.")
+    actions: list[IncidentAction] = Field(description="What people did with it, oldest first.")
 
 
 class Erasure(BaseModel):

@@ -15,7 +15,8 @@ WHY = {
     400: "The body is not JSON, or not the gzip that it is said to be.",
     401: "No key, or one that is unknown or revoked.",
     404: "Not there, or of another event.",
-    409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events.",
+    409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events; or the "
+    "incident is not in a state that allows the action.",
     413: f"More than {MAX_BATCH:,} items of one session or {MAX_BATCH_OF_MANY:,} of many, or more than "
     f"{MAX_MEGABYTES} MB when it is unpacked.",
     415: "The body is said to be no JSON, or to be packed by something else than gzip.",
@@ -50,7 +51,7 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
     found |= {404} if "{session_id}" in path or "{user}" in path else set()
-    found |= {409} if path.endswith(("}/signals", "}/events")) else set()
+    found |= {409} if path.endswith(("}/signals", "}/events", "}/actions")) else set()
     return sorted(found)
 
 

@@ -4,30 +4,27 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models import Q, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.urls import register_converter, reverse
 from django.urls.converters import StringConverter
 from django.utils.timezone import now
 from ninja import Body, Path, Query
-from ninja.errors import AuthenticationError
 from ninja.parser import Parser
 from ninja.security import HttpBearer
 from pydantic_core import from_json
 
-from anomalies.models import Anomaly
 from conductor import keys, metrics, pipeline, tasks
-from conductor.api import answers
+from conductor.api import answers, incidents
 from conductor.api.content import read_content
 from conductor.api.openapi import DocumentedAPI
 from conductor.api.paging import page, read_cursor, write_cursor
 from conductor.api.problems import Problem, answer_with_problems, wrong_value
+from conductor.api.reach import before, check_event, find_session, name_caller
 from conductor.api.schemas import (
-    AnomalyQuery,
     Break,
     EngagementQuery,
     NewSession,
@@ -41,19 +38,17 @@ from conductor.api.schemas import (
     Text,
 )
 from conductor.api.throttle import KeyLimit, spend_items
-from conductor.payloads import anomaly_payload, bucket_payload, erasure_payload, row_payload, session_payload
+from conductor.payloads import bucket_payload, erasure_payload, row_payload, session_payload
 from engagement.buckets import read_means
 from engagement.erasure import erase_person, erase_sessions
 from engagement.events import record_events
 from engagement.ingest import Recorded, RefusedReading, record_rows
 from engagement.many import record_events_of_many, record_rows_of_many
-from engagement.models import ApiKey, EngagementRow, Event, Session
+from engagement.models import EngagementRow, Session
 from engagement.sessions import create_session, revise_session
 
 ROWS_PER_PAGE = 1_000
 ITEMS_PER_PAGE = 100
-
-Items = TypeVar("Items", bound=QuerySet[Any, Any])
 
 
 class BearerKey(HttpBearer):
@@ -102,17 +97,18 @@ api = DocumentedAPI(
     parser=StrictParser(),
 )
 answer_with_problems(api)
+api.add_router("", incidents.router)
 
 
 @api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])
 def post_session(request: keys.KeyedRequest, body: NewSession) -> JsonResponse:
     """Make a session: 201. Where `external_id` is known, 200 and the session that is there, unchanged."""
-    _check_event(request)
+    check_event(request)
     fields = body.model_dump(exclude={"breaks"})
     try:
         session, is_new = create_session(request.auth.event_id, breaks=_pairs(body.breaks), **fields)
     except IntegrityError:
-        _check_event(request)
+        check_event(request)
         raise
     return JsonResponse(
         _session(request, session),
@@ -126,7 +122,7 @@ def list_sessions(request: keys.KeyedRequest, query: Query[PageQuery]) -> JsonRe
     """The sessions of the key's event, newest first, 100 a page."""
     sessions = Session.objects.filter(event_id=request.auth.event_id).order_by("-created_at", "-id")
     if query.cursor:
-        sessions = _before(sessions, "created_at", query.cursor)
+        sessions = before(sessions, "created_at", query.cursor)
     found = page(
         request,
         sessions,
@@ -135,20 +131,20 @@ def list_sessions(request: keys.KeyedRequest, query: Query[PageQuery]) -> JsonRe
         place=lambda session: write_cursor(session.created_at, session.id),
     )
     if not found["items"]:
-        _check_event(request)
+        check_event(request)
     return JsonResponse(found)
 
 
 @api.get("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
 def get_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
     """One session."""
-    return JsonResponse(_session(request, _find(request, session_id)))
+    return JsonResponse(_session(request, find_session(request, session_id)))
 
 
 @api.patch("/sessions/{session_id}", response=answers.Session, tags=["sessions"])
 def patch_session(request: keys.KeyedRequest, session_id: UUID, body: SessionChanges) -> JsonResponse:
     """Change the title or the plan of a session."""
-    _find(request, session_id)
+    find_session(request, session_id)
     changes = body.model_dump(exclude_unset=True)
     if "breaks" in changes:
         changes["breaks"] = _pairs(body.breaks)
@@ -158,8 +154,8 @@ def patch_session(request: keys.KeyedRequest, session_id: UUID, body: SessionCha
 @api.delete("/sessions/{session_id}", response={202: answers.Erasure}, tags=["erasing"])
 def delete_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
     """Erase a session: it is gone at once, and everything of it within minutes. Its `external_id` is free again."""
-    _find(request, session_id)
-    for erasure in erase_sessions([session_id], _caller(request), now()):
+    find_session(request, session_id)
+    for erasure in erase_sessions([session_id], name_caller(request), now()):
         return JsonResponse(erasure_payload(erasure), status=202)
     raise Session.DoesNotExist  # somebody else erased it just now
 
@@ -171,8 +167,8 @@ def delete_person(request: keys.KeyedRequest, user: Path[Text]) -> JsonResponse:
     Rows stay as they are: they hold numbers only. Where a session goes on, the room counts on with somebody whom nobody
     knows, and whoever comes with the old name afterwards is somebody new. `user` is URL-encoded, its slashes too.
     """
-    _check_event(request)
-    erasure = erase_person(request.auth.event_id, user, _caller(request), now())
+    check_event(request)
+    erasure = erase_person(request.auth.event_id, user, name_caller(request), now())
     return JsonResponse(erasure_payload(erasure), status=202)
 
 
@@ -182,7 +178,7 @@ def end_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
 
     Ending it again changes nothing.
     """
-    _find(request, session_id)
+    find_session(request, session_id)
     session = pipeline.end_session(session_id, now())
     tasks.wake([session_id])
     return JsonResponse(_session(request, session))
@@ -191,7 +187,7 @@ def end_session(request: keys.KeyedRequest, session_id: UUID) -> JsonResponse:
 @api.post("/sessions/{session_id}/signals", response={202: answers.Recorded}, tags=["engagement"])
 def post_signals(request: keys.KeyedRequest, session_id: UUID, body: Body[OneOrMany]) -> JsonResponse:
     """Record one engagement row, or an array of up to 1,000. A row that is there already changes nothing."""
-    _find(request, session_id)
+    find_session(request, session_id)
     received_at = now()
     rows = [body] if isinstance(body, Signals) else body
     spend_items(request.auth.event_id, len(rows))
@@ -210,7 +206,7 @@ def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEven
     The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
     signals, whichever comes first.
     """
-    _find(request, session_id)
+    find_session(request, session_id)
     spend_items(request.auth.event_id, len(body))
     recorded = record_events(session_id, [event.event() for event in body], now())
     metrics.count_events(recorded)
@@ -223,7 +219,7 @@ def post_signals_of_many(request: keys.KeyedRequest, body: Body[SignalsOfMany]) 
 
     All or none: where sessions are unknown, have ended or are told of by raw events, `errors` names each item of them.
     """
-    _check_event(request)
+    check_event(request)
     spend_items(request.auth.event_id, len(body))
     received_at = now()
     readings = [row.reading(received_at) for row in body]
@@ -243,7 +239,7 @@ def post_events_of_many(request: keys.KeyedRequest, body: Body[RawEventsOfMany])
 
     All or none: where sessions are unknown, have ended or are told of by signals, `errors` names each item of them.
     """
-    _check_event(request)
+    check_event(request)
     spend_items(request.auth.event_id, len(body))
     recorded, session_ids = record_events_of_many(
         request.auth.event_id, [event.session_name for event in body], [event.event() for event in body], now()
@@ -255,7 +251,7 @@ def post_events_of_many(request: keys.KeyedRequest, body: Body[RawEventsOfMany])
 @api.get("/sessions/{session_id}/engagement", response=answers.EngagementPage, tags=["engagement"])
 def list_engagement(request: keys.KeyedRequest, session_id: UUID, query: Query[EngagementQuery]) -> JsonResponse:
     """The engagement rows of a session, or their means over buckets of time; oldest first, 1,000 a page."""
-    _find(request, session_id)
+    find_session(request, session_id)
     start = read_cursor(query.cursor)[0] if query.cursor else None
     if (width := query.bucket) is None:
         rows = EngagementRow.objects.for_session(session_id).between(query.since, query.until).order_by("timestamp")
@@ -267,41 +263,6 @@ def list_engagement(request: keys.KeyedRequest, session_id: UUID, query: Query[E
         place = lambda bucket: write_cursor(bucket["bucket"] + width)  # noqa: E731
         found = page(request, buckets, ROWS_PER_PAGE, bucket_payload, place)
     return JsonResponse(found)
-
-
-@api.get("/sessions/{session_id}/anomalies", response=answers.AnomalyPage, tags=["anomalies"])
-def list_anomalies(request: keys.KeyedRequest, session_id: UUID, query: Query[AnomalyQuery]) -> JsonResponse:
-    """The incidents of a session, newest first, 100 a page."""
-    _find(request, session_id)
-    wanted = {
-        "timestamp__gte": query.since,
-        "timestamp__lt": query.until,
-        "severity": query.severity,
-        "anomaly_type": query.anomaly_type,
-    }
-    anomalies = Anomaly.objects.for_session(session_id).filter(
-        **{name: value for name, value in wanted.items() if value is not None}
-    )
-    if query.cursor:
-        anomalies = _before(anomalies, "timestamp", query.cursor)
-    return JsonResponse(
-        page(
-            request,
-            anomalies.order_by("-timestamp", "-id"),
-            ITEMS_PER_PAGE,
-            anomaly_payload,
-            place=lambda anomaly: write_cursor(anomaly.timestamp, anomaly.id),
-        )
-    )
-
-
-def _find(request: keys.KeyedRequest, session_id: UUID) -> Session:
-    """Return a session that the caller's key reaches; any other does not exist for them."""
-    try:
-        return Session.objects.get(id=session_id, event_id=request.auth.event_id)
-    except Session.DoesNotExist:
-        _check_event(request)
-        raise
 
 
 def _recorded(recorded: Recorded, session_ids: Iterable[UUID]) -> JsonResponse:
@@ -316,17 +277,6 @@ def _wrong_reading(refused: RefusedReading, *, is_alone: bool = False) -> Proble
     return wrong_value([*place, refused.field] if refused.field else place, refused.detail)
 
 
-def _check_event(request: keys.KeyedRequest) -> None:
-    """Refuse a key whose event was erased while it was remembered. Asked where nothing is found, or something made."""
-    if not Event.objects.filter(id=request.auth.event_id).exists():
-        keys.forget_event(request.auth.event_id)
-        raise AuthenticationError
-
-
-def _caller(request: keys.KeyedRequest) -> str:
-    return f"API key {ApiKey.objects.filter(id=request.auth.key_id).first() or request.auth.key_id}"
-
-
 def _session(request: keys.KeyedRequest, session: Session) -> dict[str, object]:
     payload = session_payload(session)
     return payload | {"url": request.build_absolute_uri(str(payload["url"]))}
@@ -334,9 +284,3 @@ def _session(request: keys.KeyedRequest, session: Session) -> dict[str, object]:
 
 def _pairs(breaks: list[Break]) -> list[tuple[datetime, datetime]]:
     return [(planned.starts_at, planned.ends_at) for planned in breaks]
-
-
-def _before(items: Items, moment: str, cursor: str) -> Items:
-    """Return what follows the cursor's place in a list that is newest first; the first bound is the index's."""
-    at, id = read_cursor(cursor)
-    return items.filter(Q(**{f"{moment}__lt": at}) | Q(**{moment: at}, id__lt=id), **{f"{moment}__lte": at})

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from anomalies.life import MAX_SNOOZE_MINUTES, Action, Tried
 from anomalies.models import Anomaly
 from engagement.limits import (
     FIRST_YEAR,
@@ -108,6 +109,8 @@ if TYPE_CHECKING:  # mypy does not compute a Literal
     DetectorState: TypeAlias = str
     EventType: TypeAlias = str
     Level: TypeAlias = str
+    ActionName: TypeAlias = str
+    TriedName: TypeAlias = str
 else:
     AnomalyType = Literal[*Anomaly.Type.values]
     AnomalyStatus = Literal[*Anomaly.Status.values]
@@ -116,6 +119,8 @@ else:
     DetectorState = Literal[*Session.DetectorState.values]
     EventType = Literal[*EVENT_TYPES]
     Level = Literal[*(name for name, _ in LEVELS)]
+    ActionName = Literal[*map(str, Action)]
+    TriedName = Literal[*map(str, Tried)]
 
 
 class Taken(BaseModel):
@@ -350,3 +355,41 @@ class EngagementQuery(SpanQuery):
 class AnomalyQuery(SpanQuery):
     severity: Severity | None = Field(None, description="Only of this severity.")
     anomaly_type: AnomalyType | None = Field(None, description="Only of this type.")
+
+
+class AnomalyOfEventQuery(AnomalyQuery):
+    status: AnomalyStatus | None = Field(None, description="Only those that stand there.")
+
+
+class IncidentAction(Taken):
+    """What somebody does with an incident."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"action": "acknowledge", "by": "Stage manager"}]})
+
+    action: ActionName = Field(
+        description="`acknowledge`: somebody is on it; `snooze`: quiet for so many `minutes`, or until the next "
+        "planned break, unless it gets worse; `confirm`: it was real; `dismiss`: it was a false alarm; `tried`: "
+        "something was done about it; `note`; `undo`: take the latest action back; `reopen`: as if nobody had "
+        "acknowledged, snoozed or dismissed it."
+    )
+    by: Text | None = Field(None, description="Who does it, as people read it; else the name of the key.")
+    note: Text | None = Field(None, validate_default=True, description="In words; kept with the action.")
+    minutes: Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=1, le=MAX_SNOOZE_MINUTES)] | None = (
+        Field(None, description="Of a `snooze`.")
+    )
+    tried: TriedName | None = Field(None, validate_default=True, description="Of `tried`: what was done.")
+
+    @field_validator("minutes", "tried")
+    @classmethod
+    def _belong(cls, value: object, info: ValidationInfo) -> object:
+        action = Action.SNOOZE if info.field_name == "minutes" else Action.TRIED
+        if value is not None and info.data.get("action", action) != action:
+            raise PydanticCustomError("elsewhere", "Input belongs to the action {action}", {"action": str(action)})
+        return value
+
+    @field_validator("note", "tried")
+    @classmethod
+    def _be_told(cls, value: object, info: ValidationInfo) -> object:
+        if value is None and info.data.get("action") == info.field_name:
+            raise PydanticCustomError("untold", "Input should be there: it is what the action is about")
+        return value

@@ -21,6 +21,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils.timezone import now
 
+from anomalies.life import Action
 from conductor.api.routes import api
 from conductor.asgi import sockets
 from conductor.tests import stage
@@ -86,8 +87,7 @@ DOORS: dict[str, Answers] = {
     "GET /": OWN_LIST,
     "GET /sessions/{session}/": OWN_PAGE,
     "GET /sessions/{session}/anomalies/": OWN_PAGE,
-    "POST /sessions/{session}/anomalies/{anomaly}/acknowledge/": OWN_CLICK,
-    "POST /sessions/{session}/anomalies/{anomaly}/dismiss/": OWN_CLICK,
+    **{f"POST /sessions/{{session}}/anomalies/{{anomaly}}/{action}/": OWN_CLICK for action in Action},
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
@@ -111,7 +111,9 @@ DOORS: dict[str, Answers] = {
     "DELETE /api/v1/sessions/{session}": OWN_KEY_ERASES,
     "DELETE /api/v1/people/u-1": ANY_KEY_ERASES,
     "GET /api/v1/sessions/{session}/engagement": OWN_KEY,
+    "GET /api/v1/anomalies": ANY_KEY,
     "GET /api/v1/sessions/{session}/anomalies": OWN_KEY,
+    "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": OWN_KEY,
     "GET /admin/": STAFF,
     "GET /admin/login/": ADMIN_LOGIN,
     "POST /admin/logout/": LOGOUT,
@@ -140,6 +142,8 @@ ELSEWHERE = {"readyz"}  # asks for a worker: test_health has it
 
 CHAT: dict[str, object] = {"type": "chat", "timestamp": "2026-03-02T09:00:05Z"}
 BODIES: dict[str, object] = {
+    "POST /sessions/{session}/anomalies/{anomaly}/tried/": {"tried": "poll"},
+    "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": {"action": "acknowledge"},
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
@@ -282,7 +286,9 @@ def test_every_route_is_in_the_table():
 
 def test_every_call_is_in_the_table():
     calls = {
-        f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}").replace("{anything:user}", "u-1")
+        f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}")
+        .replace("{anomaly_id}", "{anomaly}")
+        .replace("{anything:user}", "u-1")
         for prefix, router in api._routers
         for path, view in router.path_operations.items()
         for operation in view.operations

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from anomalies.models import Anomaly
+from anomalies.models import Actor, Anomaly
 from conductor import views
 from conductor.screens.session import render_session, show_session
 from conductor.tests import stage
@@ -57,7 +57,7 @@ def session(request, event) -> Session:
     if request.param in ("critical", "warning"):
         stage.incident(session, request.param.upper())
     if request.param == "acknowledged":
-        stage.incident(session).acknowledge(stage.organizer(), stage.NOW)
+        stage.incident(session).acknowledge(Actor.of(stage.organizer()), stage.NOW)
     if request.param == "resolved":
         stage.incident(session, resolved_at=session.judged_until, status=Anomaly.Status.RESOLVED)
     changes = {

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import ForeignKey
 from django.urls import reverse
 
-from anomalies.models import Anomaly
+from anomalies.models import Anomaly, AnomalyAction
 from conductor import housekeeping, tasks
 from conductor.tests.plenty import NOW, START, TABLES, at, count_rows, erase_everything, full_session, in_threads
 from conductor.tests.rest import Rest
@@ -61,7 +61,8 @@ def test_every_table_that_hangs_on_a_session_or_an_event_is_erased_with_it():
         (table.model, table.owner.partition("__")[0]) for table in (*housekeeping.OF_SESSION, *housekeeping.OF_EVENT)
     }
 
-    assert hanging_on(Session, Event) == named | {(Session, "event")}
+    # A session goes before its event, and what people did before the anomalies it was done with.
+    assert hanging_on(Session, Event) == named | {(Session, "event"), (AnomalyAction, "anomaly")}
 
 
 def test_what_a_session_may_keep_for_some_time_is_all_of_it():

@@ -44,8 +44,8 @@ def test_other_organizers_session_is_not_there(client, session):
     client.force_login(stage.organizer("stranger"))
     for address in addresses(session)[1:]:
         assert client.get(address).status_code == 404
-    for click in ("anomaly-acknowledge", "anomaly-dismiss"):
-        assert client.post(reverse(click, args=[session.id, anomaly.id])).status_code == 404
+    for click in ("acknowledge", "dismiss"):
+        assert client.post(reverse("anomaly-act", args=[session.id, anomaly.id, click])).status_code == 404
     assert client.post(reverse("session-sensitivity", args=[session.id]), {"sensitivity": "calm"}).status_code == 404
     assert Event.objects.get(id=session.event_id).sensitivity == "normal"
     anomaly.refresh_from_db()
@@ -55,7 +55,7 @@ def test_other_organizers_session_is_not_there(client, session):
 
 def test_anomaly_of_another_session_is_not_there(client, organizer, event, session):
     anomaly = stage.incident(stage.live_session(event, "Other room"))
-    assert client.post(reverse("anomaly-acknowledge", args=[session.id, anomaly.id])).status_code == 404
+    assert client.post(reverse("anomaly-act", args=[session.id, anomaly.id, "acknowledge"])).status_code == 404
 
 
 def test_unknown_page_speaks_the_products_language(client, organizer):
@@ -197,11 +197,11 @@ def test_history_has_pages(client, organizer, session):
 def test_acknowledge_is_kept_and_tells_every_screen(client, organizer, session, monkeypatch):
     anomaly, told = stage.incident(session), []
     monkeypatch.setattr(live, "announce", lambda changes, now: told.extend(changes))
-    address = reverse("anomaly-acknowledge", args=[session.id, anomaly.id])
+    address = reverse("anomaly-act", args=[session.id, anomaly.id, "acknowledge"])
     assert client.post(address, headers=HTMX).status_code == 204
     anomaly.refresh_from_db()
     assert (anomaly.status, anomaly.reviewed_by) == (Anomaly.Status.ACKNOWLEDGED, organizer)
-    assert told == [live.SessionChange(session.id, row=None)]
+    assert told == [live.SessionChange(session.id, row=None, acted=(anomaly,))]
     page = client.get(f"/sessions/{session.id}/").content.decode()
     assert "Acknowledged" in page
     assert address not in page
@@ -209,7 +209,7 @@ def test_acknowledge_is_kept_and_tells_every_screen(client, organizer, session, 
 
 def test_acknowledge_twice_changes_nothing(client, organizer, session):
     anomaly = stage.incident(session)
-    address = reverse("anomaly-acknowledge", args=[session.id, anomaly.id])
+    address = reverse("anomaly-act", args=[session.id, anomaly.id, "acknowledge"])
     client.post(address)
     anomaly.refresh_from_db()
     assert client.post(address)["Location"] == f"/sessions/{session.id}/"
@@ -220,7 +220,7 @@ def test_acknowledge_twice_changes_nothing(client, organizer, session):
 
 def test_false_alarm_takes_the_banner_away(client, organizer, session):
     anomaly = stage.incident(session)
-    client.post(reverse("anomaly-dismiss", args=[session.id, anomaly.id]), headers=HTMX)
+    client.post(reverse("anomaly-act", args=[session.id, anomaly.id, "dismiss"]), headers=HTMX)
     anomaly.refresh_from_db()
     assert (anomaly.status, anomaly.review) == (Anomaly.Status.DISMISSED, Anomaly.Review.FALSE_ALARM)
     page = client.get(f"/sessions/{session.id}/").content.decode()
@@ -231,7 +231,7 @@ def test_false_alarm_takes_the_banner_away(client, organizer, session):
 def test_clicks_need_the_csrf_token(session, event):
     client = Client(enforce_csrf_checks=True)
     client.force_login(stage.organizer("mara", event))
-    address = reverse("anomaly-acknowledge", args=[session.id, stage.incident(session).id])
+    address = reverse("anomaly-act", args=[session.id, stage.incident(session).id, "acknowledge"])
     refused = client.post(address)
     assert (refused.status_code, "Not allowed" in refused.content.decode()) == (403, True)
     token = re.search(r'"X-CSRFToken": "(\w+)"', client.get("/").content.decode()).group(1)
@@ -241,7 +241,7 @@ def test_clicks_need_the_csrf_token(session, event):
 def test_pages_answer_only_the_methods_they_know(client, organizer, session):
     assert client.post("/").status_code == 405
     anomaly = stage.incident(session)
-    assert client.get(reverse("anomaly-acknowledge", args=[session.id, anomaly.id])).status_code == 405
+    assert client.get(reverse("anomaly-act", args=[session.id, anomaly.id, "acknowledge"])).status_code == 405
 
 
 def test_resolved_incident_says_how_long_it_lasted(client, organizer, session):

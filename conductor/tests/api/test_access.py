@@ -17,6 +17,7 @@ CALLS = [
     ("POST", "/sessions", {"title": "Keynote"}),
     ("GET", "/sessions", None),
     ("DELETE", "/people/u-17", None),
+    ("GET", "/anomalies", None),
     ("GET", "/sessions/{}", None),
     ("PATCH", "/sessions/{}", {"title": "Closing"}),
     ("POST", "/sessions/{}/end", None),
@@ -24,11 +25,12 @@ CALLS = [
     ("GET", "/sessions/{}/engagement", None),
     ("GET", "/sessions/{}/engagement?bucket=1m", None),
     ("GET", "/sessions/{}/anomalies", None),
+    ("POST", "/sessions/{}/anomalies/6f1c2e3a-5b7d-4c8e-9f00-1a2b3c4d5e6f/actions", {"action": "acknowledge"}),
     ("DELETE", "/sessions/{}", None),
 ]
 every_call = pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=[f"{m} {p}" for m, p, _ in CALLS])
 every_session_call = pytest.mark.parametrize(
-    ("method", "path", "body"), CALLS[3:], ids=[f"{m} {p}" for m, p, _ in CALLS[3:]]
+    ("method", "path", "body"), CALLS[4:], ids=[f"{m} {p}" for m, p, _ in CALLS[4:]]
 )
 
 

@@ -23,8 +23,12 @@ CALLS = {
     ("/signals", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
     ("/events", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/engagement", "get"): {200, 401, 404, 422, 429, 503},
+    ("/anomalies", "get"): {200, 401, 422, 429, 503},
     ("/sessions/{session_id}/anomalies", "get"): {200, 401, 404, 422, 429, 503},
-}
+    ("/sessions/{session_id}/anomalies/{anomaly_id}/actions", "post"): {
+        200, 400, 401, 404, 409, 413, 415, 422, 429, 503,
+    },
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def test_document_says_what_problems_look_like(document):
     }
 
 
-@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals"])
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction"])
 def test_document_explains_every_field_that_is_taken(document, schema):
     fields = document["components"]["schemas"][schema]["properties"]
 
@@ -117,7 +121,7 @@ def test_answers_are_as_documented(rest):
     session = rest.new_session(starts_at=START, breaks=[])
     path = f"/sessions/{session.id}"
     recorded = rest.post(f"{path}/signals", [signals(0, chat_msgs_per_min=None), signals(5)])
-    Anomaly.objects.create(
+    found = Anomaly.objects.create(
         session=session,
         event=rest.event,
         timestamp=START + timedelta(seconds=5),
@@ -133,8 +137,11 @@ def test_answers_are_as_documented(rest):
         (answers.EngagementPage, f"{path}/engagement"),
         (answers.EngagementPage, f"{path}/engagement?bucket=1m"),
         (answers.AnomalyPage, f"{path}/anomalies"),
+        (answers.AnomalyPage, "/anomalies"),
     ]:
         assert page.model_validate_json(rest.get(address).content).items
+    acted = rest.post(f"{path}/anomalies/{found.id}/actions", {"action": "tried", "tried": "poll", "note": "A quiz."})
+    answers.Anomaly.model_validate_json(acted.content)
     answers.Problem.model_validate_json(rest.get("/sessions?cursor=x").content)
     for address in ("/people/u-17", path):
         answers.Erasure.model_validate_json(rest.call("DELETE", address).content)

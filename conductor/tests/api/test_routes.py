@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -204,6 +204,7 @@ def test_delete_session_erases_it_at_once(rest):
         ("POST", f"{path}/events", [{"type": "chat", "timestamp": START.isoformat()}]),
         ("GET", f"{path}/engagement", None),
         ("GET", f"{path}/anomalies", None),
+        ("POST", f"{path}/anomalies/{uuid4()}/actions", {"action": "acknowledge"}),
     ]:
         assert rest.call(method, address, body).status_code == 404
     assert Erasure.objects.count() == 1
@@ -507,6 +508,11 @@ def test_get_anomalies_answers_every_field(rest):
                 "resolved_at": "2026-03-02T09:03:00Z",
                 "status": "resolved",
                 "description": "Half of the audience left.",
+                "acknowledged_at": None,
+                "acknowledged_by": None,
+                "snoozed_until": None,
+                "verdict": None,
+                "actions": [],
             }
         ],
         "next": None,
@@ -557,7 +563,8 @@ def test_get_anomalies_pages_through_those_of_one_moment_and_keeps_the_filters(r
 
 
 @pytest.mark.parametrize(
-    ("path", "queries"), [("/sessions", 1), ("/sessions/{}/anomalies", 2), ("/sessions/{}/engagement", 2)]
+    ("path", "queries"),
+    [("/sessions", 1), ("/sessions/{}/anomalies", 3), ("/anomalies", 3), ("/sessions/{}/engagement", 2)],
 )
 def test_lists_cost_the_same_for_one_item_and_for_three(rest, django_assert_num_queries, path, queries):
     session = rest.new_session()
