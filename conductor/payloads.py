@@ -7,6 +7,8 @@ from typing import Any
 from django.urls import reverse
 
 from anomalies.models import Anomaly, AnomalyAction
+from conductor.report import Report
+from engagement.course import Reached
 from engagement.models import EngagementRow, Erasure, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
@@ -101,3 +103,28 @@ def _action_payload(action: AnomalyAction) -> dict[str, object]:
 
 def _moment(at: datetime | None) -> str | None:
     return None if at is None else write_moment(at)
+
+
+def report_payload(report: Report) -> dict[str, object]:
+    course = report.course
+    return {
+        "session": session_payload(report.session),
+        "began_at": _moment(report.began_at),
+        "seconds": report.lasted.total_seconds(),
+        "minutes": course.minutes,
+        "mean_score": course.mean_score,
+        "peak": _reached_payload(course.peak),
+        "lowest": _reached_payload(course.lowest),
+        "mean_people": course.mean_people,
+        "most_people": _reached_payload(course.most_people),
+        "moves": [
+            {"at": write_moment(move.at), "before": move.before, "after": move.after, "change": move.change}
+            for move in sorted([*course.ups, *course.downs], key=lambda move: move.at)
+        ],
+        "incidents": [anomaly_payload(incident) for incident in report.incidents],
+        "engagement": [bucket_payload(mean) for mean in report.means],
+    }
+
+
+def _reached_payload(reached: Reached | None) -> dict[str, object] | None:
+    return None if reached is None else {"value": reached.value, "at": write_moment(reached.at)}

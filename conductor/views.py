@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.decorators import sync_and_async_middleware
@@ -23,6 +23,9 @@ from anomalies.life import Action, InvalidTransition
 from anomalies.models import Actor, Anomaly
 from conductor import live
 from conductor.acts import ACTS, ActionForm
+from conductor.payloads import report_payload
+from conductor.report import compare_sessions, write_report
+from conductor.report_csv import write_csv
 from conductor.screens.history import show_history
 from conductor.screens.rooms import list_rooms
 from conductor.screens.session import Range, render_chart, show_page
@@ -120,6 +123,29 @@ def session_anomalies(request: OrganizerRequest, session_id: UUID) -> HttpRespon
     return render(request, "anomalies/history.html", {"screen": screen})
 
 
+@require_safe
+@for_organizers
+def report(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
+    """How a session went; as a table or as JSON where `format` asks for it."""
+    written = write_report(_session(request, session_id))
+    name = f"report-{written.session.id}"
+    match request.GET.get("format"):
+        case "csv":
+            return HttpResponse(write_csv(written), "text/csv; charset=utf-8", headers=_as_file(f"{name}.csv"))
+        case "json":
+            return JsonResponse(report_payload(written), headers=_as_file(f"{name}.json"))
+    chart = render_chart(written.session, now(), Range.WHOLE)
+    return render(request, "sessions/report.html", {"report": written, "chart": chart})
+
+
+@require_safe
+@for_organizers
+def compare(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
+    """The figures of an event's sessions beside each other, newest first, a page at a time."""
+    event = get_object_or_404(Event.objects.for_organizer(request.user), id=event_id)
+    return render(request, "sessions/compare.html", {"event": event, "page": compare_sessions(event, request.GET)})
+
+
 @require_POST
 @for_organizers
 def act(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID, action: Action) -> HttpResponse:
@@ -160,6 +186,10 @@ def _told(
     if request.htmx:
         return HttpResponse(words) if words else HttpResponse(status=204)
     return redirect("session", session_id)
+
+
+def _as_file(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def _session(request: OrganizerRequest, session_id: UUID) -> Session:

@@ -151,6 +151,45 @@ class Anomaly(BaseModel):
     actions: list[IncidentAction] = Field(description="What people did with it, oldest first.")
 
 
+class Reached(BaseModel):
+    """The mean of one minute."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: float
+    at: Moment = Field(description="When the minute began.")
+
+
+class Move(BaseModel):
+    """A moment at which the audience moved: mean scores of the three minutes before it and after."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Moment
+    before: float
+    after: float
+    change: float
+
+
+class Report(BaseModel):
+    """How a session went, of the means of its minutes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    session: Session
+    began_at: Moment | None = Field(description="When its first minute began.")
+    seconds: float = Field(description="From then to the end of its last minute.")
+    minutes: int = Field(description="In which there was a score.")
+    mean_score: float | None = Field(description="Of all these minutes, each counting alike.")
+    peak: Reached | None
+    lowest: Reached | None
+    mean_people: float | None
+    most_people: Reached | None
+    moves: list[Move] = Field(description="The largest three up and down, in the order of time.")
+    incidents: list[Anomaly] = Field(description="Oldest first.")
+    engagement: list[EngagementBucket] = Field(description="The minutes, as `bucket=1m` gives them.")
+
+
 class Erasure(BaseModel):
     """That something was erased. It is gone for everybody; its rows go in the background."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import register_converter, reverse
 from django.urls.converters import StringConverter
 from django.utils.timezone import now
@@ -38,7 +38,9 @@ from conductor.api.schemas import (
     Text,
 )
 from conductor.api.throttle import KeyLimit, spend_items
-from conductor.payloads import bucket_payload, erasure_payload, row_payload, session_payload
+from conductor.payloads import bucket_payload, erasure_payload, report_payload, row_payload, session_payload
+from conductor.report import write_report
+from conductor.report_csv import write_csv
 from engagement.buckets import read_means
 from engagement.erasure import erase_person, erase_sessions
 from engagement.events import record_events
@@ -48,6 +50,7 @@ from engagement.models import EngagementRow, Session
 from engagement.sessions import create_session, revise_session
 
 ROWS_PER_PAGE = 1_000
+CSV = "text/csv"
 ITEMS_PER_PAGE = 100
 
 
@@ -263,6 +266,19 @@ def list_engagement(request: keys.KeyedRequest, session_id: UUID, query: Query[E
         place = lambda bucket: write_cursor(bucket["bucket"] + width)  # noqa: E731
         found = page(request, buckets, ROWS_PER_PAGE, bucket_payload, place)
     return JsonResponse(found)
+
+
+@api.get("/sessions/{session_id}/report", response=answers.Report, tags=["sessions"])
+def get_report(request: keys.KeyedRequest, session_id: UUID) -> HttpResponse:
+    """How a session went: its figures, the moves of its audience, its incidents with what people did.
+
+    One that goes on, so far. `Accept: text/csv` gives the same as a table.
+    """
+    report = write_report(find_session(request, session_id))
+    if request.get_preferred_type(["application/json", CSV]) == CSV:
+        return HttpResponse(write_csv(report), f"{CSV}; charset=utf-8", headers={"Vary": "Accept"})
+    payload = report_payload(report) | {"session": _session(request, report.session)}
+    return JsonResponse(payload, headers={"Vary": "Accept"})
 
 
 def _recorded(recorded: Recorded, session_ids: Iterable[UUID]) -> JsonResponse:

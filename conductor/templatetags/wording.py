@@ -6,8 +6,11 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from anomalies.life import Action, Tried
+from anomalies.models import AnomalyAction
 from conductor.screens.doubts import Doubt, DoubtKind
 from engagement.moments import write_moment
+from engagement.scoring import level
 from engagement.wording import (
     signal_of,
     write_change,
@@ -24,6 +27,22 @@ register.filter("change", write_change)
 register.filter("percent", write_percent)
 
 UNKNOWN = "—"
+ACTION_WORDS: dict[str, str] = {
+    Action.ACKNOWLEDGE: "took it on",
+    Action.SNOOZE: "asked for quiet",
+    Action.CONFIRM: "found it to be real",
+    Action.DISMISS: "found it to be a false alarm",
+    Action.TRIED: "tried something else",
+    Action.NOTE: "noted",
+    Action.UNDO: "took the latest back",
+    Action.REOPEN: "opened it again",
+}
+TRIED_WORDS: dict[str, str] = {
+    Tried.POLL: "opened a poll",
+    Tried.QUESTION: "asked a question",
+    Tried.BREAK: "made a break",
+    Tried.FIXED: "mended sound, picture or link",
+}
 
 
 @register.filter
@@ -60,6 +79,21 @@ def signal_name(name: str) -> str:
 @register.filter
 def level_name(name: str | None) -> str:
     return write_level(name or "")
+
+
+@register.filter
+def level_of(value: float) -> str:
+    return write_level(level(value))
+
+
+@register.filter
+def action_words(action: AnomalyAction) -> str:
+    """Write what a person did with an incident.
+
+    >>> action_words(AnomalyAction(by="mara", action="tried", tried="poll"))
+    'mara opened a poll'
+    """
+    return f"{action.by} {TRIED_WORDS.get(action.tried) or ACTION_WORDS[action.action]}"
 
 
 @register.filter

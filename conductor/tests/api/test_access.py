@@ -25,6 +25,7 @@ CALLS = [
     ("GET", "/sessions/{}/engagement", None),
     ("GET", "/sessions/{}/engagement?bucket=1m", None),
     ("GET", "/sessions/{}/anomalies", None),
+    ("GET", "/sessions/{}/report", None),
     ("POST", "/sessions/{}/anomalies/6f1c2e3a-5b7d-4c8e-9f00-1a2b3c4d5e6f/actions", {"action": "acknowledge"}),
     ("DELETE", "/sessions/{}", None),
 ]

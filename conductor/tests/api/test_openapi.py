@@ -23,6 +23,7 @@ CALLS = {
     ("/signals", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
     ("/events", "post"): {202, 400, 401, 413, 415, 422, 429, 503},
     ("/sessions/{session_id}/engagement", "get"): {200, 401, 404, 422, 429, 503},
+    ("/sessions/{session_id}/report", "get"): {200, 401, 404, 429, 503},
     ("/anomalies", "get"): {200, 401, 422, 429, 503},
     ("/sessions/{session_id}/anomalies", "get"): {200, 401, 404, 422, 429, 503},
     ("/sessions/{session_id}/anomalies/{anomaly_id}/actions", "post"): {
@@ -142,6 +143,7 @@ def test_answers_are_as_documented(rest):
         assert page.model_validate_json(rest.get(address).content).items
     acted = rest.post(f"{path}/anomalies/{found.id}/actions", {"action": "tried", "tried": "poll", "note": "A quiz."})
     answers.Anomaly.model_validate_json(acted.content)
+    answers.Report.model_validate_json(rest.get(f"{path}/report").content)
     answers.Problem.model_validate_json(rest.get("/sessions?cursor=x").content)
     for address in ("/people/u-17", path):
         answers.Erasure.model_validate_json(rest.call("DELETE", address).content)
