@@ -27,7 +27,7 @@ def write_csv(report: Report) -> str:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for line in _lines(report):
-        writer.writerow([_harmless(cell) for cell in line])
+        writer.writerow([harmless(cell) for cell in line])
     return BYTE_ORDER_MARK + text.getvalue()
 
 
@@ -71,10 +71,10 @@ def _at(at: datetime | None) -> str | None:
     return None if at is None else write_moment(at)
 
 
-def _harmless(cell: Cell) -> Cell:
+def harmless(cell: Cell) -> Cell:
     """Return a cell that no spreadsheet computes.
 
-    >>> _harmless("=1+1"), _harmless("Keynote"), _harmless(-0.2)
+    >>> harmless("=1+1"), harmless("Keynote"), harmless(-0.2)
     ("'=1+1", 'Keynote', -0.2)
     """
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

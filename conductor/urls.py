@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import acts, health, metrics, outages, uploads, views
+from conductor import acts, desk, health, metrics, outages, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
@@ -25,6 +25,14 @@ urlpatterns = [
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("admin/anomalies/anomaly/desk/", desk.for_reviewers(desk.desk), name="desk"),
+    path("admin/anomalies/anomaly/desk/verdicts.csv", desk.for_reviewers(desk.export), name="desk-export"),
+    path("admin/anomalies/anomaly/desk/<uuid:anomaly_id>/skip/", desk.for_reviewers(desk.skip), name="desk-skip"),
+    path(
+        "admin/anomalies/anomaly/desk/<uuid:anomaly_id>/<action:action>/",
+        desk.for_reviewers(desk.settle),
+        name="desk-settle",
+    ),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),
     path("healthz", health.healthz, name="healthz"),

@@ -97,6 +97,11 @@ def action_words(action: AnomalyAction) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    return write_percent(share)
+
+
+@register.filter
 def duration(value: timedelta | None) -> str:
     return "" if value is None else write_duration(value)
 
