@@ -10,8 +10,12 @@ from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from anomalies import life
+from anomalies.detector.incidents import Step
 from anomalies.life import Act, Action, InvalidTransition, Standing, Verdict
 from engagement.models import Event, Session
+from engagement.moments import read_moment
+
+WORSE = (Step.WORSENED, Step.RETYPED)  # what ends the quiet that somebody asked for
 
 __all__ = ["Actor", "Anomaly", "AnomalyAction", "DetectorMemory", "InvalidTransition"]
 
@@ -153,6 +157,25 @@ class Anomaly(models.Model):
 
     def is_snoozed(self, now: datetime) -> bool:
         return self.snoozed_until is not None and now < self.snoozed_until
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Whether somebody is on it or asked for quiet, and it has not got worse since."""
+        return self.is_snoozed(now) or (self.acknowledged_at is not None and not self._worsened_since())
+
+    def _worsened_since(self) -> bool:
+        at = self.acknowledged_at
+        worse = [each for each in self.metadata.get("history", ()) if each["change"] in WORSE]
+        return at is not None and any(read_moment(each["at"]) > at for each in worse)
+
+    @property
+    def standing_actions(self) -> list["AnomalyAction"]:
+        """What people did and nobody took back, oldest first."""
+        return [each for each in self.actions.all() if each.undone_at is None and each.action != Action.UNDO]
+
+    @property
+    def latest_action(self) -> "AnomalyAction | None":
+        """What an undo would take back."""
+        return next(reversed(self.standing_actions), None)
 
     def acknowledge(self, by: Actor, now: datetime, note: str = "") -> None:
         """Say that somebody is on it. Raises `InvalidTransition` unless the incident is open."""

@@ -7,7 +7,9 @@ from enum import StrEnum
 from operator import itemgetter
 
 from anomalies.detector.incidents import Reason
-from anomalies.models import Anomaly
+from anomalies.life import Action
+from anomalies.models import Anomaly, AnomalyAction
+from anomalies.remedies import Effect
 from conductor.screens.doubts import Doubt
 from conductor.screens.facts import SessionFacts
 from conductor.screens.rows import Row
@@ -43,6 +45,14 @@ class Remainder:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What somebody tried to win the audience back, and how the room was then."""
+
+    action: AnomalyAction
+    score_then: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Banner:
     """A banner of any kind; what another kind tells of is left out."""
 
@@ -50,6 +60,9 @@ class Banner:
     incident: Anomaly | None = None  # resolved, or the worst of those that are open
     others: Sequence[Anomaly] = ()  # open: what else goes on, worst first, and last what was called a false alarm
     fall: float | None = None  # open: the part of the expected score that is gone now, up to 1; None where none is
+    is_quiet: bool = False  # open: somebody is on it, or asked for quiet
+    attempts: Sequence[Attempt] = ()  # open: what was tried
+    effects: Sequence[Effect] = ()  # open: of what was tried in this event before, what helped most first
     break_until: datetime | None = None
     learning_seconds_left: int = 0  # 0 where nobody can say how long it takes
     remainder: Remainder | None = None  # calm or resolved: of an incident after which the audience did not come back
@@ -60,9 +73,16 @@ class Banner:
 def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Banner:
     """Return the banner of a session; `doubt` is why what is known of it may not hold."""
     session, newest = facts.session, facts.newest
-    if incident := facts.open_incident:
-        others = tuple(each for each in facts.going_on if each is not incident)
-        return Banner(BannerKind.OPEN, incident, others, fall=_fall(incident, newest))
+    if incident := _most_urgent(facts, now):
+        return Banner(
+            BannerKind.OPEN,
+            incident,
+            tuple(each for each in facts.going_on if each is not incident),
+            fall=_fall(incident, newest),
+            is_quiet=incident.is_quiet(now),
+            attempts=_attempts(facts, incident),
+            effects=facts.effects,
+        )
     if session.is_ended:
         return Banner(BannerKind.ENDED)
     if newest is None:
@@ -77,6 +97,19 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
         return Banner(BannerKind.LEARNING, learning_seconds_left=facts.outlook.learning_seconds_left)
     dismissed = next(iter(facts.going_on), None)  # an open one would be shown
     return Banner(BannerKind.CALM, remainder=_remainder(facts), dismissed=dismissed, is_below=_is_below(facts))
+
+
+def _most_urgent(facts: SessionFacts, now: datetime) -> Anomaly | None:
+    """Return the worst open incident that nobody is on, else the worst."""
+    unattended = (a for a in facts.going_on if a.status != Anomaly.Status.DISMISSED and not a.is_quiet(now))
+    return next(unattended, facts.open_incident)
+
+
+def _attempts(facts: SessionFacts, incident: Anomaly) -> tuple[Attempt, ...]:
+    """Return what was tried, oldest first, with the score of the row before it."""
+    tried = [each for each in incident.standing_actions if each.action == Action.TRIED]
+    scores = [(row.timestamp, row.engagement_score) for row in facts.line if row.engagement_score is not None]
+    return tuple(Attempt(each, next((s for at, s in reversed(scores) if at <= each.at), None)) for each in tried)
 
 
 def _fall(incident: Anomaly, newest: Row | None) -> float | None:

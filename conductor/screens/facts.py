@@ -10,7 +10,9 @@ from django.db.models import OuterRef, Subquery
 from anomalies import watch
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
+from anomalies.remedies import Effect
 from conductor.screens.charts import COLUMNS, LONGEST_HOLD, SPAN, Moment, Span, tear, trace_extremes
+from conductor.screens.effects import read_effects
 from conductor.screens.polls import find_polls
 from conductor.screens.rows import Row, read_rows_since
 from engagement.buckets import WIDTH, read_extremes, read_means
@@ -57,6 +59,7 @@ class SessionFacts:
     rows: Sequence[Row]  # oldest first, those that came late among them
     incidents: Sequence[Anomaly]  # newest first
     outlook: Outlook
+    effects: Sequence[Effect] = ()  # of what was tried in its event, where an incident goes on
     course: Course | None = None  # of a long session, as a whole; its rows are those of the last half hour then
 
     @property
@@ -109,6 +112,8 @@ def read_facts(session: Session, is_whole: bool = False) -> SessionFacts:
 def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[SessionFacts]:
     """Return the facts of each session; four queries, or five where some have ended and others not.
 
+    Incidents cost one more, for what people did with them, and those that go on two more for each event.
+
     The course of each long session that has ended, or is wanted as a whole, takes a handful more.
     """
     extents = _find_extents(sessions)
@@ -116,6 +121,8 @@ def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[Sessi
     long = {id_ for id_ in whole & extents.keys() if extents[id_][1] - extents[id_][0] > FINE}
     rows, incidents = _shown_rows(extents, whole - long), _newest_incidents(sessions, whole)
     outlooks = watch.read_outlooks([session.id for session in sessions])
+    troubled = {each.id: each.event_id for each in sessions if any(not a.is_resolved for a in incidents[each.id])}
+    effects = read_effects(set(troubled.values()))
     return [
         SessionFacts(
             session=session,
@@ -123,6 +130,7 @@ def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[Sessi
             rows=rows.get(session.id, []),
             incidents=incidents[session.id],
             outlook=outlooks[session.id],
+            effects=effects[session.event_id] if session.id in troubled else (),
             course=_read_course(session.id, *extents[session.id]) if session.id in long else None,
         )
         for session in sessions
@@ -172,6 +180,7 @@ def _newest_incidents(sessions: Sequence[Session], whole: Container[UUID]) -> di
     """Return the newest incidents of each session, newest first, and whatever goes on, however old."""
     most = [MOST_INCIDENTS_OF_WHOLE if session.id in whole else MOST_INCIDENTS for session in sessions]
     found: dict[UUID, list[Anomaly]] = {session.id: [] for session in sessions}
-    for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, [[session.id for session in sessions], most]):
+    wanted = [[session.id for session in sessions], most]
+    for anomaly in Anomaly.objects.raw(NEWEST_INCIDENTS, wanted).prefetch_related("actions"):
         found[anomaly.session_id].append(anomaly)
     return found

@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from anomalies.life import Tried
 from anomalies.models import Anomaly
 from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
@@ -48,6 +49,14 @@ PARTS = (
     "event_sensitivity",
 )
 
+TRIED_CHOICES = (
+    (Tried.POLL, "a poll"),
+    (Tried.QUESTION, "a question"),
+    (Tried.BREAK, "a break"),
+    (Tried.FIXED, "mending sound or picture"),
+    (Tried.OTHER, "something else"),
+)
+SNOOZE_MINUTES = (5, 15, 30)
 SPANS = {Range.FIVE_MINUTES: LEAST_SPAN, Range.HALF_HOUR: SPAN, Range.WHOLE: None}
 
 
@@ -115,7 +124,8 @@ def render_session(screen: SessionScreen) -> SafeString:
 
 def render_parts(screen: SessionScreen) -> list[SafeString]:
     """Return the live part of a page, part by part. They know no request and no user."""
-    return [render_to_string(f"sessions/_{name}.html", {"screen": screen}) for name in PARTS]
+    known = {"screen": screen, "tried_choices": TRIED_CHOICES, "snooze_minutes": SNOOZE_MINUTES}
+    return [render_to_string(f"sessions/_{name}.html", known) for name in PARTS]
 
 
 def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
@@ -193,8 +203,7 @@ def _band(facts: SessionFacts) -> Sequence[tuple[datetime, float, float]]:
 
 
 def _incidents(facts: SessionFacts) -> list[Span]:
-    told = [incident for incident in facts.incidents if incident.status != Anomaly.Status.DISMISSED]
-    return [Span(incident.timestamp, incident.resolved_at, incident) for incident in told]
+    return [Span(incident.timestamp, incident.resolved_at, incident) for incident in facts.incidents]
 
 
 def _breaks(session: Session) -> list[Span]:

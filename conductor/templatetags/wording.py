@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 
 from anomalies.life import Action, Tried
 from anomalies.models import AnomalyAction
+from anomalies.remedies import Effect
 from conductor.screens.doubts import Doubt, DoubtKind
 from engagement.moments import write_moment
 from engagement.scoring import level
@@ -36,6 +37,13 @@ ACTION_WORDS: dict[str, str] = {
     Action.NOTE: "noted",
     Action.UNDO: "took the latest back",
     Action.REOPEN: "opened it again",
+}
+TRIED_NOUNS: dict[str, str] = {
+    Tried.POLL: "a poll",
+    Tried.QUESTION: "a question",
+    Tried.BREAK: "a break",
+    Tried.FIXED: "mending sound or picture",
+    Tried.OTHER: "something else",
 }
 TRIED_WORDS: dict[str, str] = {
     Tried.POLL: "opened a poll",
@@ -99,6 +107,21 @@ def action_words(action: AnomalyAction) -> str:
 @register.filter
 def percent(share: float) -> str:
     return write_percent(share)
+
+
+@register.filter
+def effect_words(effect: Effect) -> str:
+    """Write what came after something was tried in an event before.
+
+    >>> minute = timedelta(minutes=1)
+    >>> effect_words(Effect("poll", 6, 2 * minute, 9, 5 * minute))
+    'In this event a poll helped: people were back after 2 min (6 times), without it after 5 min (9 times).'
+    """
+    after, alone = (write_duration(each or timedelta()) for each in (effect.median_after, effect.median_alone))
+    return (
+        f"In this event {TRIED_NOUNS[effect.tried]} helped: people were back after {after} ({effect.cases} times), "
+        f"without it after {alone} ({effect.left_alone} times)."
+    )
 
 
 @register.filter

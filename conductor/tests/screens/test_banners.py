@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 
 from anomalies.detector.outlook import Outlook
-from anomalies.models import Anomaly
+from anomalies.models import Anomaly, AnomalyAction
 from conductor.screens.banners import Banner, BannerKind, Remainder, show_banner
 from conductor.screens.doubts import Doubt, DoubtKind
 from conductor.screens.facts import SessionFacts
 from conductor.tests.stage import NOW, START
 from engagement.models import EngagementRow, Session
+from engagement.moments import write_moment
 
 NEWEST_AT = START + timedelta(minutes=2)
 SILENT = Doubt(DoubtKind.SILENT, timedelta(seconds=65))
@@ -25,7 +26,14 @@ def facts(*incidents: Anomaly, rows: int = 1, learning_seconds_left: int = 0, **
 
 
 def incident(**fields) -> Anomaly:
-    return Anomaly(timestamp=START, severity="CRITICAL", expected_engagement=0.62, **fields)
+    found = Anomaly(timestamp=START, severity="CRITICAL", expected_engagement=0.62, **fields)
+    return with_actions(found)
+
+
+def with_actions(found: Anomaly, *actions: AnomalyAction) -> Anomaly:
+    """Return an incident as it is read with what people did."""
+    found._prefetched_objects_cache = {"actions": list(actions)}
+    return found
 
 
 def resolved(ago: int) -> Anomaly:
@@ -159,3 +167,42 @@ def test_room_below_its_band_is_not_called_usual():
 def test_dismissed_incident_that_goes_on_is_named():
     dismissed = settled(status=Anomaly.Status.DISMISSED, resolved_at=None)
     assert show_banner(with_people(50, 50, incidents=[dismissed]), None, NOW).dismissed == dismissed
+
+
+def attended(history: tuple[dict, ...] = (), **fields) -> Anomaly:
+    fields = {"status": "acknowledged", "acknowledged_at": NEWEST_AT, "acknowledged_by": "mara"} | fields
+    return incident(metadata={"history": [{"at": write_moment(START), "change": "opened"}, *history]}, **fields)
+
+
+def at(seconds: int, change: str) -> dict:
+    return {"at": write_moment(NEWEST_AT + timedelta(seconds=seconds)), "change": change}
+
+
+def test_banner_is_quiet_while_somebody_is_on_it_until_it_gets_worse():
+    assert not show_banner(facts(incident()), None, NOW).is_quiet
+    assert show_banner(facts(attended()), None, NOW).is_quiet
+    assert show_banner(facts(attended((at(-5, "worsened"),))), None, NOW).is_quiet
+    assert show_banner(facts(attended((at(5, "corrected"),))), None, NOW).is_quiet
+    assert not show_banner(facts(attended((at(5, "worsened"),))), None, NOW).is_quiet
+    assert not show_banner(facts(attended((at(5, "retyped"),))), None, NOW).is_quiet
+
+
+def test_banner_is_quiet_for_as_long_as_somebody_asked():
+    snoozed = incident(snoozed_until=NOW + timedelta(seconds=5))
+    assert show_banner(facts(snoozed), None, NOW).is_quiet
+    assert not show_banner(facts(snoozed), None, NOW + timedelta(seconds=5)).is_quiet
+
+
+def test_incident_that_nobody_is_on_comes_before_a_worse_one_that_somebody_is_on():
+    mild = incident(status=Anomaly.Status.OPEN)
+    mild.severity = "WARNING"
+    banner = show_banner(facts(attended(), mild), None, NOW)
+    assert (banner.incident, banner.is_quiet, len(banner.others)) == (mild, False, 1)
+
+
+def test_what_was_tried_is_told_with_the_score_of_then():
+    early = AnomalyAction(by="mara", action="tried", tried="question", at=START)
+    tried = AnomalyAction(by="mara", action="tried", tried="poll", at=NEWEST_AT + timedelta(seconds=2))
+    undone = AnomalyAction(by="mara", action="tried", tried="break", at=NEWEST_AT, undone_at=NOW)
+    banner = show_banner(facts(with_actions(incident(), early, tried, undone)), None, NOW)
+    assert [(each.action, each.score_then) for each in banner.attempts] == [(early, None), (tried, 0.31)]
