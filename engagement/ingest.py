@@ -17,12 +17,15 @@ from engagement.scoring import find_score
 
 EARLIEST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
-COLUMNS = {
-    "session_id": "uuid",
-    "timestamp": "timestamptz",
+KINDS = {
     **{name: "int" if BY_NAME[name].kind is SignalKind.PEOPLE else "float8" for name in MEASURED},
     **dict.fromkeys(COUNTS, "int"),
     "poll_age_seconds": "float8",
+}
+COLUMNS = {
+    "session_id": "uuid",
+    "timestamp": "timestamptz",
+    **{name: KINDS[name] for name in STORED},  # in the order in which rows are written out
     "engagement_score": "float8",
     "late": "bool",
 }
