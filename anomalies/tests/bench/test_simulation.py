@@ -193,6 +193,6 @@ def test_the_demo_has_its_two_incidents():
     incidents = [
         (label.type, (label.start - demo.starts_at).total_seconds() / 60) for label in demo.labels if label.type
     ]
-    assert incidents == [("SUDDEN_DROP", 12.0), ("MASS_EXIT", 31.0)]
+    assert incidents == [("SUDDEN_DROP", 12.0), ("MASS_EXIT", 18.5)]
     assert any(row.poll_participation for row in demo.rows)
-    assert demo.rows[-1].timestamp == demo.ends_at == demo.starts_at + timedelta(minutes=45)
+    assert demo.rows[-1].timestamp == demo.ends_at == demo.starts_at + timedelta(minutes=23)

@@ -1,4 +1,4 @@
-"""The demo: an organizer who may look at everything, an event, and a session into which a recording is played."""
+"""The demo: an organizer who may look at everything, an event, and two sessions into which recordings are played."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +11,22 @@ from conductor.local.private_files import kept_secret
 from conductor.local.rest_client import RestClient
 from engagement.models import ApiKey, Event, Session
 
-RECORDING = Path(__file__).parent / "webinar.jsonl.gz"
 USERNAME = "demo"
 EVENT_NAME = "Demo event"
 KEY_NAME = "manage.py up"
-BACKFILL_SECONDS = 12 * 60 - 15  # what is posted at once: attention falls at minute 12, while one looks
-TITLE = "Webinar (a recording)"
 EXTERNAL_ID_PREFIX = "demo-"
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """A recording, and what its session is called."""
+
+    title: str
+    recording: Path
+
+
+WEBINAR = Show("Webinar (a recording)", Path(__file__).parent / "webinar.jsonl.gz")  # see `story`
+CALM = Show("Workshop (a recording)", Path(__file__).parent / "workshop.jsonl.gz")  # in which nothing happens
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,22 @@ def prepare_demo(data_dir: Path, now: datetime) -> Demo:
     return Demo(event.id, USERNAME, password, secret)
 
 
-def open_demo_session(demo: Demo, url: str, now: datetime) -> str:
-    """End the demo sessions of former runs and make one for this run; return its id. Raises as `RestClient.post`."""
+def open_demo_sessions(demo: Demo, url: str, now: datetime) -> tuple[str, str]:
+    """End the sessions of former runs and make those of this one; return their ids, first the one to look at.
+
+    Raises as `RestClient.post`.
+    """
     former = Session.objects.filter(event_id=demo.event_id, external_id__startswith=EXTERNAL_ID_PREFIX)
     client = RestClient(url, demo.api_key, patience_seconds=10)
+
+    def make(show: Show) -> str:
+        name = show.recording.name.partition(".")[0]
+        external_id = f"{EXTERNAL_ID_PREFIX}{name}-{now:%Y%m%dT%H%M%S.%fZ}"
+        return str(client.post("/sessions", {"title": show.title, "external_id": external_id})["id"])
+
     try:
         for session in former.exclude(status=Session.Status.ENDED):
             client.post(f"/sessions/{session.id}/end", {})
-        external_id = f"{EXTERNAL_ID_PREFIX}{now:%Y%m%dT%H%M%S.%fZ}"
-        return str(client.post("/sessions", {"title": TITLE, "external_id": external_id})["id"])
+        return make(WEBINAR), make(CALM)
     finally:
         client.close()

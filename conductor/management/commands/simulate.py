@@ -1,4 +1,4 @@
-"""`manage.py simulate`: write a labelled corpus of simulated sessions, or the demo recording."""
+"""`manage.py simulate`: write a labelled corpus of simulated sessions, or the demo's recordings."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from anomalies.bench.corpus import CorpusWriter, LabelledSession
-from anomalies.bench.simulation import DEMO_SEED, EMITS, KINDS, MAKERS, simulate, webinar_demo
+from anomalies.bench.simulation import DEMO_SEED, EMITS, KINDS, MAKERS, simulate, webinar_demo, workshop_demo
 from engagement.recordings.jsonl import signals_object, write_lines
 
 
@@ -46,19 +46,17 @@ class Command(BaseCommand):
         parser.add_argument("--wide", action="store_true", help="vary rooms, incidents and rates as for learning")
         parser.add_argument("--events", action="store_true", help="write the raw events too")
         parser.add_argument("--quiet", action="store_true", help="no incidents, only what looks like one")
-        parser.add_argument("--demo", type=Path, metavar="FILE", help="write the demo recording instead of a corpus")
+        parser.add_argument("--demo", type=Path, metavar="DIR", help="write the demo's recordings instead of a corpus")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["demo"]:
-            session = webinar_demo(DEMO_SEED if options["seed"] is None else options["seed"])
-            write_lines(options["demo"], map(signals_object, session.rows))
-            self.stdout.write(f"{options['demo']}: {len(session.rows)} rows")
+            self._write_demo(options["demo"], DEMO_SEED if options["seed"] is None else options["seed"])
             return
         if options["events"] and options["maker"] != "people":
             raise CommandError("Sessions that are made of rates have no raw events.")
         out_dir: Path | None = options["out_dir"]
         if out_dir is None:
-            raise CommandError("Name the folder to write the corpus to, or --demo FILE.")
+            raise CommandError("Name the folder to write the corpus to, or --demo DIR.")
         try:
             out_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,6 +68,12 @@ class Command(BaseCommand):
                 corpus.write(session)
                 incidents += sum(label.type is not None for label in session.labels)
         self.stdout.write(f"{out_dir}: {options['sessions']} sessions, {incidents} incidents")
+
+    def _write_demo(self, folder: Path, seed: int) -> None:
+        for name, played in (("webinar", webinar_demo(seed)), ("workshop", workshop_demo(seed))):
+            path = folder / f"{name}.jsonl.gz"
+            write_lines(path, map(signals_object, played.rows))
+            self.stdout.write(f"{path}: {len(played.rows)} rows")
 
     def _sessions(self, options: dict[str, Any]) -> Iterator[LabelledSession]:
         seed = 1 if options["seed"] is None else options["seed"]

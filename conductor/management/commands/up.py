@@ -22,7 +22,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from conductor.local.children import Child, Children, die_with_parent
-from conductor.local.demo import BACKFILL_SECONDS, RECORDING, open_demo_session, prepare_demo
+from conductor.local.demo import open_demo_sessions, prepare_demo
 from conductor.local.embedded import CannotStart, Servers, answers_ping
 from conductor.local.private_files import write_private
 from conductor.local.pulse import Pulse, find_stuck, pulse_folder
@@ -42,7 +42,7 @@ PROGRAMS = {
 
 
 INTRODUCTION = """
-Engagement Conductor is up. A recorded webinar plays: within a minute its audience drifts away.
+Engagement Conductor is up. A recorded webinar plays: a quarter of a minute after you open its page attention falls.
 
   Page      {url}/sessions/{session_id}/
   Login     {username}
@@ -96,10 +96,10 @@ class Command(BaseCommand):
             await_readiness(port, supervisor)
             supervisor.look()  # who has answered once is missed soon
             if with_demo:
-                note = make_demo(port)
+                note, calm_session_id = make_demo(port)
                 write_private(notes, json.dumps(note, indent=2) + "\n")
                 # It finds the address and the key in demo.json. It is decoration: however it ends, all else goes on.
-                start(programs, "replay", *replay_arguments(note["session_id"]), port=port)
+                start(programs, "demo", "manage.py", "play_demo", note["session_id"], calm_session_id, port=port)
                 self.say(INTRODUCTION.format(**note, data_dir=settings.DATA_DIR))
             else:
                 self.say(f"Up at http://{HOST}:{port}/. For a login: manage.py createsuperuser. Ctrl-C stops.")
@@ -257,23 +257,17 @@ def ask(path: str, port: int, seconds: float = 10) -> tuple[int, str]:
         client.close()
 
 
-def make_demo(port: int) -> dict[str, str]:
-    """Make what the demo needs; return what a person, or a program, has to know of it."""
+def make_demo(port: int) -> tuple[dict[str, str], str]:
+    """Make what the demo needs; return what one has to know of it, and the id of its calm session."""
     url = f"http://{HOST}:{port}"
     demo = prepare_demo(settings.DATA_DIR, now())
-    return {
+    session_id, calm_session_id = open_demo_sessions(demo, url, now())
+    note = {
         "url": url,
         "username": demo.username,
         "password": demo.password,
         "api_key": demo.api_key,
         "event_id": str(demo.event_id),
-        "session_id": open_demo_session(demo, url, now()),
+        "session_id": session_id,
     }
-
-
-def replay_arguments(session_id: str) -> list[str]:
-    """The quiet beginning of the recording is posted at once, the rest as it happened."""
-    return [
-        "manage.py", "replay", str(RECORDING), "--session", session_id, "--now",
-        "--backfill", str(BACKFILL_SECONDS / 60),
-    ]  # fmt: skip
+    return note, calm_session_id

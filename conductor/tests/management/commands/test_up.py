@@ -92,7 +92,7 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
     assert first["password"] in up.said
     client = RestClient(first["url"], first["api_key"])
     kept = client.post("/sessions", {"title": "Kept", "external_id": "kept"})
-    # web, beat, replay, PostgreSQL, Redis, and the worker with its two
+    # web, beat, the demo, PostgreSQL, Redis, and the worker with its two
     assert len(processes_of(data_dir)) >= 9
 
     up.process.kill()
@@ -165,7 +165,7 @@ def test_up_goes_on_when_its_demo_is_ended(data_dir, port):
     demo = json.loads((data_dir / "demo.json").read_text())
     client = RestClient(demo["url"], demo["api_key"])
     client.post(f"/sessions/{demo['session_id']}/end", {})
-    wait_until(lambda: not any(b"replay" in command(pid) for pid in processes_of(data_dir)), seconds=60)
+    wait_until(lambda: not any(b"play_demo" in command(pid) for pid in processes_of(data_dir)), seconds=60)
 
     assert client.post("/sessions", {"title": "Goes on"})["status"] == "scheduled"
     client.close()
