@@ -34,6 +34,14 @@ def post_a_row(session: Session) -> None:
     record_rows(session.id, [Reading(newest.timestamp + timedelta(seconds=5), 8.0, None, 40, 50, 4.0, 0.0)], now())
 
 
+def log_in(page, stack, name: str) -> None:
+    page.goto(f"{stack.url}/accounts/login/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill("correct horse")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{stack.url}/")
+
+
 def wait_until_live(page) -> None:
     page.wait_for_selector("#connection-status[data-state=live]")
 
@@ -53,11 +61,7 @@ def page(stack, browser, event, complaints):
     page.on("console", lambda message: complaints.append(message.text) if message.type != "log" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: complaints.append(request.url) if stack.url not in request.url else None)
-    page.goto(f"{stack.url}/accounts/login/")
-    page.get_by_label("Username").fill("mara")
-    page.get_by_label("Password").fill("correct horse")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{stack.url}/")
+    log_in(page, stack, "mara")
     yield page
     context.close()
     assert complaints == []
