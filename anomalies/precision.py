@@ -45,9 +45,14 @@ class Tally:
         return round(max(0.0, centre - half), 4), round(min(1.0, centre + half), 4)
 
     @property
+    def is_telling(self) -> bool:
+        """Whether enough are settled to say anything."""
+        return self.settled >= LEAST_ADVICE
+
+    @property
     def is_mostly_false(self) -> bool:
         """Whether so many of the settled ones were false alarms that a calmer detector would be better."""
-        return self.settled >= LEAST_ADVICE and self.false / self.settled >= MOSTLY
+        return self.is_telling and self.false / self.settled >= MOSTLY
 
 
 @dataclass(frozen=True, slots=True)

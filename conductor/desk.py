@@ -18,7 +18,8 @@ from anomalies.life import Action, InvalidTransition
 from anomalies.models import Actor, Anomaly
 from conductor.acts import ACTS, ActionForm
 from conductor.report_csv import harmless
-from conductor.screens.desk import Desk, reviewable, show_desk, tally_verdicts
+from conductor.screens.desk import Desk, show_desk
+from conductor.screens.verdicts import reviewable, tally_verdicts
 from engagement.moments import write_moment
 
 MOST_PASSED = 200  # alerts that one sitting passes over

@@ -80,6 +80,12 @@ class Event(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def calmer(self) -> str:
+        """The next calmer sensitivity; empty where there is none."""
+        choices = self.Sensitivity.values
+        return ([""] + choices)[choices.index(self.sensitivity)]
+
     def choose_sensitivity(self, chosen: str, instead_of: str = "") -> str:
         """Return what was chosen before; where that is not what this is to stand `instead_of`, it stays."""
         with transaction.atomic():

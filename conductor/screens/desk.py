@@ -1,25 +1,20 @@
-"""The review desk: one alert after the other with all that settles it, and what the verdicts come to."""
+"""The review desk: one alert after the other with all that settles it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import CharField, Count, F, Q
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce, TruncMonth
-
 from anomalies.admin import Evidence, show_evidence
 from anomalies.life import Action
-from anomalies.models import Anomaly, AnomalyQuerySet
-from anomalies.precision import Line, Tally, tally_by
+from anomalies.models import Anomaly
 from conductor.screens.charts import Chart, Span, draw_chart, hold_counts
 from conductor.screens.rows import read_rows_since
+from conductor.screens.verdicts import UNJUDGED, reviewable
 from engagement.models import Session
 
 AROUND = timedelta(minutes=15)
 MOST_ROWS = 3_600  # half an hour at two a second
-UNJUDGED = Q(review=Anomaly.Review.UNREVIEWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +52,6 @@ class Desk:
     )  # with the key and the words of each
 
 
-def reviewable(event_id: UUID | None = None) -> AnomalyQuerySet:
-    """Return the alerts that can be settled: those of sessions that were not erased."""
-    found = Anomaly.objects.filter(session__erased_at=None)
-    return found if event_id is None else found.filter(event_id=event_id)
-
-
 def show_desk(event_id: UUID | None, passed: Sequence[UUID] = (), settled: Anomaly | None = None) -> Desk:
     """Return the desk with the newest alert that nobody has settled, but for those that were passed over."""
     waiting = reviewable(event_id).filter(UNJUDGED)
@@ -89,36 +78,3 @@ def show_case(anomaly: Anomaly) -> Case:
     )
     neighbours = [each for each in incidents if each.id != anomaly.id]
     return Case(anomaly, show_evidence(anomaly), Picture(anomaly.session, chart), neighbours)
-
-
-def tally_verdicts(event_id: UUID | None = None) -> Mapping[str, Sequence[Line]]:
-    """Return what the verdicts come to: by type, severity, event, sensitivity and month; one query."""
-    counts = (
-        reviewable(event_id)
-        .annotate(
-            at_sensitivity=Coalesce(
-                KeyTextTransform("sensitivity", "metadata"), F("event__sensitivity"), output_field=CharField()
-            ),
-            month=TruncMonth("timestamp"),
-        )
-        .values("anomaly_type", "severity", "event__name", "at_sensitivity", "month")
-        .order_by()
-        .annotate(
-            real=Count("id", filter=Q(review=Anomaly.Review.CONFIRMED)),
-            false=Count("id", filter=Q(review=Anomaly.Review.FALSE_ALARM)),
-            open=Count("id", filter=UNJUDGED),
-        )
-    )
-    return tally_by(
-        (
-            {
-                "Type": Anomaly.Type(each["anomaly_type"]).label,
-                "Severity": Anomaly.Severity(each["severity"]).label,
-                "Event": each["event__name"],
-                "Sensitivity": each["at_sensitivity"].capitalize(),
-                "Month": f"{each['month']:%Y-%m}",
-            },
-            Tally(each["real"], each["false"], each["open"]),
-        )
-        for each in counts
-    )

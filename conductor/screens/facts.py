@@ -10,14 +10,17 @@ from django.db.models import OuterRef, Subquery
 from anomalies import watch
 from anomalies.detector.outlook import Outlook
 from anomalies.models import Anomaly
+from anomalies.precision import Tally
 from anomalies.remedies import Effect
 from conductor.screens.charts import COLUMNS, LONGEST_HOLD, SPAN, Moment, Span, tear, trace_extremes
 from conductor.screens.effects import read_effects
 from conductor.screens.polls import find_polls
 from conductor.screens.rows import Row, read_rows_since
+from conductor.screens.verdicts import read_tallies
 from engagement.buckets import WIDTH, read_extremes, read_means
 from engagement.models import EngagementRow, Session
 
+NOTHING_SETTLED = Tally()
 MOST_ROWS = 1800  # half an hour at one a second
 FINE = timedelta(hours=2, minutes=30)  # of the whole of a session that is no longer, every row is drawn: 1,800 are
 MOST_ROWS_OF_WHOLE = 9_000  # that long at one a second
@@ -59,6 +62,7 @@ class SessionFacts:
     rows: Sequence[Row]  # oldest first, those that came late among them
     incidents: Sequence[Anomaly]  # newest first
     outlook: Outlook
+    verdicts: Tally = NOTHING_SETTLED  # of the alerts of its event, at the sensitivity of now
     effects: Sequence[Effect] = ()  # of what was tried in its event, where an incident goes on
     course: Course | None = None  # of a long session, as a whole; its rows are those of the last half hour then
 
@@ -104,13 +108,13 @@ def sort_worst_first(incidents: Iterable[Anomaly]) -> list[Anomaly]:
 
 
 def read_facts(session: Session, is_whole: bool = False) -> SessionFacts:
-    """Return the facts of a session, of all of it where that is wanted; four queries."""
+    """Return the facts of a session, of all of it where that is wanted; five queries."""
     (facts,) = read_many([session], is_whole)
     return facts
 
 
 def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[SessionFacts]:
-    """Return the facts of each session; four queries, or five where some have ended and others not.
+    """Return the facts of each session; five queries, or six where some have ended and others not.
 
     Incidents cost one more, for what people did with them, and those that go on two more for each event.
 
@@ -121,6 +125,7 @@ def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[Sessi
     long = {id_ for id_ in whole & extents.keys() if extents[id_][1] - extents[id_][0] > FINE}
     rows, incidents = _shown_rows(extents, whole - long), _newest_incidents(sessions, whole)
     outlooks = watch.read_outlooks([session.id for session in sessions])
+    verdicts = read_tallies({session.event_id for session in sessions})
     troubled = {each.id: each.event_id for each in sessions if any(not a.is_resolved for a in incidents[each.id])}
     effects = read_effects(set(troubled.values()))
     return [
@@ -130,6 +135,7 @@ def read_many(sessions: Sequence[Session], is_whole: bool = False) -> list[Sessi
             rows=rows.get(session.id, []),
             incidents=incidents[session.id],
             outlook=outlooks[session.id],
+            verdicts=verdicts[session.event_id],
             effects=effects[session.event_id] if session.id in troubled else (),
             course=_read_course(session.id, *extents[session.id]) if session.id in long else None,
         )

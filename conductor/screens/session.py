@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from anomalies.life import Tried
 from anomalies.models import Anomaly
+from anomalies.precision import Tally
 from conductor.screens.banners import Banner, show_banner
 from conductor.screens.cards import SignalCard, signal_cards
 from conductor.screens.charts import LEAST_SPAN, LONGEST_BRIDGE, SPAN, Chart, Moment, Span, draw_chart, hold_counts
@@ -77,6 +78,7 @@ class SessionScreen:
     range: Range  # of the chart
     cards: Sequence[SignalCard]
     incidents: Sequence[Anomaly]  # newest first
+    verdicts: Tally  # of the alerts of its event, at the sensitivity of now
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def show_page(session: Session, now: datetime, wanted: Range | None = None) -> S
 
 
 def show_session(session: Session, now: datetime) -> SessionScreen:
-    """Return the screen of a session; four queries, and one more for the event where it is not at hand."""
+    """Return the screen of a session; five queries, and one more for the event where it is not at hand."""
     return compose_screen(read_facts(session), now)
 
 
@@ -148,6 +150,7 @@ def compose_screen(facts: SessionFacts, now: datetime) -> SessionScreen:
         range=usual,
         cards=signal_cards(line, facts.outlook.usual, facts.open_incident),
         incidents=facts.incidents,
+        verdicts=facts.verdicts,
     )
 
 

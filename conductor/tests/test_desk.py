@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from anomalies.models import Actor, Anomaly
 from anomalies.precision import Tally
-from conductor.screens.desk import show_case, show_desk, tally_verdicts
+from conductor.screens.desk import show_case, show_desk
+from conductor.screens.verdicts import read_tallies, tally_verdicts
 from conductor.tests import stage
 from engagement.models import Event
 
@@ -132,6 +133,26 @@ def test_verdicts_by_hand_and_by_the_page_are_equal(client, reviewer, session):
     }
     assert told["Type"]["Sudden drop"].precision == 5 / 8
     assert "62 %" in client.get(reverse("desk")).content.decode()
+
+
+def test_verdicts_stand_beside_the_sensitivity_that_they_are_of(client, organizer, session):
+    for second in range(10):
+        alert = stage.incident(session, seconds=second)
+        (alert.confirm if second < 3 else alert.dismiss)(Actor("ada"), stage.NOW)
+    address = f"/sessions/{session.id}/"
+
+    assert "Of 10 alerts at this sensitivity that people settled, 7 were false alarms: try calm." in words(
+        client, address
+    )
+
+    Anomaly.objects.update(metadata={"sensitivity": "normal"})
+    Event.objects.update(sensitivity="calm")
+    assert read_tallies([session.event_id]) == {session.event_id: Tally()}
+    assert "that people settled" not in words(client, address)
+
+
+def words(client, address: str) -> str:
+    return " ".join(client.get(address).content.decode().split())
 
 
 def test_verdicts_cost_one_query(session, django_assert_num_queries):

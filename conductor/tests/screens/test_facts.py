@@ -74,7 +74,7 @@ def test_many_sessions_cost_as_many_queries_as_one_and_have_the_same_facts(event
     sessions = [stage.live_session(event, f"{rows}", rows=rows) for rows in (0, 1, 24, 400)]
     for session in sessions[1:]:
         stage.incident(session)
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         found = read_many(sessions)
     assert found == [read_facts(session) for session in sessions]
     assert [len(each.rows) for each in found] == [0, 1, 24, 361]

@@ -36,7 +36,7 @@ def test_screen_costs_as_many_queries_however_many_rows(event, rows, django_asse
     session = stage.live_session(event, rows=rows)
     stage.incident(session)
     session = Session.objects.select_related("event").get()
-    with django_assert_num_queries(7):  # four, what people did, and what helped in this event
+    with django_assert_num_queries(8):  # five, what people did, and what helped in this event
         render_session(show_session(session, stage.NOW))
 
 
@@ -121,7 +121,7 @@ def test_table_says_what_the_chart_shows_minute_by_minute(session, outlook):
 
 def test_page_costs_as_many_queries_as_its_screen(session, outlook, django_assert_num_queries):
     session = Session.objects.select_related("event").get()
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         show_page(session, stage.NOW)
 
 
