@@ -139,9 +139,7 @@ def test_focus_stays_on_the_button_when_a_push_comes(page, stack, session):
     page.goto(f"{stack.url}/sessions/{session.id}/")
     wait_until_live(page)
     page.get_by_role("button", name="Acknowledge").focus()
-    page.evaluate("document.getElementById('engagement-score').dataset.old = ''")
-    post_a_row(session)
-    page.wait_for_selector("#engagement-score:not([data-old])")
+    pushed(page, session)
     assert page.evaluate("document.activeElement.id") == f"acknowledge-{anomaly.id}"
 
 
@@ -476,6 +474,16 @@ def told_of(row: EngagementRow) -> str:
     return f"{clock} score {write_score(row.engagement_score)}, {row.total_users} people"
 
 
+def pushed(page, session: Session) -> None:
+    """Have a row pushed, whichever parts it changes, and wait for it."""
+    page.evaluate("""() => {
+        delete document.body.dataset.told;
+        document.addEventListener('htmx:wsAfterMessage', () => { document.body.dataset.told = ''; }, {once: true});
+    }""")
+    post_a_row(session)
+    page.wait_for_selector("body[data-told]")
+
+
 def redrawn(page, session: Session) -> None:
     """Have a push draw the chart anew, and wait for it."""
     page.evaluate("document.querySelector('.chart-sheet').dataset.old = ''")
@@ -627,9 +635,7 @@ def test_ranges_of_the_chart_stay_while_pushes_come(page, stack, long_session):
     page.get_by_role("button", name="Whole session").click()
     page.wait_for_selector(".chart[data-range=whole]")
     assert (shown_minutes(page), pressed(page)) == (60.1, ["Whole session"])
-    page.evaluate("document.getElementById('engagement-score').dataset.old = ''")
-    post_a_row(long_session)
-    page.wait_for_selector("#engagement-score:not([data-old])")
+    pushed(page, long_session)
     assert (shown_minutes(page), pressed(page)) == (60.1, ["Whole session"])
     page.get_by_role("button", name="30 min").click()
     page.wait_for_selector(".chart[data-range='30min']")
