@@ -139,9 +139,6 @@ class AnomalyAdmin(admin.ModelAdmin[Anomaly]):
         "review", "reviewed_by", "reviewed_at",
     ]  # fmt: skip
 
-    class Media:
-        css = {"all": ["css/admin.css"]}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
         """Those of erased sessions go a little later than these."""
         return super().get_queryset(request).filter(session__erased_at=None)

@@ -120,9 +120,6 @@ class EventAdmin(ErasingAdmin[Event]):
     filter_horizontal = ["organizers"]
     inlines = [ApiKeyInline]
 
-    class Media:
-        css = {"all": ["css/admin.css"]}
-
     def erase(self, ids: Collection[UUID], by: str) -> None:
         erase_events(ids, by, timezone.now())
 

@@ -13,6 +13,7 @@ from django.urls import register_converter, reverse
 from django.urls.converters import StringConverter
 from django.utils.timezone import now
 from ninja import Body, Path, Query
+from ninja.openapi.docs import Swagger
 from ninja.parser import Parser
 from ninja.security import HttpBearer
 from pydantic_core import from_json
@@ -98,6 +99,7 @@ api = DocumentedAPI(
     auth=BearerKey(),
     throttle=KeyLimit(),
     parser=StrictParser(),
+    docs=Swagger(settings={"deepLinking": False}),  # else each call's button holds a link, which no reader can get at
 )
 answer_with_problems(api)
 api.add_router("", incidents.router)
