@@ -203,7 +203,7 @@ def test_rooms_move_under_a_mouse_that_nobody_moves(page, stack, rooms):
     hear_a_push(page, rooms[2])
     assert order(page) == ["Atrium", "Barn", "Cellar"]
     page.clock.fast_forward(2_000)
-    page.wait_for_function("document.querySelector('#session-list .room h3').textContent === 'Cellar'")
+    page.wait_for_selector(f"{card(rooms[2])}:first-child")
 
 
 def test_focus_stays_on_a_card_that_changes_place(page, stack, rooms):
@@ -213,10 +213,10 @@ def test_focus_stays_on_a_card_that_changes_place(page, stack, rooms):
     hear_a_push(page, rooms[2])
     assert (order(page), focused(page)) == (["Atrium", "Barn", "Cellar"], card(rooms[2])[1:])
     page.clock.fast_forward(16_000)
-    page.wait_for_function("document.querySelector('#session-list .room h3').textContent === 'Cellar'")
+    page.wait_for_selector(f"{card(rooms[2])}:first-child")
     assert focused(page) == card(rooms[2])[1:]
     hear_a_push(page, rooms[1])
-    page.wait_for_function("document.querySelectorAll('#session-list .room h3')[1].textContent === 'Cellar'")
+    page.wait_for_selector(f"{card(rooms[2])}:nth-child(2)")
     assert focused(page) == card(rooms[2])[1:]
     page.keyboard.press("ArrowLeft")
     assert focused(page) == card(rooms[1])[1:]
