@@ -84,7 +84,7 @@ class Event(models.Model):
     def calmer(self) -> str:
         """The next calmer sensitivity; empty where there is none."""
         choices = self.Sensitivity.values
-        return ([""] + choices)[choices.index(self.sensitivity)]
+        return ["", *choices][choices.index(self.sensitivity)]
 
     def choose_sensitivity(self, chosen: str, instead_of: str = "") -> str:
         """Return what was chosen before; where that is not what this is to stand `instead_of`, it stays."""
