@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django.utils.timezone import now
 
-from anomalies.models import Anomaly
+from anomalies.models import Actor, Anomaly
 from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, PHONE, session_of_now, wait_until_live
 from engagement.erasure import erase_person
@@ -97,6 +97,17 @@ def test_control_room_with_many_rooms(page, stack, event, session):
     assert find_serious(page) == []
 
 
+def test_report_comparison_and_desk(page, stack, event, session):
+    settled = stage.incident(session, timestamp=now() - timedelta(minutes=2))
+    settled.tell_tried("poll", Actor("mara"), now(), note="A quiz.")
+    settled.confirm(Actor("mara"), now())
+    stage.incident(session, "WARNING", timestamp=now() - timedelta(minutes=1))
+    User.objects.update(is_staff=True, is_superuser=True)
+    for address in (f"/sessions/{session.id}/report/", f"/events/{event.id}/report/", reverse("desk")):
+        page.goto(f"{stack.url}{address}")
+        assert find_serious(page) == []
+
+
 def open_everything(page) -> None:
     page.evaluate("for (const each of document.querySelectorAll('main details')) each.open = true")
 
@@ -107,7 +118,8 @@ def test_session(page, stack, event, session, state):
         stage.incident(session, "CRITICAL", timestamp=now() - timedelta(minutes=1))
         stage.incident(session, "WARNING", timestamp=now() - timedelta(minutes=2))
     if state == "acknowledged":
-        Anomaly.objects.update(status=Anomaly.Status.ACKNOWLEDGED)
+        for incident in Anomaly.objects.all():
+            incident.acknowledge(Actor("mara"), now())
     if state == "ended":
         over = {"status": Anomaly.Status.RESOLVED, "resolved_at": now()}
         stage.incident(session, "WARNING", timestamp=now() - timedelta(minutes=2), **over)

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies.models import Anomaly
@@ -52,7 +54,10 @@ def test_no_page_scrolls_sideways(page, stack, event, complaints, width, height,
     page.set_viewport_size({"width": width, "height": height})
     own = [f"/sessions/{each.id}/" for each in (session, ended, bare)]
     found = {}
-    for address in ("/", "/?projector=1", *own, f"{own[0]}anomalies/", "/recordings/", f"/?q={LONG}", "/nowhere/"):
+    User.objects.update(is_staff=True, is_superuser=True)
+    reports = (f"{own[0]}report/", f"/events/{event.id}/report/", reverse("desk"))
+    elsewhere = (f"{own[0]}anomalies/", "/recordings/", f"/?q={LONG}", "/nowhere/")
+    for address in ("/", "/?projector=1", *own, *reports, *elsewhere):
         page.goto(f"{stack.url}{address}")
         open_everything(page)
         found[address] = find_too_wide(page, text)
