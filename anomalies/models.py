@@ -10,7 +10,7 @@ from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from anomalies import life
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from anomalies.life import Act, Action, InvalidTransition, Standing, Verdict
 from engagement.models import Event, Session
 from engagement.moments import read_moment

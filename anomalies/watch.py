@@ -8,12 +8,14 @@ from datetime import datetime
 
 import numpy as np
 
+from anomalies.detector.changes import Change, Step
 from anomalies.detector.config import BY_SENSITIVITY, DetectorConfig
-from anomalies.detector.incidents import Change, Step
 from anomalies.detector.outlook import Outlook, is_learning, is_trusted, outlook_of
-from anomalies.detector.replay import judge_rows
+from anomalies.detector.prior import shipped
+from anomalies.detector.replay import judge_as_arrays
+from anomalies.detector.rows import with_scores
 from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack_all
-from anomalies.detector.timetables import Timetable
+from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import arrays, cursors
 from engagement.models import EngagementRow, Session
@@ -65,8 +67,7 @@ def judge_new_rows(
         if not places:
             continue
         part = states[places]
-        readings = [[row.stored_reading for row in rows[sessions[place].id]] for place in places]
-        judged = judge_rows(part, readings, [timetable_of(sessions[place]) for place in places], config=config)
+        judged = _judge(part, [sessions[place] for place in places], rows, config)
         states[places] = part
         for place, session_changes in zip(places, judged, strict=True):
             changes[place] = session_changes
@@ -114,14 +115,26 @@ def _recall(sessions: Sequence[Session]) -> tuple[list[DetectorConfig], States]:
     return configs, states
 
 
+def _judge(
+    states: States,
+    sessions: Sequence[Session],
+    rows: Mapping[uuid.UUID, Sequence[EngagementRow]],
+    config: DetectorConfig,
+) -> list[list[Change]]:
+    """Judge the rows of these sessions by the scores that they are stored with; return the changes of each."""
+    its_rows = [rows[session.id] for session in sessions]
+    whose = np.repeat(np.arange(len(sessions)), [len(each) for each in its_rows])
+    judged = with_scores((row, row.engagement_score) for each in its_rows for row in each)
+    timetables = as_timetables([timetable_of(session) for session in sessions])
+    return judge_as_arrays(states, judged, whose, timetables, shipped(), config)
+
+
 def _rebuild(session: Session, config: DetectorConfig) -> States:
     """Replay the rows that were judged already; the anomalies they led to stay as they were kept."""
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
     states = new_states(1)
-    judge_rows(
-        states, [[row.stored_reading for row in rows.order_by("timestamp")]], [timetable_of(session)], config=config
-    )
+    _judge(states, [session], {session.id: list(rows.order_by("timestamp"))}, config)
     going_on = Anomaly.objects.for_session(session).unresolved().first()
     states.is_open = going_on is not None
     if going_on is not None:

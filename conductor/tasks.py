@@ -18,7 +18,7 @@ from django.utils.timezone import now
 from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
-from anomalies.detector.prior import FOREST
+from anomalies.detector.replay import prepare
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
 from conductor.celery import app
 from engagement import condense, uploads
@@ -117,9 +117,9 @@ def _told_if_long(what: str) -> Iterator[None]:
 
 
 @worker_init.connect
-def grow_trees(**_: object) -> None:
-    """Load River before the worker's processes part, so that they share it, and none is late for its first row."""
-    FOREST.grow()
+def prepare_to_judge(**_: object) -> None:
+    """Load the detector before the worker's processes part: they share it, and none is late for its first row."""
+    prepare()
 
 
 @heartbeat_sent.connect

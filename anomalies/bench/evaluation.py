@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.losses import find_loss
 from anomalies.bench.tally import Detection, FalseAlarm, Tally, sum_up
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from anomalies.detector.replay import Incident, judge_sessions
 from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading

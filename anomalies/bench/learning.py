@@ -6,13 +6,12 @@ from datetime import datetime
 
 import numpy as np
 
-from anomalies.detector import counts
-from anomalies.detector.arrays import Mask
 from anomalies.detector.config import DEFAULT, DetectorConfig
+from anomalies.detector.counts import take
 from anomalies.detector.prior import Prior, masses_of, nothing_known, tail_of
 from anomalies.detector.rows import as_rows
 from anomalies.detector.state import new_states
-from anomalies.detector.verdicts import Verdicts, judge, learn
+from anomalies.detector.verdicts import Verdict, judge, learn
 from engagement.readings import Reading
 
 PRIOR_ROWS = 20_000  # what the masses are thinned to; a session's own rows are weighed against them
@@ -35,34 +34,29 @@ def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> 
     """
     weighing = replace(config.weighing, unheard_parts=(1.0,) * len(config.weighing.unheard_parts))
     config = replace(config, weighing=weighing)
-    leaves = np.concatenate(
-        [verdicts.tree_leaves[quiet] for verdicts, quiet in _listen(lessons, nothing_known(), config)]
-    )
+    leaves = np.array([verdict.tree_leaves for verdict in _listen(lessons, nothing_known(), config)])
     thin = max(1, len(leaves) // PRIOR_ROWS)
     masses = masses_of(leaves[::thin])
     untailed = Prior(masses, np.array([np.inf]))
-    scores = np.concatenate([verdicts.tree_score[quiet] for verdicts, quiet in _listen(lessons, untailed, config)])
+    scores = np.array([verdict.tree_score for verdict in _listen(lessons, untailed, config)])
     return Prior(masses, tail_of(scores))
 
 
-def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> Iterator[tuple[Verdicts, Mask]]:
-    """Go through all lessons row by row, learning where the labels say quiet; yield the verdicts and that mask."""
-    states = new_states(len(lessons), config.noise)
-    rows = as_rows(reading for lesson in lessons for reading in lesson.readings)
-    quiet = np.array([is_quiet for lesson in lessons for is_quiet in _quiet_rows(lesson)], bool)
-    lengths = np.array([len(lesson.readings) for lesson in lessons])
-    first = np.cumsum(lengths) - lengths
-    for place in range(int(lengths.max(initial=0))):
-        which = np.flatnonzero(lengths > place)
-        part = states[which]
-        taken = counts.take(part, rows[first[which] + place], config)
-        is_quiet = quiet[first[which] + place][taken]
-        heard = part[taken]
-        verdicts = judge(heard, prior, config)
-        learn(heard, verdicts, is_quiet, config)
-        part[taken] = heard
-        states[which] = part
-        yield verdicts, is_quiet & verdicts.is_judged
+def _listen(lessons: Sequence[Lesson], prior: Prior, config: DetectorConfig) -> Iterator[Verdict]:
+    """Go through all lessons, a row of each and then the next, and learn where the labels say quiet.
+
+    Yield the verdicts on those rows.
+    """
+    states, tuning = new_states(len(lessons), config.noise).records, config.record[0]
+    rows = [as_rows(lesson.readings).array for lesson in lessons]
+    quiet = [_quiet_rows(lesson) for lesson in lessons]
+    for place in range(max(map(len, rows), default=0)):
+        for state, its_rows, is_quiet in zip(states, rows, quiet, strict=True):
+            if place < len(its_rows) and take(state, its_rows[place], tuning) and is_quiet[place]:
+                verdict = judge(state, prior.quiet, tuning)
+                learn(state, verdict, tuning)
+                if verdict.is_judged:
+                    yield verdict
 
 
 def _quiet_rows(lesson: Lesson) -> list[bool]:

@@ -1,144 +1,210 @@
 """What is usual in a room: rates per head and shares, from blocks of 30 s that were not flagged. Pure."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from anomalies.detector.arrays import ALMOST_NONE, NEWEST, Floats, Integers, Mask, interquartile_mean, or_zero
-from anomalies.detector.config import Baseline
-from anomalies.detector.rows import Rows
+from anomalies.detector.arrays import ALMOST_NONE, Floats
+from anomalies.detector.compiled import Row, State, Tuning, compiled
+from anomalies.detector.halves import UNKNOWN, read_half, write_half
+from anomalies.detector.scalars import at_least, clip, fill, interquartile_mean, or_zero
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, OF_EVENTS, Figure, Series, States, Usual
+from anomalies.detector.state import BAND_UNITS, N_EVENTS, N_SERIES, N_USUAL, Figure, Series, Usual
 
 
-def learn(states: States, which: Mask, baseline: Baseline) -> None:
-    """Add the newest slot of these sessions to their blocks, in place; a full block moves the baseline."""
-    newest = states.history[:, :, NEWEST]
-    add = which[:, None]
-    states.block = np.where(add, states.block + or_zero(newest), states.block)
-    states.block_known += (add & ~np.isnan(newest)).astype(np.int16)
-    states.block_slots += which.astype(np.int16)
-    is_full = which & (states.block_slots >= BLOCK_SLOTS)
-    if is_full.any():
-        finished = states[is_full]
-        _finish_block(finished)
-        _find_usual(finished, baseline)
-        _widen_band(finished, baseline)
-        states[is_full] = finished
+class WhatIsUsual(NamedTuple):
+    """What is usual in a room, NaN where unknown: the rows of `Usual`."""
+
+    chat_rate: float
+    reaction_rate: float
+    leave_rate: float
+    active_share: float
+    mean_score: float
 
 
-def gather_doubt(states: States, slots: Integers, evidence: Floats, baseline: Baseline) -> Mask:
-    """Tell which rows are not to be learnt as evidence gathers, and count in place for how long it has.
+@compiled
+def learn(state: State, baseline: Tuning) -> None:
+    """Add the newest slot to the block, in place; a full block moves the baseline."""
+    for series in range(N_SERIES):
+        newest = state.history[series, -1]
+        if not math.isnan(newest):
+            state.block[series] += newest
+            state.block_known[series] += 1
+    state.block_slots += 1
+    if state.block_slots >= BLOCK_SLOTS:
+        _finish_block(state)
+        _find_usual(state, baseline)
+        _widen_band(state, baseline)
+
+
+@compiled
+def gather_doubt(state: State, slots: int, evidence: float, baseline: Tuning) -> bool:
+    """Tell whether a row is not to be learnt as evidence gathers, and count in place for how long it has.
 
     So what is usual stays where it was while a room falls slowly; what lasts for `doubt_slots` is learnt after all.
     """
     is_doubtful = evidence >= baseline.doubt_from
-    grown = np.minimum(FULL_BYTE, states.doubt + slots)
-    states.doubt = np.where(is_doubtful, grown, np.maximum(0, states.doubt - slots))
-    return np.asarray(is_doubtful & (states.doubt <= baseline.doubt_slots))
+    state.doubt = min(FULL_BYTE, int(state.doubt) + slots) if is_doubtful else max(0, int(state.doubt) - slots)
+    return is_doubtful and state.doubt <= baseline.doubt_slots
 
 
-def learn_meaning(states: States, rows: Rows, baseline: Baseline) -> None:
+@compiled
+def learn_meaning(state: State, row: Row, baseline: Tuning) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
     Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing.
     """
-    events = or_zero(rows.chats) + or_zero(rows.reactions)
-    active = or_zero(rows.active)
-    since_poll = np.minimum(states.since_poll + 1, 2 * SLOTS_PER_MINUTE)
-    states.since_poll = np.where(np.isnan(rows.poll), since_poll, 0)
-    tells = ~np.isnan(rows.active) & (states.since_poll > SLOTS_PER_MINUTE)
-    is_proof = tells & (active > events + baseline.spare_people)
-    states.proofs = np.minimum(FULL_BYTE, states.proofs.astype(np.int16) + is_proof)
-    states.tells_activity |= rows.active < rows.present
-    states.has_spoken |= (events > 0) | ((active > 0) & states.tells_activity) | (or_zero(rows.poll) > 0)
+    events, active = or_zero(row.chats) + or_zero(row.reactions), or_zero(row.active)
+    state.since_poll = min(state.since_poll + 1, 2 * SLOTS_PER_MINUTE) if math.isnan(row.poll) else 0
+    is_proof = state.since_poll > SLOTS_PER_MINUTE and active > events + baseline.spare_people
+    state.proofs = min(FULL_BYTE, int(state.proofs) + is_proof)
+    state.tells_activity = state.tells_activity or row.active < row.present
+    speaks = events > 0 or (active > 0 and state.tells_activity) or or_zero(row.poll) > 0
+    state.has_spoken = state.has_spoken or speaks
 
 
-def forget(states: States, which: Mask) -> None:
-    """Let these sessions learn anew what is usual, in place: the room has changed for good."""
-    for learnt in (states.blocks, states.usual, states.reference, states.settled):
-        learnt[which] = np.nan
-    for counted in (states.doubt, states.n_blocks, states.block_slots, states.block_known, states.block):
-        counted[which] = 0
+@compiled
+def forget(state: State) -> None:
+    """Let a session learn anew what is usual, in place: the room has changed for good."""
+    for what in range(N_USUAL):
+        fill(state.blocks[what], UNKNOWN)
+    fill(state.usual, UNKNOWN)
+    fill(state.reference, UNKNOWN)
+    fill(state.settled, UNKNOWN)
+    state.doubt = state.n_blocks = 0
+    _begin_block(state)
 
 
-def has_activity(states: States, baseline: Baseline) -> Mask:
-    """Tell where the active share says something of its own.
+@compiled
+def has_activity(state: State, baseline: Tuning) -> bool:
+    """Tell whether the active share says something of its own.
 
     It is known, not always full, and more people are active than chats and reactions can account for: a platform
     that only knows who did something counts its chats twice.
     """
-    says_something = np.nan_to_num(states.usual[:, Usual.ACTIVE_SHARE], nan=1.0) < baseline.full_activity
-    return np.asarray(says_something & (states.proofs >= baseline.least_proofs))
+    says_something = read_half(state.usual[Usual.ACTIVE_SHARE]) < baseline.full_activity
+    return says_something and state.proofs >= baseline.least_proofs
 
 
-def is_sustained(states: States, baseline: Baseline) -> Mask:
-    """Tell where chat or reactions have come for so long that their absence would mean something.
+@compiled
+def is_sustained(state: State, baseline: Tuning) -> bool:
+    """Tell whether chat or reactions have come for so long that their absence would mean something.
 
     Where nobody says how many listen they must have come without long pauses, too: a quiet room is quiet.
     """
-    blocks = states.blocks[:, OF_EVENTS]
-    heard = (blocks > 0).sum(axis=2)
-    known = np.maximum(1, (~np.isnan(blocks)).sum(axis=2))
-    is_steady = (heard >= baseline.steady_blocks) & (heard >= baseline.steady_part * known)
-    knows_audience = ~np.isnan(states.previous[:, Figure.PRESENT])
-    is_sustained = np.where(knows_audience[:, None], heard >= baseline.sustained_blocks, is_steady)
-    return np.asarray(is_sustained.any(axis=1))
+    knows_audience = not math.isnan(state.previous[Figure.PRESENT])
+    for signal in range(N_EVENTS):
+        heard, known = _count_blocks(state.blocks[signal])
+        is_steady = heard >= baseline.steady_blocks and heard >= baseline.steady_part * max(1, known)
+        if heard >= baseline.sustained_blocks if knows_audience else is_steady:
+            return True
+    return False
 
 
-def usual_before(states: States, which: Mask) -> Floats:
-    """Return what is usual, and of these sessions what was usual before their newest `settled_blocks`.
+@compiled
+def _count_blocks(blocks: Floats) -> tuple[int, int]:
+    """Return in how many blocks a signal was heard, and of how many it is known."""
+    heard, known = 0, 0
+    for block in blocks:
+        rate = read_half(block)
+        heard += rate > 0
+        known += not math.isnan(rate)
+    return heard, known
+
+
+@compiled
+def usual_of(state: State, what: int) -> float:
+    """Return what is usual now."""
+    return read_half(state.usual[what])
+
+
+@compiled
+def usual_before(state: State, is_settled: bool) -> WhatIsUsual:
+    """Return what is usual, of events on demand what was usual before the newest `settled_blocks`.
 
     Chat and reactions alone show a fall only after minutes, when it has begun to look usual.
     """
-    usual = states.usual.astype(np.float64)
-    settled = states.settled[:, OF_EVENTS].astype(np.float64)
-    is_settled = which[:, None] & ~np.isnan(settled)
-    usual[:, OF_EVENTS] = np.where(is_settled, settled, usual[:, OF_EVENTS])
-    return usual
+    return WhatIsUsual(
+        _settled_of(state, Usual.CHAT_RATE, is_settled),
+        _settled_of(state, Usual.REACTION_RATE, is_settled),
+        usual_of(state, Usual.LEAVE_RATE),
+        usual_of(state, Usual.ACTIVE_SHARE),
+        usual_of(state, Usual.MEAN_SCORE),
+    )
 
 
-def _finish_block(states: States) -> None:
+@compiled
+def _settled_of(state: State, what: int, is_settled: bool) -> float:
+    settled = read_half(state.settled[what])
+    return settled if is_settled and not math.isnan(settled) else usual_of(state, what)
+
+
+@compiled
+def _finish_block(state: State) -> None:
     """Move the full block to the blocks, per head, and begin another."""
-    total, known = states.block.astype(np.float64), states.block_known.astype(np.float64)
-    mean = np.where(known > 0, total / np.maximum(1.0, known), np.nan)
-    people = np.maximum(ALMOST_NONE, mean[:, Series.PEOPLE])
-    block = np.full((len(states), len(Usual)), np.nan)
-    block[:, Usual.CHAT_RATE] = mean[:, Series.CHATS] / people
-    block[:, Usual.REACTION_RATE] = mean[:, Series.REACTIONS] / people
-    block[:, Usual.LEAVE_RATE] = mean[:, Series.LEAVERS] / people
-    block[:, Usual.ACTIVE_SHARE] = mean[:, Series.ACTIVITY]
-    block[:, Usual.MEAN_SCORE] = mean[:, Series.SCORE]
-    states.blocks = np.concatenate([states.blocks[:, :, 1:], block[:, :, None]], axis=2)
-    states.n_blocks = np.minimum(BLOCKS, states.n_blocks + 1)
-    states.block = states.block_known = states.block_slots = 0
+    people = at_least(_mean_of_block(state, Series.PEOPLE), ALMOST_NONE)
+    for what in range(N_USUAL):
+        for block in range(BLOCKS - 1):
+            state.blocks[what, block] = state.blocks[what, block + 1]
+    newest = state.blocks[:, -1]
+    newest[Usual.CHAT_RATE] = write_half(_mean_of_block(state, Series.CHATS) / people)
+    newest[Usual.REACTION_RATE] = write_half(_mean_of_block(state, Series.REACTIONS) / people)
+    newest[Usual.LEAVE_RATE] = write_half(_mean_of_block(state, Series.LEAVERS) / people)
+    newest[Usual.ACTIVE_SHARE] = write_half(_mean_of_block(state, Series.ACTIVITY))
+    newest[Usual.MEAN_SCORE] = write_half(_mean_of_block(state, Series.SCORE))
+    state.n_blocks = min(BLOCKS, state.n_blocks + 1)
+    _begin_block(state)
 
 
-def _find_usual(states: States, baseline: Baseline) -> None:
+@compiled
+def _begin_block(state: State) -> None:
+    fill(state.block, 0)
+    fill(state.block_known, 0)
+    state.block_slots = 0
+
+
+@compiled
+def _mean_of_block(state: State, series: int) -> float:
+    known = state.block_known[series]
+    return np.float64(state.block[series]) / known if known > 0 else math.nan
+
+
+@compiled
+def _find_usual(state: State, baseline: Tuning) -> None:
     """Take the baseline from the recent blocks but the newest, and from those before what a slow fall leaves alone."""
-    blocks, n = states.blocks.astype(np.float64), states.n_blocks
-    since = BLOCKS - 1 - baseline.recent_blocks
-    recent = blocks[:, :, since:]
-    newest_counts = (n <= baseline.first_blocks)[:, None]
-    recent[:, :, NEWEST] = np.where(newest_counts, recent[:, :, NEWEST], np.nan)
-    states.usual = interquartile_mean(recent)
-    is_long = (n >= baseline.slow_from_blocks)[:, None]
-    states.reference = np.where(is_long, interquartile_mean(blocks[:, :, :since]), np.nan)
-    until = BLOCKS - baseline.settled_blocks
-    states.settled = interquartile_mean(blocks[:, :, until - baseline.recent_blocks : until])
+    since, until = BLOCKS - 1 - baseline.recent_blocks, BLOCKS - baseline.settled_blocks
+    newest_counts = state.n_blocks <= baseline.first_blocks
+    is_long = state.n_blocks >= baseline.slow_from_blocks
+    blocks = np.empty(BLOCKS)
+    for what in range(N_USUAL):
+        for block in range(BLOCKS):
+            blocks[block] = read_half(state.blocks[what, block])
+        recent = blocks[since:] if newest_counts else blocks[since:-1]
+        state.usual[what] = write_half(interquartile_mean(recent))
+        state.reference[what] = write_half(interquartile_mean(blocks[:since])) if is_long else UNKNOWN
+        state.settled[what] = write_half(interquartile_mean(blocks[until - baseline.recent_blocks : until]))
 
 
-def _widen_band(states: States, baseline: Baseline) -> None:
+@compiled
+def _widen_band(state: State, baseline: Tuning) -> None:
     """Add the score that is expected now to the band; what was not learnt since its newest block stays empty."""
-    usual = states.usual_of(Usual.MEAN_SCORE)
-    spread = baseline.band_width * np.maximum(baseline.least_band, np.sqrt(states.score_noise.astype(np.float64)))
-    ends = np.stack([usual - spread, usual + spread], axis=1)
-    is_known = ~np.isnan(usual)
-    elapsed = np.rint((states.t - states.band_at) / (BLOCK_SLOTS * SLOT_SECONDS))
-    steps = np.clip(np.where(states.n_band > 0, elapsed, 1), 1, BAND_BLOCKS).astype(np.int64)
-    source = np.arange(BAND_BLOCKS) + steps[:, None]
-    kept = np.take_along_axis(states.band, np.minimum(source, BAND_BLOCKS - 1)[:, :, None], axis=1)
-    moved = np.where((source < BAND_BLOCKS)[:, :, None], kept, 0)
-    moved[:, NEWEST] = np.rint(BAND_UNITS * np.clip(or_zero(ends), 0, 1)).astype(np.uint8)
-    states.band = np.where(is_known[:, None, None], moved, states.band)
-    states.band_at = np.where(is_known, states.t, states.band_at)
-    grown = states.n_band.astype(np.int64) + np.where(is_known, steps, 0)
-    states.n_band = np.minimum(BAND_BLOCKS, grown)
+    usual = usual_of(state, Usual.MEAN_SCORE)
+    if math.isnan(usual):
+        return
+    spread = baseline.band_width * max(baseline.least_band, math.sqrt(np.float64(state.score_noise)))
+    elapsed = np.rint((state.t - state.band_at) / (BLOCK_SLOTS * SLOT_SECONDS)) if state.n_band > 0 else 1.0
+    steps = int(clip(elapsed, 1.0, float(BAND_BLOCKS)))
+    _move_band(state.band[:, 0], steps, usual - spread)
+    _move_band(state.band[:, 1], steps, usual + spread)
+    state.band_at = state.t
+    state.n_band = min(BAND_BLOCKS, state.n_band + steps)
+
+
+@compiled
+def _move_band(ends: State, steps: int, newest: float) -> None:
+    """Add the newest end to the low or high ends, after blocks that stay empty."""
+    for block in range(BAND_BLOCKS - steps):
+        ends[block] = ends[block + steps]
+    fill(ends[-steps:], 0)
+    ends[-1] = int(np.rint(BAND_UNITS * clip(newest, 0.0, 1.0)))

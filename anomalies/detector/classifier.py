@@ -1,47 +1,52 @@
 """Name what was found: which type of anomaly it is. Pure."""
 
-from enum import IntEnum
+import math
+from typing import NamedTuple
 
 import numpy as np
 
-from anomalies.detector.arrays import NEWEST, Floats, Integers, Mask, or_zero
-from anomalies.detector.config import DetectorConfig, SuddenDrops
-from anomalies.detector.rows import Rows
-from anomalies.detector.sizes import HISTORY_SLOTS
-from anomalies.detector.state import Series, States, Usual
-from anomalies.detector.verdicts import Verdicts
+from anomalies.detector.arrays import Floats
+from anomalies.detector.baseline import usual_of
+from anomalies.detector.compiled import Row, State, Tuning, compiled
+from anomalies.detector.scalars import add_known, largest, or_zero
+from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE
+from anomalies.detector.state import AnomalyType, Series, Usual
+from anomalies.detector.verdicts import Verdict
+
+MOST_AGE = 2 * HISTORY_SLOTS - 1  # slots ago that a fall may have begun, maybe before what is remembered
 
 
-class AnomalyType(IntEnum):
-    """The types of anomaly in the published order of urgency."""
+class _Falls(NamedTuple):
+    """What part of each signal is gone in each slot, and its precision: (signals, slots)."""
 
-    GRADUAL_DECLINE = 1
-    SUDDEN_DROP = 2
-    LOW_ENGAGEMENT = 3
-    MASS_EXIT = 4
+    parts: Floats
+    weights: Floats
 
 
-def classify(
-    states: States, rows: Rows, verdicts: Verdicts, mean_score: Floats, is_low: Mask, config: DetectorConfig
-) -> Integers:
-    """Return the `AnomalyType` that each session's newest row would be, in the published order.
+@compiled
+def classify(state: State, row: Row, verdict: Verdict, mean_score: float, is_low: bool, config: Tuning) -> int:
+    """Return the `AnomalyType` that the newest row would be, in the published order.
 
     Whether a decline is a SUDDEN_DROP, `is_sudden` tells.
     """
     exits = config.exits
-    is_large = (rows.leave_rate >= exits.mass_rate) & (count_leavers(states) >= exits.least_leavers)
-    is_low = is_low | (mean_score <= config.low_engagement.score)
-    types = np.where(is_low, AnomalyType.LOW_ENGAGEMENT, AnomalyType.GRADUAL_DECLINE)
-    return np.where(verdicts.is_exit | is_large, AnomalyType.MASS_EXIT, types)
+    is_large = row.leave_rate >= exits.mass_rate and count_leavers(state) >= exits.least_leavers
+    if verdict.is_exit or is_large:
+        return AnomalyType.MASS_EXIT.value
+    if is_low or mean_score <= config.low_engagement.score:
+        return AnomalyType.LOW_ENGAGEMENT.value
+    return AnomalyType.GRADUAL_DECLINE.value
 
 
-def count_leavers(states: States) -> Floats:
-    """Return how many people left each session, or one session, within the last minute."""
-    return np.asarray(np.cumsum(or_zero(states.last_minute(Series.LEAVERS)), axis=-1)[..., NEWEST])
+@compiled
+def count_leavers(state: State) -> float:
+    """Return how many people left within the last minute."""
+    return add_known(state.history[Series.LEAVERS, -SLOTS_PER_MINUTE:])
 
 
-def is_sudden(state: States, has_activity: bool, config: DetectorConfig) -> bool:
-    """Tell whether one session's fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
+@compiled
+def is_sudden(state: State, has_activity: bool, config: Tuning) -> bool:
+    """Tell whether the fall of the last two minutes is a SUDDEN_DROP and not a GRADUAL_DECLINE.
 
     All signals, relative to what is usual, are fitted by least squares as a ramp: 1 up to some moment and falling
     evenly since; the moment that explains most, summed over the signals by their precision, is when it began. Where
@@ -49,72 +54,130 @@ def is_sudden(state: States, has_activity: bool, config: DetectorConfig) -> bool
     the longer ago it began, or if it fell far within the last 15 s; else if it began within `slots`, or if a step
     explains as much as the ramp.
     """
-    falls, weights = _weighted_falls(state, has_activity, config)
-    ramps, steps = _explained(_RAMPS, weights, falls), _explained(_STEPS, weights, falls)
-    began = int(_AGES[ramps.argmax()])
+    falls = _weigh_falls(state, has_activity, config)
+    began, by_ramp = MOST_AGE, -1.0
+    for age in range(MOST_AGE, 0, -1):
+        explained = _explained(_ramp(age), falls)
+        if explained > by_ramp:
+            began, by_ramp = age, explained
     if has_activity:
         return _turns_away_suddenly(state, began, config.sudden_drops)
-    return bool(began <= config.sudden_drops.slots or steps.max() >= ramps.max())
+    if began <= config.sudden_drops.slots:
+        return True
+    by_step = -1.0
+    for slot in range(HISTORY_SLOTS):
+        by_step = max(by_step, _explained(_step(slot), falls))
+    return by_step >= by_ramp
 
 
-def _weighted_falls(state: States, has_activity: bool, config: DetectorConfig) -> tuple[Floats, Floats]:
-    """Return what part of each signal is gone, and its precision: (signals, slots)."""
-    history, share = state.history.astype(np.float64), state.usual_of(Usual.ACTIVE_SHARE)
-    people = history[Series.PEOPLE]
-    falls, weights = [], []
-    for signal, rate in ((Series.CHATS, Usual.CHAT_RATE), (Series.REACTIONS, Usual.REACTION_RATE)):
-        expected, seen = or_zero(state.usual_of(rate) * people), or_zero(history[signal])
-        falls.append(1 - np.divide(seen, expected, out=np.ones(HISTORY_SLOTS), where=expected > 0))
-        weights.append(expected / (config.counts.dispersion + config.counts.rate_spread**2 * expected))
+@compiled
+def _weigh_falls(state: State, has_activity: bool, config: Tuning) -> _Falls:
+    n_signals = 3 if has_activity else 2
+    falls = _Falls(np.empty((n_signals, HISTORY_SLOTS)), np.empty((n_signals, HISTORY_SLOTS)))
+    _weigh_events(falls, state, Series.CHATS, usual_of(state, Usual.CHAT_RATE), config.counts)
+    _weigh_events(falls, state, Series.REACTIONS, usual_of(state, Usual.REACTION_RATE), config.counts)
     if has_activity:
-        falls.append(or_zero(1 - history[Series.ACTIVITY] / share))
-        variance = (1 - share) / (np.maximum(1.0, people) * share) + config.shares.spread**2
-        weights.append(np.where(people > 0, 1 / variance, 0.0))
-    return np.array(falls), np.array(weights)
+        _weigh_activity(falls, state, usual_of(state, Usual.ACTIVE_SHARE), config.shares)
+    return falls
 
 
-_AGES = np.arange(2 * HISTORY_SLOTS - 1, 0, -1)  # slots ago that a ramp began, maybe before what is remembered
-_SLOTS = np.arange(HISTORY_SLOTS)
-_RAMPS = np.clip(1 - _SLOTS[::-1] / _AGES[:, None], 0, 1)
-_STEPS = (_SLOTS[:, None] <= _SLOTS).astype(np.float64)
+@compiled
+def _weigh_events(falls: _Falls, state: State, signal: int, usual: float, counts: Tuning) -> None:
+    for slot in range(HISTORY_SLOTS):
+        expected = or_zero(usual * state.history[Series.PEOPLE, slot])
+        seen = or_zero(state.history[signal, slot])
+        falls.parts[signal, slot] = 1 - seen / expected if expected > 0 else 0.0
+        falls.weights[signal, slot] = expected / (counts.dispersion + counts.rate_spread**2 * expected)
 
 
-def _explained(shapes: Floats, weights: Floats, falls: Floats) -> Floats:
-    """Return how much of the falls (signals, slots) each of the shapes (shapes, slots) explains."""
-    along = np.einsum("ms,ks,ks->mk", shapes, weights, falls)
-    power = np.einsum("ms,ks->mk", shapes**2, weights)
-    explained = np.where(power > 0, np.maximum(0.0, along) ** 2 / np.where(power > 0, power, 1.0), 0.0)
-    return np.asarray(explained.sum(axis=1))
+@compiled
+def _weigh_activity(falls: _Falls, state: State, usual: float, shares: Tuning) -> None:
+    for slot in range(HISTORY_SLOTS):
+        people = state.history[Series.PEOPLE, slot]
+        variance = (1 - usual) / (max(1.0, people) * usual) + shares.spread**2
+        falls.parts[-1, slot] = or_zero(1 - state.history[Series.ACTIVITY, slot] / usual)
+        falls.weights[-1, slot] = 1 / variance if people > 0 else 0.0
 
 
-def _turns_away_suddenly(state: States, began: int, sudden: SuddenDrops) -> bool:
-    activity, share = state.history[Series.ACTIVITY].astype(np.float64), state.usual_of(Usual.ACTIVE_SHARE)
-    chance = np.sqrt((1 - share) / (share * max(1.0, float(state.newest(Series.PEOPLE)))))
+@compiled
+def _ramp(age: int) -> Floats:
+    """Return a shape that is 0 up to so many slots ago, and rises evenly to 1 since."""
+    shape = np.empty(HISTORY_SLOTS)
+    for slot in range(HISTORY_SLOTS):
+        shape[slot] = max(0.0, 1 - (HISTORY_SLOTS - 1 - slot) / age)
+    return shape
+
+
+@compiled
+def _step(since: int) -> Floats:
+    """Return a shape that is 0, and 1 since a slot."""
+    shape = np.empty(HISTORY_SLOTS)
+    for slot in range(HISTORY_SLOTS):
+        shape[slot] = slot >= since
+    return shape
+
+
+@compiled
+def _explained(shape: Floats, falls: _Falls) -> float:
+    """Return how much of the falls a shape (slots) explains."""
+    explained = 0.0
+    for signal in range(len(falls.parts)):
+        along, power = 0.0, 0.0
+        for slot in range(HISTORY_SLOTS):
+            along += shape[slot] * falls.weights[signal, slot] * falls.parts[signal, slot]
+            power += shape[slot] ** 2 * falls.weights[signal, slot]
+        if power > 0:
+            explained += max(0.0, along) ** 2 / power
+    return explained
+
+
+@compiled
+def _turns_away_suddenly(state: State, began: int, sudden: Tuning) -> bool:
+    activity, share = state.history[Series.ACTIVITY], usual_of(state, Usual.ACTIVE_SHARE)
+    people = np.float64(state.history[Series.PEOPLE, -1])
+    chance = math.sqrt((1 - share) / (share * max(1.0, people)))
     if _latest_fall(activity, sudden) >= sudden.latest_fall + sudden.latest_noise * chance:
         return True
-    return _steepest_part(activity, sudden) >= sudden.part + sudden.part_by_age * float(np.log(began))
+    return _steepest_part(activity, sudden) >= sudden.part + sudden.part_by_age * math.log(began)
 
 
-def _latest_fall(shares: Floats, sudden: SuddenDrops) -> float:
+@compiled
+def _latest_fall(shares: Floats, sudden: Tuning) -> float:
     """Return by how much the logarithm of the share has fallen within the latest slots; 0 where that is not known."""
     until = len(shares) - sudden.latest_slots
-    before, now = shares[until - sudden.latest_before_slots : until].mean(), shares[NEWEST]
-    return float(np.log(before / now)) if before > 0 and now > 0 else 0.0
+    before, now = _mean_before(shares, until, sudden.latest_before_slots), np.float64(shares[-1])
+    return math.log(before / now) if before > 0 and now > 0 else 0.0
 
 
-def _steepest_part(shares: Floats, sudden: SuddenDrops) -> float:
+@compiled
+def _steepest_part(shares: Floats, sudden: Tuning) -> float:
     """Return how much of the fall from the highest share of two minutes came in its steepest stretch."""
-    known = shares[~np.isnan(shares)]
-    if len(known) < sudden.least_rows:
+    known, n = _drop_unknown(shares)
+    if n < sudden.least_rows:
         return 1.0
-
-    def upper(until: int) -> float:
-        return float(known[until - sudden.upper_slots : until].mean())
-
-    def lower(until: int) -> float:
-        return float(known[until - sudden.lower_slots : until].mean())
-
-    first = sudden.upper_slots + sudden.stretch_slots
-    steepest = max(upper(until - sudden.stretch_slots) - lower(until) for until in range(first, len(known) + 1))
-    whole = float(known.max()) - lower(len(known))
+    steepest = -math.inf
+    for until in range(sudden.upper_slots + sudden.stretch_slots, n + 1):
+        upper = _mean_before(known, until - sudden.stretch_slots, sudden.upper_slots)
+        steepest = max(steepest, upper - _mean_before(known, until, sudden.lower_slots))
+    whole = largest(known[:n]) - _mean_before(known, n, sudden.lower_slots)
     return steepest / whole if whole > 0 else 1.0
+
+
+@compiled
+def _drop_unknown(shares: Floats) -> tuple[Floats, int]:
+    """Return the known shares, and how many they are."""
+    known, n = np.empty(len(shares)), 0
+    for share in shares:
+        if not math.isnan(share):
+            known[n] = share
+            n += 1
+    return known, n
+
+
+@compiled
+def _mean_before(shares: Floats, until: int, slots: int) -> float:
+    """Return the mean of so many slots before one; NaN where one of them is unknown."""
+    total = np.float64(0)  # whatever the shares are kept in
+    for slot in range(until - slots, until):
+        total += shares[slot]
+    return total / slots

@@ -1,6 +1,11 @@
 """Every number that the detector is tuned by, in one frozen value. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +99,13 @@ class Noise:
     # A row moves a variance by this part of what it is off.
     rate: float = 0.004
     # A squared deviation above this teaches no more than this.
-    clip: float = 6.0
+    limit: float = 6.0
     # The score of a new session starts with this standard deviation, which only shows as the width of the band.
     score_at_first: float = 0.03
     # A row moves the score's variance by this part of what it is off.
     score_rate: float = 0.03
     # A score that is off by more than this teaches no more than this.
-    score_clip: float = 0.1
+    score_limit: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +398,7 @@ class Findings:
     told_signals: int = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DetectorConfig:
     """Defaults are the published ones where it says so; the others were measured on labelled sessions.
 
@@ -417,6 +422,25 @@ class DetectorConfig:
     low_engagement: LowEngagement = LowEngagement()
     sudden_drops: SuddenDrops = SuddenDrops()
     findings: Findings = Findings()
+
+    @cached_property
+    def record(self) -> NDArray[np.void]:
+        """The same numbers by the same names as one record, which compiled code reads: made once."""
+        return np.array([astuple(self)], _type_of(DetectorConfig()))
+
+
+def _type_of(group: Any) -> np.dtype[np.void]:
+    """Return the type of the record of a group of numbers, and of groups in it."""
+    types = [(field.name, *_type_of_field(field.type, getattr(group, field.name))) for field in fields(group)]
+    return np.dtype((np.record, types))
+
+
+def _type_of_field(annotation: Any, value: Any) -> tuple[Any, tuple[int, ...]]:
+    if is_dataclass(value):
+        return _type_of(value), ()
+    if isinstance(value, tuple):
+        return _type_of_field(annotation.__args__[0], value[0])[0], (len(value),)
+    return {int: np.int64, float: np.float64}[annotation], ()
 
 
 DEFAULT = DetectorConfig()

@@ -1,26 +1,60 @@
 """Take rows in: rolling rates become counts per slot of 5 s, and rows that cannot be true are held. Pure."""
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import numpy as np
 
-from anomalies.detector.arrays import NEWEST, Floats, Integers, Mask, or_zero
-from anomalies.detector.config import DetectorConfig, Holding, Rounding
-from anomalies.detector.rows import Rows
+from anomalies.detector.compiled import Row, State, Tuning, compiled
+from anomalies.detector.halves import read_half, write_half
+from anomalies.detector.scalars import add_known, at_least, at_most, clip, fill, largest, or_zero
 from anomalies.detector.sizes import FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import AUDIENCE, COUNTED, EVENTS, LAST_MINUTE, Figure, Series, States, Usual
+from anomalies.detector.state import N_COUNTED, N_EVENTS, N_FIGURES, N_SERIES, Figure, Series, Usual
 
 FLOAT32_ERROR = 1e-6  # what a rate may lose in a state, as a part of itself
 
-GAINS = [Figure.CHATS, Figure.REACTIONS, Figure.ACTIVE, Figure.PRESENT]  # what more of is better
-
-_SLOTS_AGO = np.arange(HISTORY_SLOTS)[::-1]
-_IS_NEWEST = _SLOTS_AGO == 0
-_IS_LAST_MINUTE = _SLOTS_AGO < SLOTS_PER_MINUTE
+GAINS = (Figure.CHATS.value, Figure.REACTIONS.value, Figure.ACTIVE.value, Figure.PRESENT.value)  # more is better
 
 
-def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
-    """Put each row into its session's history, in place; return which rows were taken.
+class _Figures(NamedTuple):
+    """What a row says, as `previous` will hold it: the columns of `Figure`."""
+
+    chats: float
+    reactions: float
+    leavers: float
+    active: float
+    present: float
+
+
+class _Arrival(NamedTuple):
+    """One row, as what came since the row before."""
+
+    is_first: bool
+    gap: int  # slots since the row before, 1 to HISTORY_SLOTS
+    people: float  # who are present, at least one
+    share: float  # of them, who are active
+    figures: _Figures
+    counts: tuple[float, float, float]  # of what is counted, below 0 where that cannot be, NaN where unknown
+
+
+class _Doubt(NamedTuple):
+    """Why a row may not be true."""
+
+    is_stall: bool
+    is_glitch: bool
+
+
+class _Fate(NamedTuple):
+    """What becomes of a row."""
+
+    is_held: bool
+    is_back: bool  # events are heard again after some were lost
+    is_new_start: bool  # counting starts anew
+
+
+@compiled
+def take(state: State, row: Row, config: Tuning) -> bool:
+    """Put a row into its session's history, in place; tell whether it was taken.
 
     A rate over the last minute says how many came in the newest slot: n[t] = r[t] − r[t−1] + n[t−12]. Rows that
     come more often than a slot lasts are passed over. A row is held, and the state but for the counters of what is
@@ -36,282 +70,289 @@ def take(states: States, rows: Rows, config: DetectorConfig) -> Mask:
     After a stall, the slots in which events were lost had no audience: nothing was expected in them. Numbers that
     only stood still and then go on as before are a gap.
     """
-    new = _read(states, rows, config.holding)
-    _count_still(states, new)
-    doubt = _find_doubt(states, rows, new, config)
-    was_frozen = _count_same(states, new, config.holding)
-    fate = _decide(states, new, doubt, was_frozen, config.holding)
-    _count_held(states, doubt, fate)
-    _count_coarse(states, new, fate, config.rounding)
-    _count_risen(states, new, fate)
-    _note_exact(states, new, fate)
-    _shift(states, new, fate)
-    for signal in list(Series)[COUNTED]:
-        _fill_counts(states, signal, new, fate)
-    _fill_shrinkage(states, rows, new, fate)
-    _fill_audience(states, rows, new, fate)
-    _move_on(states, rows, new, fate)
-    return fate.is_taken
+    if _is_early(state, row):
+        return False
+    new = _read(state, row, config.holding)
+    _count_still(state, new)
+    doubt = _find_doubt(state, row, new, config)
+    was_frozen = _count_same(state, new, config.holding)
+    fate = _decide(state, new, doubt, was_frozen, config.holding)
+    _count_held(state, doubt, fate)
+    _count_risen(state, new, fate)
+    if fate.is_held:
+        return False
+    _count_coarse(state, new, config.rounding)
+    _shift(state, new.gap)
+    for signal in range(N_COUNTED):
+        _fill_counts(state, signal, new, fate)
+    _fill_shrinkage(state, row, new)
+    _fill_audience(state, row, new, fate)
+    _move_on(state, row, new)
+    return True
 
 
-def is_rounded(states: States, rounding: Rounding) -> Mask:
-    """Tell where rates have come in whole steps for so long that they must be rounded."""
-    return np.asarray(states.coarse >= rounding.rows)
+@compiled
+def is_rounded(state: State, rounding: Tuning) -> bool:
+    """Tell whether rates have come in whole steps for so long that they must be rounded."""
+    return state.coarse >= rounding.rows
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrivals:
-    """One row of each session, as what came since the row before."""
-
-    is_first: Mask
-    is_early: Mask  # the slot of the row before is not over
-    gap: Integers  # slots since the row before, 1 to HISTORY_SLOTS
-    is_new: Mask  # (sessions, slots), which these are
-    people: Floats  # who are present, at least one
-    share: Floats  # of them, who are active
-    figures: Floats  # (sessions, figures), as `previous` will hold them
-    counts: Floats  # (sessions, counted signals), below 0 where that cannot be, NaN where unknown
-
-    @property
-    def rates(self) -> Floats:
-        """What comes as a rate over the last minute: (sessions, counted signals)."""
-        return self.figures[:, COUNTED]
+@compiled
+def _is_early(state: State, row: Row) -> bool:
+    """Tell whether the slot of the row before is not over."""
+    return state.slots > 0 and np.rint((row.t - state.t) / SLOT_SECONDS) < 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """Why one row of each session may not be true."""
-
-    is_stall: Mask
-    is_glitch: Mask
-
-
-@dataclass(frozen=True, slots=True)
-class _Fate:
-    """What becomes of one row of each session."""
-
-    is_held: Mask
-    is_taken: Mask
-    is_back: Mask  # events are heard again after some were lost
-    is_anew: Mask  # (sessions, counted signals), where counting starts anew
-
-
-def _read(states: States, rows: Rows, holding: Holding) -> _Arrivals:
-    is_first = states.slots == 0
-    elapsed = np.where(is_first, 1.0, np.rint((rows.t - states.t) / SLOT_SECONDS))
-    gap = np.clip(elapsed, 1, HISTORY_SLOTS).astype(np.int64)
-    people = np.where(np.isnan(rows.present), 1.0, np.maximum(1.0, rows.present))
-    left = _leavers(states, rows.leave_rate, people, holding)
-    figures = np.stack([rows.chats, rows.reactions, left, rows.active, rows.present], axis=1)
-    return _Arrivals(
-        is_first=is_first,
-        is_early=elapsed < 1,
-        gap=gap,
-        is_new=gap[:, None] > _SLOTS_AGO,
-        people=people,
-        share=np.minimum(1.0, rows.active / np.where(np.isnan(rows.present), np.nan, people)),
-        figures=figures,
-        counts=figures[:, COUNTED] - states.previous[:, COUNTED] + _gone(states, gap),
+@compiled
+def _read(state: State, row: Row, holding: Tuning) -> _Arrival:
+    is_first = state.slots == 0
+    elapsed = 1.0 if is_first else np.rint((row.t - state.t) / SLOT_SECONDS)
+    gap = int(clip(elapsed, 1.0, float(HISTORY_SLOTS)))
+    people = 1.0 if math.isnan(row.present) else max(1.0, row.present)
+    left = _count_leavers(state, row.leave_rate, people, holding)
+    figures = _Figures(row.chats, row.reactions, left, row.active, row.present)
+    share = math.nan if math.isnan(row.present) else at_most(row.active / people, 1.0)
+    counts = (
+        _count(state, Series.CHATS, figures.chats, gap),
+        _count(state, Series.REACTIONS, figures.reactions, gap),
+        _count(state, Series.LEAVERS, figures.leavers, gap),
     )
+    return _Arrival(is_first, gap, people, share, figures, counts)
 
 
-def _leavers(states: States, leave_rate: Floats, people: Floats, holding: Holding) -> Floats:
+@compiled
+def _count_leavers(state: State, leave_rate: float, people: float, holding: Tuning) -> float:
     """Return how many people left within the last minute: no more than were seen in it, where it was seen."""
-    share = np.minimum(holding.most_leave_rate, leave_rate)
-    seen = states.last_minute(Series.PEOPLE).max(axis=1)
-    most = np.where(states.slots == 0, np.inf, np.maximum(seen, people))
-    return np.asarray(np.minimum(share * people / (1 - share), most))
+    share = at_most(leave_rate, holding.most_leave_rate)
+    most = math.inf if state.slots == 0 else max(largest(state.history[Series.PEOPLE, -SLOTS_PER_MINUTE:]), people)
+    return at_most(share * people / (1 - share), most)
 
 
-def _gone(states: States, gap: Integers) -> Floats:
-    """Return how many of each kind have left the last minute since the previous row."""
-    gone = or_zero(states.history[:, COUNTED, -SLOTS_PER_MINUTE].astype(np.float64))
-    is_gap = gap > 1  # of a few
-    if is_gap.any():
-        within = np.cumsum(or_zero(states.history[is_gap, COUNTED, LAST_MINUTE].astype(np.float64)), axis=2)
-        last = np.minimum(gap[is_gap], SLOTS_PER_MINUTE) - 1
-        gone[is_gap] = np.take_along_axis(within, last[:, None, None], axis=2).squeeze(axis=2)
-    return gone
+@compiled
+def _count(state: State, signal: int, rate: float, gap: int) -> float:
+    """Return how many have come since the row before: the rate, less what it was, and what has left its minute."""
+    gone = add_known(state.history[signal, -SLOTS_PER_MINUTE:][: min(gap, SLOTS_PER_MINUTE)])
+    return rate - state.previous[signal] + gone
 
 
-def _count_still(states: States, new: _Arrivals) -> None:
+@compiled
+def _count_still(state: State, new: _Arrival) -> None:
     """Count, in place, for how many rows nobody has moved and no rate has risen."""
-    before = states.previous.astype(np.float64)
-    nobody_moves = (new.figures[:, AUDIENCE] == before[:, AUDIENCE]).all(axis=1)
-    is_still = nobody_moves & ~(new.figures[:, EVENTS] > before[:, EVENTS]).any(axis=1)
-    still = np.where(is_still, np.minimum(FULL_BYTE, states.still.astype(np.int16) + 1), 0)
-    states.still = np.where(new.is_early, states.still, still)
+    now, before = new.figures, state.previous
+    nobody_moves = now.active == before[Figure.ACTIVE] and now.present == before[Figure.PRESENT]
+    rises = now.chats > before[Figure.CHATS] or now.reactions > before[Figure.REACTIONS]
+    state.still = min(FULL_BYTE, int(state.still) + 1) if nobody_moves and not rises else 0
 
 
-def _find_doubt(states: States, rows: Rows, new: _Arrivals, config: DetectorConfig) -> _Doubt:
-    lost = _has_lost_events(states, rows, new, config.holding)
-    is_stall = ~new.is_first & (lost | _is_deserted(states, rows, config.holding))
-    return _Doubt(is_stall, ~new.is_first & ~is_stall & _is_glitch(states, new, config))
+@compiled
+def _find_doubt(state: State, row: Row, new: _Arrival, config: Tuning) -> _Doubt:
+    if new.is_first:
+        return _Doubt(False, False)
+    is_stall = _has_lost_events(state, row, new, config.holding) or _is_deserted(state, row, config.holding)
+    return _Doubt(is_stall, not is_stall and _is_glitch(state, new, config))
 
 
-def _has_lost_events(states: States, rows: Rows, new: _Arrivals, holding: Holding) -> Mask:
-    """Tell where a lively room's events have stopped while no number of people moves."""
-    per_head = or_zero(states.usual_of(Usual.CHAT_RATE)) + or_zero(states.usual_of(Usual.REACTION_RATE))
-    rates, counts, before = new.rates[:, EVENTS], new.counts[:, EVENTS], states.previous
-    goes_on = (rates == 0) | (states.held > 0)[:, None]
-    falls = (rates < before[:, EVENTS]) | ((rates == before[:, EVENTS]) & goes_on)
-    is_silent = np.where(states.is_exact[:, EVENTS], counts <= 0, falls) | np.isnan(rates)
-    is_quiet = is_silent.all(axis=1) | (states.still >= holding.still_rows)
-    nobody_moves = (rows.active == before[:, Figure.ACTIVE]) & (rows.present == before[:, Figure.PRESENT])
-    is_expected = per_head * rows.present > holding.least_expected
-    return np.asarray(is_quiet & nobody_moves & (rows.active != rows.present) & is_expected)
+@compiled
+def _has_lost_events(state: State, row: Row, new: _Arrival, holding: Tuning) -> bool:
+    """Tell whether a lively room's events have stopped while no number of people moves."""
+    chat, reactions = state.usual[Usual.CHAT_RATE], state.usual[Usual.REACTION_RATE]
+    per_head = or_zero(read_half(chat)) + or_zero(read_half(reactions))
+    nobody_moves = row.active == state.previous[Figure.ACTIVE] and row.present == state.previous[Figure.PRESENT]
+    is_expected = per_head * row.present > holding.least_expected
+    if not (nobody_moves and row.active != row.present and is_expected):
+        return False
+    return state.still >= holding.still_rows or _is_silent(state, new)
 
 
-def _is_deserted(states: States, rows: Rows, holding: Holding) -> Mask:
-    """Tell where nobody is there any more and nobody has left."""
-    were_there = states.previous[:, Figure.PRESENT] >= holding.least_glitch
-    return np.asarray((rows.present == 0) & were_there & (rows.leave_rate < holding.empty_rate))
+@compiled
+def _is_silent(state: State, new: _Arrival) -> bool:
+    """Tell whether nothing that is known has come, or where that is a guess, whether no rate says that it has."""
+    for signal in range(N_EVENTS):
+        rate, before = new.figures[signal], state.previous[signal]
+        if math.isnan(rate):
+            continue
+        goes_on = rate == 0 or state.held > 0
+        falls = rate < before or (rate == before and goes_on)
+        if not (new.counts[signal] <= 0 if state.is_exact[signal] else falls):
+            return False
+    return True
 
 
-def _is_glitch(states: States, new: _Arrivals, config: DetectorConfig) -> Mask:
-    """Tell where a count would be negative, or a rate or the active share collapses in one row."""
+@compiled
+def _is_deserted(state: State, row: Row, holding: Tuning) -> bool:
+    """Tell whether nobody is there any more and nobody has left."""
+    were_there = state.previous[Figure.PRESENT] >= holding.least_glitch
+    return row.present == 0 and were_there and row.leave_rate < holding.empty_rate
+
+
+@compiled
+def _is_glitch(state: State, new: _Arrival, config: Tuning) -> bool:
+    """Tell whether a count would be negative, or a rate or the active share collapses in one row."""
     holding, rounding = config.holding, config.rounding
-    rates, counts, before = new.rates[:, EVENTS], new.counts[:, EVENTS], states.previous
-    rates_before = before[:, EVENTS].astype(np.float64)
-    least = np.where(is_rounded(states, rounding), rounding.glitch_steps * rounding.step, holding.least_glitch)
-    collapses = (rates < holding.glitch_part * rates_before) & (rates_before >= least[:, None])
-    is_impossible = np.where(states.is_exact[:, EVENTS], counts < -holding.least_negative, collapses)
-    share_before = before[:, Figure.ACTIVE] / np.maximum(1.0, before[:, Figure.PRESENT])
-    were_active = before[:, Figure.ACTIVE] >= holding.least_glitch
-    turns_away = (new.share < holding.glitch_part * share_before) & were_active
-    return np.asarray(is_impossible.any(axis=1) | turns_away)
+    least = rounding.glitch_steps * rounding.step if is_rounded(state, rounding) else holding.least_glitch
+    for signal in range(N_EVENTS):
+        before = state.previous[signal]
+        collapses = new.figures[signal] < holding.glitch_part * before and before >= least
+        if new.counts[signal] < -holding.least_negative if state.is_exact[signal] else collapses:
+            return True
+    # in single precision, as the state's own figures are
+    active, present = state.previous[Figure.ACTIVE], state.previous[Figure.PRESENT]
+    share_before = active / (np.float32(1) if present < 1 else present)
+    turns_away = new.share < np.float32(holding.glitch_part) * share_before
+    return turns_away and active >= holding.least_glitch
 
 
-def _count_same(states: States, new: _Arrivals, holding: Holding) -> Mask:
-    """Count, in place, rows that repeat the one before; return where all that are held do, so that nothing was lost.
+@compiled
+def _count_same(state: State, new: _Arrival, holding: Tuning) -> bool:
+    """Count, in place, rows that repeat the one before; tell whether all that are held do, so that nothing was lost.
 
     Only rows of a room in which enough happens that they cannot be the same by chance.
     """
-    before = states.previous.astype(np.float64)
-    is_unchanged = np.isclose(new.figures, before, rtol=FLOAT32_ERROR, atol=0, equal_nan=True).all(axis=1)
-    is_lively = np.nansum(new.figures[:, EVENTS], axis=1) >= holding.least_same
-    is_same = ~new.is_early & is_unchanged & is_lively
-    same = np.minimum(FULL_BYTE, states.same.astype(np.int16) + is_same)
-    states.same = np.where(new.is_early | is_same, same, 0)
-    return np.asarray(same >= states.held)
+    is_lively = or_zero(new.figures.chats) + or_zero(new.figures.reactions) >= holding.least_same
+    is_same = is_lively and _is_unchanged(state, new)
+    same = min(FULL_BYTE, int(state.same) + is_same)
+    state.same = same if is_same else 0
+    return same >= state.held
 
 
-def _decide(states: States, new: _Arrivals, doubt: _Doubt, was_frozen: Mask, holding: Holding) -> _Fate:
-    is_held_glitch = doubt.is_glitch & (states.glitches < holding.glitch_rows)
-    is_held_stall = doubt.is_stall & (states.held < holding.stall_rows)
-    is_held = ~new.is_early & (is_held_glitch | is_held_stall)
-    is_taken = ~new.is_early & ~is_held
-    is_back = is_taken & ~doubt.is_stall & (states.held > holding.glitch_rows) & ~was_frozen
-    is_new_start = new.is_first | doubt.is_glitch | ((new.gap >= SLOTS_PER_MINUTE) & ~is_back)
-    is_new_signal = np.isnan(new.counts) & ~np.isnan(new.rates)
-    return _Fate(is_held, is_taken, is_back, is_new_start[:, None] | is_new_signal)
+@compiled
+def _is_unchanged(state: State, new: _Arrival) -> bool:
+    for figure in range(N_FIGURES):
+        now, before = new.figures[figure], state.previous[figure]
+        both_unknown = math.isnan(now) and math.isnan(before)
+        if not (both_unknown or abs(now - before) <= FLOAT32_ERROR * abs(before)):
+            return False
+    return True
 
 
-def _count_held(states: States, doubt: _Doubt, fate: _Fate) -> None:
-    states.glitches = np.where(fate.is_taken, 0, states.glitches + (doubt.is_glitch & fate.is_held))
-    states.held = np.where(fate.is_taken, 0, states.held + fate.is_held)
+@compiled
+def _decide(state: State, new: _Arrival, doubt: _Doubt, was_frozen: bool, holding: Tuning) -> _Fate:
+    is_held_glitch = doubt.is_glitch and state.glitches < holding.glitch_rows
+    is_held_stall = doubt.is_stall and state.held < holding.stall_rows
+    is_held = is_held_glitch or is_held_stall
+    is_back = not is_held and not doubt.is_stall and state.held > holding.glitch_rows and not was_frozen
+    is_new_start = new.is_first or doubt.is_glitch or (new.gap >= SLOTS_PER_MINUTE and not is_back)
+    return _Fate(is_held, is_back, is_new_start)
 
 
-def _count_coarse(states: States, new: _Arrivals, fate: _Fate, rounding: Rounding) -> None:
+@compiled
+def _count_held(state: State, doubt: _Doubt, fate: _Fate) -> None:
+    state.glitches = state.glitches + doubt.is_glitch if fate.is_held else 0
+    state.held = state.held + 1 if fate.is_held else 0
+
+
+@compiled
+def _count_coarse(state: State, new: _Arrival, rounding: Tuning) -> None:
     """Count, in place, rows in a row whose rates are whole steps; a row of zeros tells nothing."""
-    known = or_zero(new.rates[:, EVENTS])
-    counted = np.minimum(FULL_BYTE, states.coarse.astype(np.int16) + known.any(axis=1))
-    coarse = np.where((known % rounding.step == 0).all(axis=1), counted, 0)
-    states.coarse = np.where(fate.is_taken, coarse, states.coarse)
+    chats, reactions = or_zero(new.figures.chats), or_zero(new.figures.reactions)
+    if chats % rounding.step != 0 or reactions % rounding.step != 0:
+        state.coarse = 0
+    elif chats != 0 or reactions != 0:
+        state.coarse = min(FULL_BYTE, int(state.coarse) + 1)
 
 
-def _count_risen(states: States, new: _Arrivals, fate: _Fate) -> None:
+@compiled
+def _count_risen(state: State, new: _Arrival, fate: _Fate) -> None:
     """Count, in place, slots since any signal rose while none fell. Who leaves more is no rise.
 
     A row is compared with the one before it, be that held or not.
     """
-    now = new.figures.astype(np.float32)
-    before = np.where(np.isnan(states.doubted), states.previous, states.doubted)
-    rises = (now[:, GAINS] > before[:, GAINS]).any(axis=1)
-    falls = (now[:, GAINS] < before[:, GAINS]).any(axis=1) | (now[:, Figure.LEAVERS] > before[:, Figure.LEAVERS])
-    older = np.where(states.risen > 0, np.minimum(FULL_BYTE, states.risen + new.gap), 0)
-    risen = np.where(falls, 0, np.where(rises, 1, older))
-    states.risen = np.where(new.is_early, states.risen, risen)
-    held = np.where(fate.is_held[:, None], now, np.float32(np.nan))
-    states.doubted = np.where(new.is_early[:, None], states.doubted, held)
+    rises, falls = False, bool(np.float32(new.figures.leavers) > _before(state, Figure.LEAVERS))
+    for figure in GAINS:
+        now, before = np.float32(new.figures[figure]), _before(state, figure)
+        if now > before:
+            rises = True
+        if now < before:
+            falls = True
+    if falls:
+        state.risen = 0
+    elif rises:
+        state.risen = 1
+    elif state.risen > 0:
+        state.risen = min(FULL_BYTE, int(state.risen) + new.gap)
+    for figure in range(N_FIGURES):
+        state.doubted[figure] = new.figures[figure] if fate.is_held else math.nan
 
 
-def _note_exact(states: States, new: _Arrivals, fate: _Fate) -> None:
-    """Note, in place, which signals' slots are counts from here on: where counting starts anew, only nothing is."""
-    goes_on = states.is_exact & ((new.gap == 1) | fate.is_back)[:, None]
-    is_exact = np.where(fate.is_anew, new.rates == 0, goes_on)
-    states.is_exact = np.where(fate.is_taken[:, None], is_exact, states.is_exact)
+@compiled
+def _before(state: State, figure: int) -> float:
+    """Return a figure of the row before, held or not."""
+    doubted = state.doubted[figure]
+    return state.previous[figure] if math.isnan(doubted) else doubted
 
 
-def _shift(states: States, new: _Arrivals, fate: _Fate) -> None:
+@compiled
+def _shift(state: State, gap: int) -> None:
     """Make room for the new slots; they hold what was the newest until they are filled."""
-    history = states.history
-    shifted = np.concatenate([history[:, :, 1:], history[:, :, NEWEST:]], axis=2)
-    is_gap = new.gap > 1  # of a few
-    if is_gap.any():
-        source = HISTORY_SLOTS - 1 - np.maximum(0, _SLOTS_AGO - new.gap[is_gap, None])
-        shifted[is_gap] = np.take_along_axis(history[is_gap], source[:, None, :], axis=2)
-    is_taken = fate.is_taken
-    states.history = shifted if is_taken.all() else np.where(is_taken[:, None, None], shifted, history)
+    for series in range(N_SERIES):
+        slots = state.history[series]
+        for slot in range(HISTORY_SLOTS):
+            slots[slot] = slots[min(HISTORY_SLOTS - 1, slot + gap)]
 
 
-def _fill_counts(states: States, signal: Series, new: _Arrivals, fate: _Fate) -> None:
-    """Fill the new slots of a signal that comes as a rate, and its last minute where the slots are guesses."""
-    rate, count = new.rates[:, signal], np.maximum(0.0, new.counts[:, signal])
-    _fill(states, signal, fate.is_taken, new.is_new, count / new.gap)
-    since_back = np.where(new.gap < SLOTS_PER_MINUTE, count, rate)
-    _fill(states, signal, fate.is_back, new.is_new, np.where(_IS_NEWEST, since_back[:, None], 0.0))
-    is_anew = fate.is_taken & fate.is_anew[:, signal]
-    _fill(states, signal, is_anew, new.is_new | _IS_LAST_MINUTE, rate / SLOTS_PER_MINUTE)
-    is_sum = states.is_exact[:, signal] & ~(new.counts[:, signal] < 0)  # what was cut off at 0 would stay in the sum
-    _scale(states, signal, fate.is_taken & ~is_sum, rate)
+@compiled
+def _fill_counts(state: State, signal: int, new: _Arrival, fate: _Fate) -> None:
+    """Fill the new slots of a signal that comes as a rate, and its last minute where the slots are guesses.
+
+    They are counts from here on or stay so: where counting starts anew, only nothing is.
+    """
+    rate, count = new.figures[signal], at_least(new.counts[signal], 0.0)
+    is_anew = fate.is_new_start or (math.isnan(new.counts[signal]) and not math.isnan(rate))
+    goes_on = state.is_exact[signal] and (new.gap == 1 or fate.is_back)
+    state.is_exact[signal] = rate == 0 if is_anew else goes_on
+    if is_anew:
+        fill(state.history[signal, -max(new.gap, SLOTS_PER_MINUTE) :], rate / SLOTS_PER_MINUTE)
+    elif fate.is_back:
+        fill(state.history[signal, -new.gap :], 0.0)
+        state.history[signal, -1] = count if new.gap < SLOTS_PER_MINUTE else rate
+    else:
+        fill(state.history[signal, -new.gap :], count / new.gap)
+    # what was cut off at 0 would stay in the sum
+    if not state.is_exact[signal] or new.counts[signal] < 0:
+        _scale(state, signal, rate)
 
 
-def _fill_shrinkage(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+@compiled
+def _fill_shrinkage(state: State, row: Row, new: _Arrival) -> None:
     """Fill the new slots of leavers where nobody counts them: an audience that shrinks says so."""
-    fewer = np.maximum(0.0, states.previous[:, Figure.PRESENT] - rows.present)  # NaN where nobody counts it
-    is_told = np.isnan(new.rates[:, Series.LEAVERS]) & ~np.isnan(fewer)
-    _fill(states, Series.LEAVERS, fate.is_taken & is_told, new.is_new, fewer / new.gap)
+    fewer = state.previous[Figure.PRESENT] - row.present  # NaN where nobody counts it
+    if math.isnan(new.figures.leavers) and not math.isnan(fewer):
+        fill(state.history[Series.LEAVERS, -new.gap :], max(0.0, fewer) / new.gap)
 
 
-def _fill_audience(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+@compiled
+def _fill_audience(state: State, row: Row, new: _Arrival, fate: _Fate) -> None:
     """Fill the new slots of what is no rate."""
-    _fill(states, Series.PEOPLE, fate.is_taken, new.is_new, new.people)
-    _fill(states, Series.ACTIVITY, fate.is_taken, new.is_new, _shortened(new.share))
-    _fill(states, Series.SCORE, fate.is_taken, new.is_new, _shortened(rows.score))
-    is_first = fate.is_taken & new.is_first
-    _fill(states, Series.PEOPLE, is_first, _IS_LAST_MINUTE[None, :], new.people)  # whose rates the first row's are
-    nobody = np.zeros(len(states))  # was heard while events were lost, so that nothing was expected
-    _fill(states, Series.PEOPLE, fate.is_back, new.is_new & ~_IS_NEWEST, nobody)
+    fill(state.history[Series.PEOPLE, -new.gap :], new.people)
+    fill(state.history[Series.ACTIVITY, -new.gap :], _shorten(new.share))
+    fill(state.history[Series.SCORE, -new.gap :], _shorten(row.score))
+    if new.is_first:
+        fill(state.history[Series.PEOPLE, -SLOTS_PER_MINUTE:], new.people)  # whose rates the first row's are
+    if fate.is_back:
+        fill(state.history[Series.PEOPLE, -new.gap :], 0.0)  # nobody was heard: nothing was expected
+        state.history[Series.PEOPLE, -1] = new.people
 
 
-def _shortened(shares: Floats) -> Floats:
-    """Return the shares to three digits: what is beyond them is chance, and does not pack."""
-    return shares.astype(np.float16).astype(np.float64)
+@compiled
+def _shorten(share: float) -> float:
+    """Return the share to three digits: what is beyond them is chance, and does not pack."""
+    return read_half(write_half(share))
 
 
-def _fill(states: States, signal: Series, which: Mask, slots: Mask, value: Floats) -> None:
-    """Write a value, or one for each slot, into these slots of these sessions."""
-    if not which.any():
-        return
-    column = states.history[:, signal]
-    states.history[:, signal] = np.where(which[:, None] & slots, value.reshape(len(states), -1), column)
-
-
-def _scale(states: States, signal: Series, which: Mask, rate: Floats) -> None:
+@compiled
+def _scale(state: State, signal: int, rate: float) -> None:
     """Let the last minute's slots sum to the rate."""
-    if not which.any():
-        return
-    minute = states.last_minute(signal)
-    total = np.cumsum(or_zero(minute), axis=1)[:, NEWEST:]
-    even = np.repeat(rate[:, None] / SLOTS_PER_MINUTE, SLOTS_PER_MINUTE, axis=1)
-    scaled = np.where(total > 0, minute * rate[:, None] / np.where(total > 0, total, 1.0), even)
-    states.history[:, signal, LAST_MINUTE] = np.where(which[:, None], scaled, minute)
+    minute = state.history[signal, -SLOTS_PER_MINUTE:]
+    total = add_known(minute)
+    for slot in range(SLOTS_PER_MINUTE):
+        minute[slot] = minute[slot] * rate / total if total > 0 else rate / SLOTS_PER_MINUTE
 
 
-def _move_on(states: States, rows: Rows, new: _Arrivals, fate: _Fate) -> None:
+@compiled
+def _move_on(state: State, row: Row, new: _Arrival) -> None:
     """Keep to the grid of slots unless the source has shifted it, and remember the row's figures."""
-    on_grid = states.t + SLOT_SECONDS * np.rint((rows.t - states.t) / SLOT_SECONDS)
-    states.t = np.where(fate.is_taken, np.where(new.is_first, rows.t, on_grid), states.t)
-    states.slots += np.where(fate.is_taken, new.gap, 0).astype(np.int32)
-    states.previous = np.where(fate.is_taken[:, None], new.figures, states.previous)
+    on_grid = state.t + SLOT_SECONDS * np.rint((row.t - state.t) / SLOT_SECONDS)
+    state.t = row.t if new.is_first else on_grid
+    state.slots += new.gap
+    for figure in range(N_FIGURES):
+        state.previous[figure] = new.figures[figure]

@@ -1,76 +1,109 @@
 """Rooms whose engagement score is low, and rooms that are dead from the start. Pure."""
 
-import numpy as np
+import math
 
-from anomalies.detector.arrays import ALMOST_NONE, NEWEST, OLDEST, Floats, Mask, known_mean, or_zero
-from anomalies.detector.config import DetectorConfig, LowEngagement
-from anomalies.detector.rows import ACTIVITY_WEIGHT, Rows
+from anomalies.detector.arrays import ALMOST_NONE
+from anomalies.detector.compiled import Row, State, Tuning, compiled
+from anomalies.detector.rows import ACTIVITY_WEIGHT
+from anomalies.detector.scalars import add_known, clip, known_mean, or_zero
 from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import Series, States
-from anomalies.detector.timetables import Timetables
+from anomalies.detector.state import Series
 from engagement.readings import BY_NAME
 
+_CHAT, _POLL, _REACTIONS = (
+    BY_NAME[name].weight for name in ("chat_msgs_per_min", "poll_participation", "reactions_per_min")
+)
+_FULL_CHAT, _FULL_REACTIONS = (BY_NAME[name].full or 1.0 for name in ("chat_msgs_per_min", "reactions_per_min"))
 
-def mean_latest_score(states: States, rows: Rows, low: LowEngagement) -> Floats:
-    """Return the mean of each session's latest known scores, 1 where none is known.
+
+@compiled
+def mean_latest_score(state: State, row: Row, low: Tuning) -> float:
+    """Return the mean of the latest known scores, 1 where none is known.
 
     Where as many people are active as present in every row, nobody has measured that: the score without it counts,
     as what it adds would keep a silent room above the threshold for ever.
     """
-    mean = known_mean(states.history[:, Series.SCORE, -low.mean_slots :].astype(np.float64))
-    others = rows.score_weight - ACTIVITY_WEIGHT
-    is_full = (rows.active == rows.present) & ~states.tells_activity & (others > ALMOST_NONE)
-    without = np.clip((mean * rows.score_weight - ACTIVITY_WEIGHT) / np.maximum(ALMOST_NONE, others), 0.0, 1.0)
-    judged = np.where(is_full, without, mean)
-    return np.where(np.isnan(judged), 1.0, judged)
+    mean = known_mean(state.history[Series.SCORE, -low.mean_slots :])
+    if math.isnan(mean):
+        return 1.0
+    weight = _score_weight(row)
+    others = weight - ACTIVITY_WEIGHT
+    if row.active == row.present and not state.tells_activity and others > ALMOST_NONE:
+        return clip((mean * weight - ACTIVITY_WEIGHT) / max(ALMOST_NONE, others), 0.0, 1.0)
+    return mean
 
 
-def is_heading_low(states: States, rows: Rows, low: LowEngagement) -> Mask:
-    """Tell where the score will be at LOW_ENGAGEMENT when the minute that its rates look back on has passed.
+@compiled
+def _score_weight(row: Row) -> float:
+    """Return what the signals that are known weigh in the score together."""
+    weight = 0.0
+    if not math.isnan(row.chats):
+        weight += _CHAT
+    if not math.isnan(row.poll):
+        weight += _POLL
+    if not math.isnan(row.reactions):
+        weight += _REACTIONS
+    if not math.isnan(row.active + row.present):
+        weight += ACTIVITY_WEIGHT
+    return weight
+
+
+@compiled
+def is_heading_low(state: State, row: Row, low: Tuning) -> bool:
+    """Tell whether the score will be at LOW_ENGAGEMENT when the minute that its rates look back on has passed.
 
     It is the score of the newest 20 s, of what is known but polls: a little lower, as so few slots vary more.
     """
-    activity = known_mean(states.history[:, Series.ACTIVITY, -low.mean_slots :].astype(np.float64))
-    total, weight = np.zeros(len(states)), np.zeros(len(states))
-    parts = ((BY_NAME["chat_msgs_per_min"], Series.CHATS), (BY_NAME["reactions_per_min"], Series.REACTIONS))
-    for signal, series in parts:
-        counts = states.history[:, series, -low.heading_slots :].astype(np.float64)
-        rate = np.cumsum(or_zero(counts), axis=1)[:, NEWEST] * SLOTS_PER_MINUTE / low.heading_slots
-        known = signal.weight * ~np.isnan(rows.chats if series == Series.CHATS else rows.reactions)
-        total = total + known * np.minimum(1.0, np.log1p(rate) / np.log1p(signal.full or 1.0))
-        weight = weight + known
-    of_activity = ACTIVITY_WEIGHT * (~np.isnan(activity) & states.tells_activity)
-    total, weight = total + of_activity * or_zero(activity), weight + of_activity
-    return np.asarray((weight > 0) & (total <= low.heading_score * weight))
+    total, weight = 0.0, 0.0
+    if not math.isnan(row.chats):
+        total, weight = _CHAT * _fullness(state.history[Series.CHATS], _FULL_CHAT, low), _CHAT
+    if not math.isnan(row.reactions):
+        total += _REACTIONS * _fullness(state.history[Series.REACTIONS], _FULL_REACTIONS, low)
+        weight += _REACTIONS
+    activity = known_mean(state.history[Series.ACTIVITY, -low.mean_slots :])
+    if not math.isnan(activity) and state.tells_activity:
+        total += ACTIVITY_WEIGHT * activity
+        weight += ACTIVITY_WEIGHT
+    return weight > 0 and total <= low.heading_score * weight
 
 
-def count_low(states: States, mean_score: Floats, low: LowEngagement) -> None:
-    """Count, in place, for how long each room has been low, and how often it was not."""
-    is_low = mean_score <= low.score
-    states.low = np.where(is_low, np.minimum(FULL_SHORT, states.low + 1), 0)
-    states.lively = np.where(is_low, states.lively, np.minimum(FULL_SHORT, states.lively + 1))
+@compiled
+def _fullness(counts: State, full: float, low: Tuning) -> float:
+    """Return how much (0..1) of what a signal can be in the score its newest slots are."""
+    rate = add_known(counts[-low.heading_slots :]) * SLOTS_PER_MINUTE / low.heading_slots
+    return min(1.0, math.log1p(rate) / math.log1p(full))
 
 
-def is_dead(states: States, rows: Rows, timetables: Timetables, low: LowEngagement) -> Mask:
-    """Tell where a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
-    events = or_zero(rows.chats) + or_zero(rows.reactions)
-    is_silent = events <= np.maximum(low.dead_least_events, low.dead_events * rows.present)
-    people = states.last_minute(Series.PEOPLE)
-    is_filling = people[:, NEWEST] > low.dead_growth * people[:, OLDEST]
+@compiled
+def count_low(state: State, mean_score: float, low: Tuning) -> None:
+    """Count, in place, for how long a room has been low, and how often it was not."""
+    if mean_score <= low.score:
+        state.low = min(FULL_SHORT, state.low + 1)
+    else:
+        state.low = 0
+        state.lively = min(FULL_SHORT, state.lively + 1)
+
+
+@compiled
+def is_dead(state: State, row: Row, starts_at: float, low: Tuning) -> bool:
+    """Tell whether a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
+    events = or_zero(row.chats) + or_zero(row.reactions)
+    people = state.history[Series.PEOPLE, -SLOTS_PER_MINUTE:]
+    is_filling = people[-1] > low.dead_growth * people[0]
     dead_seconds = low.dead_slots * SLOT_SECONDS
-    since_start = rows.t - np.maximum(timetables.starts_at, rows.t - dead_seconds)
-    return np.asarray(
-        (states.low >= low.dead_slots)
-        & (states.lively <= low.dead_slots)
-        & (since_start >= dead_seconds)
-        & (rows.present >= low.dead_audience)  # of an unknown audience nobody knows whether it is one
-        & states.has_spoken
-        & is_silent
-        & ~is_filling
+    return (
+        state.low >= low.dead_slots
+        and state.lively <= low.dead_slots
+        and row.t - max(starts_at, row.t - dead_seconds) >= dead_seconds
+        and row.present >= low.dead_audience  # of an unknown audience nobody knows whether it is one
+        and state.has_spoken
+        and events <= max(low.dead_least_events, low.dead_events * row.present)
+        and not is_filling
     )
 
 
-def dead_score(mean_score: Floats, config: DetectorConfig) -> Floats:
+@compiled
+def dead_score(mean_score: float, config: Tuning) -> float:
     """Return how sure we are of a dead room: WARNING at the threshold, certain where nothing happens at all."""
-    depth = 1 - np.clip(mean_score / config.low_engagement.score, 0, 1)
+    depth = 1 - clip(mean_score / config.low_engagement.score, 0.0, 1.0)
     return config.opening.warning_from + (1 - config.opening.warning_from) * depth

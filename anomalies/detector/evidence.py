@@ -1,16 +1,20 @@
 """One-sided evidence that a room is worse than usual: what each signal did, and all of them together. Pure."""
 
-from dataclasses import dataclass
+import math
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
 from anomalies.detector import baseline
-from anomalies.detector.arrays import Floats, Mask, known_mean, or_zero
-from anomalies.detector.config import DetectorConfig, Noise, SharpFalls, Weighing
+from anomalies.detector.arrays import Floats
+from anomalies.detector.baseline import WhatIsUsual, usual_of
+from anomalies.detector.compiled import State, Tuning, compiled
 from anomalies.detector.counts import is_rounded
-from anomalies.detector.sizes import SLOTS_PER_MINUTE
-from anomalies.detector.state import Figure, Series, StandardScores, States, Usual
+from anomalies.detector.halves import read_half
+from anomalies.detector.scalars import clip, count_known, known_mean, largest, or_zero
+from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE, WINDOWS
+from anomalies.detector.state import N_DEVIATIONS, Deviation, Figure, Series, Usual
 
 
 class Horizon(IntEnum):
@@ -24,224 +28,258 @@ class Horizon(IntEnum):
     SHARP = 5
 
 
-_IN_WINDOWS = slice(Horizon.SHORTEST, Horizon.LONGEST + 1)
-_IS_SHARP = np.arange(len(Horizon)) == Horizon.SHARP
+N_HORIZONS = len(Horizon)
+N_SUMMED = Series.PEOPLE + 1  # of series, the first ones
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What the newest row of each session is judged by."""
+class Room(NamedTuple):
+    """What the newest row is judged by."""
 
-    sums: Floats  # (sessions, signals up to people, slots), over the newest 1, 2, ... slots
-    activity: Floats  # (sessions, slots)
-    usual: Floats  # (sessions, what is usual)
-    has_activity: Mask
-    knows_audience: Mask
-    is_rounded: Mask
-    rounding: Floats  # the standard deviation of a count by its rounding alone, in events
-
-    def sum_of(self, signal: Series, slots: int) -> Floats:
-        """Return the sum over so many of the newest slots; unknown counts as nothing."""
-        return self.sums[:, signal, slots - 1]
-
-    @property
-    def people(self) -> Floats:
-        return self.sum_of(Series.PEOPLE, 1)
+    sums: Floats  # (signals up to people, slots), over the newest 1, 2, ... slots
+    activity: Floats  # of each slot
+    usual: WhatIsUsual
+    people: float
+    has_activity: bool
+    knows_audience: bool
+    is_rounded: bool
+    rounding: float  # the standard deviation of a count by its rounding alone, in events
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What was found in one row of each session, in standard deviations, positive where it is worse than usual."""
+class Evidence(NamedTuple):
+    """What was found in a row, in standard deviations, positive where it is worse than usual."""
 
-    by_horizon: Floats  # (sessions, horizons), fused from the signals
-    worst: Floats  # of the horizons
-    chat: Floats  # a signal at its worst horizon, 0 where it weighs nothing
-    reactions: Floats
-    activity: Floats
-    is_falling: Mask  # the active share of the row before lies low, too
-    unscaled: StandardScores  # before they were scaled by the room's own noise
-
-    @property
-    def sharp(self) -> Floats:
-        """The evidence of a sharp fall of the active share, against the room's own last minute."""
-        return self.by_horizon[:, Horizon.SHARP]
+    by_horizon: Floats  # fused from the signals
+    worst: float  # of the horizons
+    chat: float  # a signal at its worst horizon, 0 where it weighs nothing
+    reactions: float
+    activity: float
+    sharp: float  # the evidence of a sharp fall of the active share, against the room's own last minute
+    is_falling: bool  # the active share of the row before lies low, too
+    unscaled: Floats  # by `Deviation`, before they were scaled by the room's own noise
 
 
-def look_around(states: States, config: DetectorConfig) -> Room:
-    """Return what the newest row of each session is judged by."""
-    newest_first = states.history[:, : Series.PEOPLE + 1, ::-1].astype(np.float64)
-    has_activity = baseline.has_activity(states, config.baseline)
-    is_coarse = is_rounded(states, config.rounding)
-    return Room(
-        sums=np.cumsum(or_zero(newest_first), axis=2),
-        activity=states.history[:, Series.ACTIVITY].astype(np.float64),
-        usual=baseline.usual_before(states, ~has_activity),
-        has_activity=has_activity,
-        knows_audience=~np.isnan(states.previous[:, Figure.PRESENT]),
-        is_rounded=is_coarse,
-        rounding=np.where(is_coarse, config.rounding.spread, 0.0),
-    )
+class _Signals(NamedTuple):
+    """A value of each signal."""
+
+    chat: float
+    reactions: float
+    activity: float
 
 
-def gather_evidence(states: States, room: Room, config: DetectorConfig) -> Evidence:
-    """Return the evidence in the newest row of each session."""
-    unscaled = _standard_scores(states, room, config)
-    signals = _by_horizon(_scaled(states, room, unscaled, config.noise), config.weighing)
-    weights, sharp = _weigh(states, room, config), config.sharp_falls
-    by_horizon, worst_of = _fuse(signals, weights, room, config), _worst_of_each(signals, weights, sharp)
-    return Evidence(
-        by_horizon=by_horizon,
-        worst=by_horizon.max(axis=1),
-        chat=worst_of.chat,
-        reactions=worst_of.reactions,
-        activity=worst_of.activity,
-        is_falling=_sharp_z(room, sharp.pair_rows, config) >= sharp.pair_from,
-        unscaled=unscaled,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Signals:
-    """A value of each signal: (sessions,) or (sessions, horizons)."""
+class _Horizons(NamedTuple):
+    """A value of each signal over every horizon."""
 
     chat: Floats
     reactions: Floats
     activity: Floats
 
 
-def _standard_scores(states: States, room: Room, config: DetectorConfig) -> StandardScores:
-    windows, reference = config.counts.windows, states.reference.astype(np.float64)
+@compiled
+def look_around(state: State, config: Tuning) -> Room:
+    """Return what the newest row is judged by."""
+    has_activity = baseline.has_activity(state, config.baseline)
+    is_coarse = is_rounded(state, config.rounding)
+    sums = _sum_up(state)
+    return Room(
+        sums,
+        state.history[Series.ACTIVITY],
+        baseline.usual_before(state, not has_activity),
+        sums[Series.PEOPLE, 0],
+        has_activity,
+        not math.isnan(state.previous[Figure.PRESENT]),
+        is_coarse,
+        config.rounding.spread if is_coarse else 0.0,
+    )
+
+
+@compiled
+def sum_of(room: Room, signal: int, slots: int) -> float:
+    """Return the sum over so many of the newest slots; unknown counts as nothing."""
+    return room.sums[signal, slots - 1]
+
+
+@compiled
+def gather_evidence(state: State, room: Room, config: Tuning) -> Evidence:
+    """Return the evidence in the newest row."""
+    unscaled = _standard_scores(state, room, config)
+    signals = _by_horizon(_scaled(state, room, unscaled, config.noise), config.weighing)
+    weights = _weigh(state, room, config)
+    by_horizon, worst = _fuse(signals, weights, room, config), _worst_of_each(signals, weights, config.sharp_falls)
+    is_falling = _sharp_z(room, config.sharp_falls.pair_rows, config) >= config.sharp_falls.pair_from
+    return Evidence(
+        by_horizon,
+        largest(by_horizon),
+        worst.chat,
+        worst.reactions,
+        worst.activity,
+        by_horizon[Horizon.SHARP],
+        is_falling,
+        unscaled,
+    )
+
+
+@compiled
+def _sum_up(state: State) -> Floats:
+    sums = np.empty((N_SUMMED, HISTORY_SLOTS))
+    for signal in range(N_SUMMED):
+        total = 0.0
+        for slots in range(HISTORY_SLOTS):
+            total += or_zero(state.history[signal, HISTORY_SLOTS - 1 - slots])
+            sums[signal, slots] = total
+    return sums
+
+
+@compiled
+def _standard_scores(state: State, room: Room, config: Tuning) -> Floats:
+    windows, spread, usual = config.counts.windows, config.shares.spread, room.usual
+    z = np.empty(N_DEVIATIONS)
+    for place in range(WINDOWS):
+        z[Deviation.CHAT + place] = _count_z(room, Series.CHATS, usual.chat_rate, windows[place], config)
+        z[Deviation.REACTIONS + place] = _count_z(room, Series.REACTIONS, usual.reaction_rate, windows[place], config)
+    longest = windows[WINDOWS - 1]
     activity = _latest_activity(room, config)
-    z = StandardScores.zeros(len(states))
-    for place, window in enumerate(windows):
-        z.chat[:, place] = _count_z(room, Series.CHATS, room.usual[:, Usual.CHAT_RATE], window, config)
-        z.reactions[:, place] = _count_z(room, Series.REACTIONS, room.usual[:, Usual.REACTION_RATE], window, config)
-    z.activity = _share_z(room, activity, room.usual[:, Usual.ACTIVE_SHARE], config.shares.spread, config)
-    z.slow_chat = _count_z(room, Series.CHATS, reference[:, Usual.CHAT_RATE], max(windows), config)
-    z.slow_reactions = _count_z(room, Series.REACTIONS, reference[:, Usual.REACTION_RATE], max(windows), config)
-    z.slow_activity = _share_z(room, activity, reference[:, Usual.ACTIVE_SHARE], config.shares.spread, config)
-    z.sharp = _sharp_z(room, 1, config)
+    z[Deviation.ACTIVITY] = _share_z(room, activity, usual.active_share, spread, config)
+    z[Deviation.SLOW_CHAT] = _count_z(room, Series.CHATS, _reference_of(state, Usual.CHAT_RATE), longest, config)
+    reactions = _reference_of(state, Usual.REACTION_RATE)
+    z[Deviation.SLOW_REACTIONS] = _count_z(room, Series.REACTIONS, reactions, longest, config)
+    z[Deviation.SLOW_ACTIVITY] = _share_z(room, activity, _reference_of(state, Usual.ACTIVE_SHARE), spread, config)
+    z[Deviation.SHARP] = _sharp_z(room, 1, config)
     return z
 
 
-def _count_z(room: Room, signal: Series, rate: Floats, window: int, config: DetectorConfig) -> Floats:
+@compiled
+def _reference_of(state: State, what: int) -> float:
+    return read_half(state.reference[what])
+
+
+@compiled
+def _count_z(room: Room, signal: int, rate: float, window: int, config: Tuning) -> float:
     """Return how far a count lies below what the room's usual rate gives, in standard deviations of its logarithm."""
+    if math.isnan(rate):
+        return 0.0
     counts = config.counts
-    seen = room.sum_of(signal, window)
-    expected = rate * room.sum_of(Series.PEOPLE, window)
+    seen = sum_of(room, signal, window)
+    expected = rate * sum_of(room, Series.PEOPLE, window)
     at_least = expected + counts.variance_offset
     variance = counts.dispersion / at_least + counts.rate_spread**2 + (room.rounding / at_least) ** 2
-    spread = np.sqrt(variance)
-    return or_zero(-np.log((seen + counts.offset) / (expected + counts.offset)) / spread)
+    return -math.log((seen + counts.offset) / (expected + counts.offset)) / math.sqrt(variance)
 
 
-def _latest_activity(room: Room, config: DetectorConfig) -> Floats:
+@compiled
+def _latest_activity(room: Room, config: Tuning) -> float:
     """Return the active share of now: of a few people over a longer time."""
     shares = config.shares
-    of_few, of_many = (known_mean(room.activity[:, -slots:]) for slots in (shares.few_slots, shares.slots))
-    return np.where(room.people < shares.few_people, of_few, of_many)
+    return known_mean(room.activity[-(shares.few_slots if room.people < shares.few_people else shares.slots) :])
 
 
-def _sharp_z(room: Room, rows: int, config: DetectorConfig) -> Floats:
+@compiled
+def _sharp_z(room: Room, rows: int, config: Tuning) -> float:
     """Return how far the active share of the newest rows lies below that of the minute before them."""
     sharp = config.sharp_falls
-    before = room.activity[:, -1 - sharp.since_slots : -sharp.skipped_slots]
-    is_known = (~np.isnan(before)).sum(axis=1) >= sharp.least_rows
-    usual = np.where(is_known, known_mean(before), np.nan)
-    return _share_z(room, known_mean(room.activity[:, -rows:]), usual, sharp.spread, config)
+    before = room.activity[-1 - sharp.since_slots : -sharp.skipped_slots]
+    usual = known_mean(before) if count_known(before) >= sharp.least_rows else math.nan
+    return _share_z(room, known_mean(room.activity[-rows:]), usual, sharp.spread, config)
 
 
-def _share_z(room: Room, share: Floats, usual: Floats, least_spread: float, config: DetectorConfig) -> Floats:
+@compiled
+def _share_z(room: Room, share: float, usual: float, least_spread: float, config: Tuning) -> float:
     """Return how far the active share lies below its usual value; 0 where it is unknown or always full.
 
     In people, and half a person is the least: of seven people none active is no catastrophe. A fall of less than
     `turned_away_people` counts for less.
     """
     shares, people = config.shares, room.people
-    of_people = np.clip(usual, shares.least, shares.most)
-    spread = np.sqrt((1 - of_people) / (people * of_people + shares.offset) + least_spread**2)
+    if math.isnan(share) or not usual < config.baseline.full_activity:
+        return 0.0
+    of_people = clip(usual, shares.least, shares.most)
+    spread = math.sqrt((1 - of_people) / (people * of_people + shares.offset) + least_spread**2)
     expected, seen = usual * people, share * people
-    z = np.log((expected + shares.offset) / (seen + shares.offset)) / spread
-    z = np.where(z > 0, z * np.clip((expected - seen) / shares.turned_away_people, 0, 1), z)
-    return or_zero(np.where(usual < config.baseline.full_activity, z, 0.0))
+    z = math.log((expected + shares.offset) / (seen + shares.offset)) / spread
+    return z * clip((expected - seen) / shares.turned_away_people, 0.0, 1.0) if z > 0 else z
 
 
-def _scaled(states: States, room: Room, unscaled: StandardScores, noise: Noise) -> StandardScores:
+@compiled
+def _scaled(state: State, room: Room, unscaled: Floats, noise: Tuning) -> Floats:
     """Return z in units of the room's own noise.
 
     A chat that is all we know is too uneven for that: a fall of minutes would excuse itself.
     """
-    learnt = np.maximum(noise.least**2, states.noise.astype(np.float64))
-    return StandardScores.from_matrix(unscaled.matrix / np.sqrt(np.where(room.knows_audience[:, None], learnt, 1)))
-
-
-def _by_horizon(z: StandardScores, weighing: Weighing) -> _Signals:
-    """Return each signal's z over every horizon, within limits; events of a sharp fall are those of the shortest."""
-    chat = _columns(z.chat, z.slow_chat, z.chat[:, Horizon.SHORTEST])
-    reactions = _columns(z.reactions, z.slow_reactions, z.reactions[:, Horizon.SHORTEST])
-    activity = _columns(z.activity[:, None], z.slow_activity, z.sharp)
-    return _Signals(
-        np.clip(chat, weighing.best, weighing.worst_events),
-        np.clip(reactions, weighing.best, weighing.worst_events),
-        np.clip(activity, weighing.best, np.where(_IS_SHARP, weighing.worst_sharp, weighing.worst_activity)),
-    )
-
-
-def _columns(windows: Floats, slow: Floats, sharp: Floats) -> Floats:
-    z = np.empty((len(windows), len(Horizon)))
-    z[:, _IN_WINDOWS] = windows
-    z[:, Horizon.SLOW], z[:, Horizon.SHARP] = slow, sharp
+    z = np.empty(N_DEVIATIONS)
+    for which in range(N_DEVIATIONS):
+        variance = max(noise.least**2, read_half(state.noise[which])) if room.knows_audience else 1.0
+        z[which] = unscaled[which] / math.sqrt(variance)
     return z
 
 
-def _weigh(states: States, room: Room, config: DetectorConfig) -> _Signals:
+@compiled
+def _by_horizon(z: Floats, weighing: Tuning) -> _Horizons:
+    """Return each signal's z over every horizon, within limits; events of a sharp fall are those of the shortest."""
+    chat, reactions, activity = np.empty(N_HORIZONS), np.empty(N_HORIZONS), np.empty(N_HORIZONS)
+    for window in range(WINDOWS):
+        chat[window], reactions[window] = z[Deviation.CHAT + window], z[Deviation.REACTIONS + window]
+        activity[window] = z[Deviation.ACTIVITY]
+    chat[Horizon.SLOW], chat[Horizon.SHARP] = z[Deviation.SLOW_CHAT], z[Deviation.CHAT]
+    reactions[Horizon.SLOW], reactions[Horizon.SHARP] = z[Deviation.SLOW_REACTIONS], z[Deviation.REACTIONS]
+    activity[Horizon.SLOW], activity[Horizon.SHARP] = z[Deviation.SLOW_ACTIVITY], z[Deviation.SHARP]
+    for horizon in range(N_HORIZONS):
+        worst = weighing.worst_sharp if horizon == Horizon.SHARP else weighing.worst_activity
+        chat[horizon] = clip(chat[horizon], weighing.best, weighing.worst_events)
+        reactions[horizon] = clip(reactions[horizon], weighing.best, weighing.worst_events)
+        activity[horizon] = clip(activity[horizon], weighing.best, worst)
+    return _Horizons(chat, reactions, activity)
+
+
+@compiled
+def _weigh(state: State, room: Room, config: Tuning) -> _Signals:
     """Return what each signal weighs: as much as it carries events in a minute, the active share where it tells."""
     weighing = config.weighing
-    full_events = np.where(room.is_rounded, config.rounding.full_events, weighing.full_events)
-    people = room.sum_of(Series.PEOPLE, SLOTS_PER_MINUTE) / full_events
-    chat, reactions = or_zero(states.usual_of(Usual.CHAT_RATE)), or_zero(states.usual_of(Usual.REACTION_RATE))
+    full_events = config.rounding.full_events if room.is_rounded else weighing.full_events
+    people = sum_of(room, Series.PEOPLE, SLOTS_PER_MINUTE) / full_events
+    chat, reactions = or_zero(usual_of(state, Usual.CHAT_RATE)), or_zero(usual_of(state, Usual.REACTION_RATE))
     return _Signals(
-        weighing.weight_chat * np.minimum(1.0, chat * people),
-        weighing.weight_reactions * np.minimum(1.0, reactions * people),
-        np.where(room.has_activity, weighing.weight_activity, 0.0),
+        weighing.weight_chat * min(1.0, chat * people),
+        weighing.weight_reactions * min(1.0, reactions * people),
+        weighing.weight_activity if room.has_activity else 0.0,
     )
 
 
-def _fuse(signals: _Signals, weights: _Signals, room: Room, config: DetectorConfig) -> Floats:
+@compiled
+def _fuse(signals: _Horizons, weights: _Signals, room: Room, config: Tuning) -> Floats:
     """Return the evidence of all signals by horizon."""
     weighing, sharp = config.weighing, config.sharp_falls
-    event_parts = np.where(_IS_SHARP, sharp.event_part, 1.0)
-    chat, reactions = weights.chat[:, None] * event_parts, weights.reactions[:, None] * event_parts
-    activity = weights.activity[:, None]
-    length = np.sqrt(chat**2 + reactions**2 + activity**2)
-    total = signals.chat * chat + signals.reactions * reactions + signals.activity * activity
-    fused = total / np.maximum(weighing.least_weight, length)
-    fused[:, Horizon.SLOW] *= weighing.slow_part
-    of_sharp = sharp.part * fused[:, Horizon.SHARP]
-    fused[:, Horizon.SHARP] = np.where(room.has_activity, of_sharp, sharp.without_activity)
-    return fused * _credit(room, weighing)
+    fused = np.empty(N_HORIZONS)
+    for horizon in range(N_HORIZONS):
+        event_part = sharp.event_part if horizon == Horizon.SHARP else 1.0
+        chat, reactions, activity = weights.chat * event_part, weights.reactions * event_part, weights.activity
+        length = math.sqrt(chat**2 + reactions**2 + activity**2)
+        of_events = signals.chat[horizon] * chat + signals.reactions[horizon] * reactions
+        total = of_events + signals.activity[horizon] * activity
+        fused[horizon] = total / max(weighing.least_weight, length)
+    fused[Horizon.SLOW] *= weighing.slow_part
+    fused[Horizon.SHARP] = sharp.part * fused[Horizon.SHARP] if room.has_activity else sharp.without_activity
+    for horizon in range(N_HORIZONS):
+        fused[horizon] *= _credit(room, horizon, weighing)
+    return fused
 
 
-def _credit(room: Room, weighing: Weighing) -> Floats:
-    """Return what evidence counts for: (sessions, horizons).
+@compiled
+def _credit(room: Room, horizon: int, weighing: Tuning) -> float:
+    """Return what evidence counts for.
 
     Of a handful of people each one is a large share, and they act as one: their evidence counts for less. So does
     that of short windows where nobody says who listens: chat alone comes in bursts.
     """
-    of_audience = np.minimum(1.0, np.sqrt(room.people / weighing.full_audience))
-    size = np.where(room.knows_audience, of_audience, 1.0)
-    return size[:, None] * np.where(room.has_activity[:, None], 1.0, np.array(weighing.unheard_parts))
+    size = min(1.0, math.sqrt(room.people / weighing.full_audience)) if room.knows_audience else 1.0
+    return size if room.has_activity else size * weighing.unheard_parts[horizon]
 
 
-def _worst_of_each(signals: _Signals, weights: _Signals, sharp: SharpFalls) -> _Signals:
+@compiled
+def _worst_of_each(signals: _Horizons, weights: _Signals, sharp: Tuning) -> _Signals:
     """Return each signal at its worst horizon, 0 where it weighs nothing."""
-
-    def worst(z: Floats, weight: Floats) -> Floats:
-        return np.where(weight > 0, z.max(axis=1), 0.0)
-
-    turned_away = signals.activity * np.where(_IS_SHARP, sharp.turned_away_part, 1.0)
+    sharply = signals.activity[Horizon.SHARP] * sharp.turned_away_part
+    turned_away = max(largest(signals.activity[: Horizon.SHARP]), sharply)
     return _Signals(
-        worst(signals.chat, weights.chat),
-        worst(signals.reactions, weights.reactions),
-        worst(turned_away, weights.activity),
+        largest(signals.chat) if weights.chat > 0 else 0.0,
+        largest(signals.reactions) if weights.reactions > 0 else 0.0,
+        turned_away if weights.activity > 0 else 0.0,
     )

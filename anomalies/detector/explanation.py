@@ -4,17 +4,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomalies.detector.arrays import NEWEST, Floats, or_zero
-from anomalies.detector.classifier import AnomalyType, count_leavers
+from anomalies.detector.arrays import Floats
 from anomalies.detector.config import Findings
+from anomalies.detector.records import Field, Records
 from anomalies.detector.rows import Rows
 from anomalies.detector.sizes import SLOTS_PER_MINUTE
-from anomalies.detector.state import Series, States, Usual
-from anomalies.detector.verdicts import Verdicts
+from anomalies.detector.state import AnomalyType, Series, States, Usual
 from engagement.wording import write_percent
 
 DIGITS, Z_DIGITS = 4, 3  # of what is told
 WHOLE_FROM = 3  # a minute; smaller rates are told to a tenth
+
+
+class News(Records):
+    """What a row has changed in an incident, and what it was judged by."""
+
+    __slots__ = ()
+
+    opens = Field(np.bool_)
+    retypes = Field(np.bool_)
+    corrects = Field(np.bool_)
+    worsens = Field(np.bool_)
+    resolves = Field(np.bool_)
+    is_over = Field(np.bool_)  # the session, as it was planned
+    may_open = Field(np.bool_)  # where no break is
+    score = Field(np.float64)  # how sure it is that something is wrong
+    told = Field(np.float64)  # the same, and above the first threshold how much is lost
+    leavers = Field(np.float64)  # how many left within the last minute
+    trees = Field(np.float64)  # 0..1: how rare, among quiet rows, its tree score is
+    worst = Field(np.float64)  # evidence in standard deviations: of all signals, and of each
+    exit_z = Field(np.float64)
+    chat = Field(np.float64)
+    reactions = Field(np.float64)
+    activity = Field(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +75,19 @@ ADVICE = {
 }
 
 
-def explain(state: States, row: Rows, verdicts: Verdicts, place: int, findings: Findings) -> Finding:
+def explain(state: States, row: Rows, news: News, findings: Findings) -> Finding:
     """Return what a host needs to know of one session's incident, from the evidence that opened or changed it."""
     anomaly_type = AnomalyType(int(state.anomaly_type))
-    signals = _signals(state, row, verdicts, place, findings)
+    signals = _signals(state, row, news, findings)
     audience = None if np.isnan(row.present) else int(row.present)
     return Finding(
         current=_rounded(state.newest(Series.SCORE)),
         expected=_rounded(state.usual_of(Usual.MEAN_SCORE)),
-        tree_score=round(float(verdicts.trees[place]), DIGITS),
-        z_score=round(float(max(verdicts.evidence.worst[place], verdicts.exit_z[place])), Z_DIGITS),
+        tree_score=round(float(news.trees), DIGITS),
+        z_score=round(float(max(news.worst, news.exit_z)), Z_DIGITS),
         audience=audience,
         signals=signals,
-        description=describe(anomaly_type, signals, audience, state, findings),
+        description=describe(anomaly_type, signals, audience, float(news.leavers), findings),
         advice=ADVICE[anomaly_type],
     )
 
@@ -74,13 +96,13 @@ def describe(
     anomaly_type: AnomalyType,
     signals: dict[str, SignalEvidence],
     audience: int | None,
-    state: States,
+    leavers: float,
     findings: Findings,
 ) -> str:
     """Say in one sentence what happened, with the figures of the signals that moved most."""
     exits = signals.get("user_leave_rate")
     if anomaly_type == AnomalyType.MASS_EXIT and exits is not None:
-        return _describe_exit(exits, audience, round(float(count_leavers(state))))
+        return _describe_exit(exits, audience, round(leavers))
     moved = [(name, e) for name, e in signals.items() if e.moved and name != "user_leave_rate"]
     if not moved:
         return (
@@ -94,20 +116,19 @@ def describe(
     return text[0].upper() + text[1:] + (" while the audience stayed." if has_stayed else ".")
 
 
-def _signals(state: States, row: Rows, verdicts: Verdicts, place: int, findings: Findings) -> dict[str, SignalEvidence]:
+def _signals(state: States, row: Rows, news: News, findings: Findings) -> dict[str, SignalEvidence]:
     """Return what each signal did that is known, the worst first."""
-    evidence = verdicts.evidence
     observed = [
-        ("chat_msgs_per_min", _observe_events(state, Series.CHATS, Usual.CHAT_RATE, findings), evidence.chat),
+        ("chat_msgs_per_min", _observe_events(state, Series.CHATS, Usual.CHAT_RATE, findings), news.chat),
         (
             "reactions_per_min",
             _observe_events(state, Series.REACTIONS, Usual.REACTION_RATE, findings),
-            evidence.reactions,
+            news.reactions,
         ),
-        ("active_share", _observe_activity(state), evidence.activity),
-        ("user_leave_rate", _observe_leavers(state, row), verdicts.exit_z),
+        ("active_share", _observe_activity(state), news.activity),
+        ("user_leave_rate", _observe_leavers(state, row, news), news.exit_z),
     ]
-    told = {name: _tell(*seen, float(z[place]), findings) for name, seen, z in observed if seen is not None}
+    told = {name: _tell(*seen, float(z), findings) for name, seen, z in observed if seen is not None}
     return dict(sorted(told.items(), key=lambda item: -item[1].z))
 
 
@@ -117,7 +138,7 @@ def _observe_events(state: States, signal: Series, rate: Usual, findings: Findin
     if np.isnan(state.newest(signal)) or np.isnan(usual):
         return None
     latest = state.history[signal, -findings.observed_slots :].astype(np.float64)
-    rate_seen = SLOTS_PER_MINUTE / findings.observed_slots * float(np.cumsum(or_zero(latest))[NEWEST])
+    rate_seen = SLOTS_PER_MINUTE / findings.observed_slots * float(np.nansum(latest))
     return rate_seen, float(usual * state.newest(Series.PEOPLE) * SLOTS_PER_MINUTE)
 
 
@@ -127,9 +148,9 @@ def _observe_activity(state: States) -> tuple[float, float] | None:
     return None if np.isnan(share) or np.isnan(usual) else (share, usual)
 
 
-def _observe_leavers(state: States, row: Rows) -> tuple[float, float] | None:
+def _observe_leavers(state: States, row: Rows, news: News) -> tuple[float, float] | None:
     """Return the leave rates that were observed and expected; None where nobody left and nobody counts."""
-    left, is_counted = float(count_leavers(state)), not np.isnan(row.leave_rate)
+    left, is_counted = float(news.leavers), not np.isnan(row.leave_rate)
     if left == 0 and not is_counted:
         return None
     stayed = float(state.newest(Series.PEOPLE))

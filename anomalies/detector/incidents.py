@@ -1,324 +1,272 @@
-"""When an incident opens, worsens, changes its type and ends: one step of a row for each of many sessions. Pure."""
+"""When an incident opens, worsens, changes its type and ends: rows, one after the other, of any sessions. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+import math
+from typing import NamedTuple
 
 import numpy as np
 
 from anomalies.detector import baseline, classifier, counts, dead_rooms
-from anomalies.detector.arrays import Floats, Integers, Mask
-from anomalies.detector.classifier import AnomalyType, count_leavers
-from anomalies.detector.config import DEFAULT, Baseline, Closing, DetectorConfig, Exits, Opening
-from anomalies.detector.explanation import Finding, explain
-from anomalies.detector.prior import Prior
-from anomalies.detector.rows import Rows
+from anomalies.detector.arrays import Integers
+from anomalies.detector.classifier import count_leavers
+from anomalies.detector.compiled import News, Row, State, Tuning, compiled
+from anomalies.detector.prior import Quiet
 from anomalies.detector.sizes import FULL_SHORT
-from anomalies.detector.state import Series, States
+from anomalies.detector.state import AnomalyType, Series
 from anomalies.detector.timetables import Timetables
-from anomalies.detector.verdicts import Verdicts, judge, learn
+from anomalies.detector.verdicts import Verdict, judge, learn
 
 AT_ONCE = 1  # slots: the row itself
-SCORE_DIGITS = 6
 
 
-class Step(StrEnum):
-    OPENED = "opened"
-    WORSENED = "worsened"
-    RETYPED = "retyped"
-    CORRECTED = "corrected"  # what was told already has another name
-    RESOLVED = "resolved"
+class _Moment(NamedTuple):
+    """What a row comes to, whether an incident is open or not."""
+
+    is_over: bool
+    may_open: bool
+    mean_score: float
+    is_dead: bool
+    score: float  # how sure it is that something is wrong
+    told: float  # the same, and above the first threshold how much is lost
+    leavers: float
 
 
-class Reason(StrEnum):
-    RECOVERED = "the audience came back"
-    STAYING = "those who stayed are staying"
-    SETTLED = "the room has settled at this level"
-    BREAK = "a planned break began"
-    ENDED = "the session was planned to end"
+class _Moves(NamedTuple):
+    """Whether an incident opens, changes or corrects its type, worsens or ends, and what it would be from here on."""
+
+    opens: bool
+    retypes: bool
+    corrects: bool
+    worsens: bool
+    resolves: bool
+    settles: bool  # it ends as the room has changed for good
+    anomaly_type: int
+    is_critical: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One step in an incident's life, at the moment of the row that led to it.
+@compiled
+def judge_until_news(
+    states: State,
+    rows: Row,
+    sessions: Integers,
+    plans: Timetables,
+    quiet: Quiet,
+    config: Tuning,
+    first: int,
+    news: News,
+) -> int:
+    """Judge rows in their order from the `first` on, in place; return the place of one that is news, else their number.
 
-    `finding` says what was seen; it is None at the end, where `reason` says why it ended.
+    `sessions` says whose each row is, `config` is one record, and `news` one that is filled with what is to be told.
     """
-
-    at: datetime
-    step: Step
-    anomaly_type: str
-    severity: str
-    anomaly_score: float
-    finding: Finding | None = None
-    reason: str | None = None
+    for place in range(first, len(rows)):
+        session = sessions[place]
+        if step(states[session], rows[place], plans, session, quiet, config[0], news[0]):
+            return place
+    return len(rows)
 
 
-def step(
-    states: States, rows: Rows, timetables: Timetables, prior: Prior, config: DetectorConfig = DEFAULT
-) -> list[tuple[int, Change]]:
-    """Take one row of each session: judge it, move its incident, learn it. Changes `states` in place.
+@compiled
+def step(state: State, row: Row, plans: Timetables, session: int, quiet: Quiet, config: Tuning, news: News) -> bool:
+    """Take one row of a session: judge it, move its incident, learn it. Changes its state in place.
 
-    Returns the changes with the place of their session. A row that is held changes nothing but the counters
-    of what is held.
+    Tells whether there is news of an incident. A row that is held changes nothing but the counters of what is held.
     """
-    slots = states.slots.copy()
-    taken = np.flatnonzero(counts.take(states, rows, config))
-    if not len(taken):
-        return []
-    is_whole = len(taken) == len(states)  # the usual case, that need not be copied
-    part, part_rows, part_timetables = (
-        (states, rows, timetables) if is_whole else (states[taken], rows[taken], timetables[taken])
-    )
-    baseline.learn_meaning(part, part_rows, config.baseline)
-    verdicts = judge(part, prior, config)
-    now = _take_stock(part, part_rows, part_timetables, verdicts, config)
-    moves = _decide(part, part_rows, verdicts, now, part.slots - slots[taken], config)
-    _apply(part, now, moves)
-    changes = list(_tell(part, part_rows, verdicts, now, moves, config))
-    passed = part.slots - slots[taken]
-    is_doubtful = baseline.gather_doubt(part, passed, verdicts.evidence.worst, config.baseline)
+    slots = state.slots
+    if not counts.take(state, row, config):
+        return False
+    passed = state.slots - slots
+    baseline.learn_meaning(state, row, config.baseline)
+    verdict = judge(state, quiet, config)
+    now = _take_stock(state, row, plans, session, verdict, config)
+    moves = _decide(state, row, verdict, now, passed, config)
+    _apply(state, row.t, now, moves)
+    is_doubtful = baseline.gather_doubt(state, passed, verdict.evidence.worst, config.baseline)
     # neither an incident nor what may become one
-    may_learn = now.may_open & ~part.is_open & (part.run == 0) & ~is_doubtful
-    learn(part, verdicts, may_learn, config)
-    if not is_whole:
-        states[taken] = part
-    return [(int(taken[place]), change) for place, change in changes]
+    if now.may_open and not state.is_open and state.run == 0 and not is_doubtful:
+        learn(state, verdict, config)
+    return _note(news, verdict, now, moves)
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """What one row of each session comes to, whether an incident is open or not."""
-
-    t: Floats
-    is_over: Mask
-    may_open: Mask
-    mean_score: Floats
-    is_dead: Mask
-    score: Floats  # how sure it is that something is wrong
-    told: Floats  # the same, and above the first threshold how much is lost
-    leavers: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class _Moves:
-    """Where an incident opens, changes or corrects its type, gets worse or ends, and what it would be from here on."""
-
-    opens: Mask
-    retypes: Mask
-    corrects: Mask
-    worsens: Mask
-    resolves: Mask
-    settles: Mask  # it ends as the room has changed for good
-    anomaly_types: Integers
-    is_critical: Mask
-
-
-def _take_stock(
-    states: States, rows: Rows, timetables: Timetables, verdicts: Verdicts, config: DetectorConfig
-) -> _Moment:
-    """Look at the timetable and at how long each room has been low, in place."""
-    _mind_breaks(states, rows, timetables, config.opening)
-    mean_score = dead_rooms.mean_latest_score(states, rows, config.low_engagement)
-    dead_rooms.count_low(states, mean_score, config.low_engagement)
-    is_dead = dead_rooms.is_dead(states, rows, timetables, config.low_engagement)
-    dead_score = dead_rooms.dead_score(mean_score, config)
-    is_over = rows.t >= timetables.ends_at
-    told = _spread_by_loss(verdicts, config.opening)
+@compiled
+def _take_stock(state: State, row: Row, plans: Timetables, session: int, verdict: Verdict, config: Tuning) -> _Moment:
+    """Look at the timetable and at how long the room has been low, in place."""
+    _mind_breaks(state, row.t, plans, session, config.opening)
+    mean_score = dead_rooms.mean_latest_score(state, row, config.low_engagement)
+    dead_rooms.count_low(state, mean_score, config.low_engagement)
+    is_dead = dead_rooms.is_dead(state, row, plans.starts_at[session], config.low_engagement)
+    least = dead_rooms.dead_score(mean_score, config) if is_dead else 0.0
+    is_over = row.t >= plans.ends_at[session]
     return _Moment(
-        t=rows.t,
-        is_over=is_over,
-        may_open=~is_over & (rows.t >= states.unsettled_until),
-        mean_score=mean_score,
-        is_dead=is_dead,
-        score=np.where(is_dead, np.maximum(verdicts.score, dead_score), verdicts.score),
-        told=np.where(is_dead, np.maximum(told, dead_score), told),
-        leavers=count_leavers(states),
+        is_over,
+        not is_over and row.t >= state.unsettled_until,
+        mean_score,
+        is_dead,
+        max(verdict.score, least),
+        max(_spread_by_loss(verdict, config.opening), least),
+        count_leavers(state),
     )
 
 
-def _spread_by_loss(verdicts: Verdicts, opening: Opening) -> Floats:
+@compiled
+def _spread_by_loss(verdict: Verdict, opening: Tuning) -> float:
     """Return the anomaly score as it is told: what is bad is told by how much of the engaged audience is gone."""
-    least = np.minimum(verdicts.score, max(opening.warning_from, opening.bad_from))
-    by_loss = opening.bad_from + (1 - opening.bad_from) * verdicts.loss
-    return np.where(verdicts.score >= opening.bad_from, np.maximum(least, by_loss), verdicts.score)
+    if verdict.score < opening.bad_from:
+        return verdict.score
+    least = min(verdict.score, max(opening.warning_from, opening.bad_from))
+    return max(least, opening.bad_from + (1 - opening.bad_from) * verdict.loss)
 
 
-def _mind_breaks(states: States, rows: Rows, timetables: Timetables, opening: Opening) -> None:
-    t = rows.t[:, None]
-    is_break = ((t >= timetables.breaks_from) & (t < timetables.breaks_until)).any(axis=1)
-    states.unsettled_until = np.where(is_break, rows.t + opening.settle_seconds, states.unsettled_until)
+@compiled
+def _mind_breaks(state: State, t: float, plans: Timetables, session: int, opening: Tuning) -> None:
+    for place in range(plans.breaks_from.shape[1]):
+        if plans.breaks_from[session, place] <= t < plans.breaks_until[session, place]:
+            state.unsettled_until = t + opening.settle_seconds
 
 
-def _decide(
-    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: Integers, config: DetectorConfig
-) -> _Moves:
-    """Return what happens to each incident, and count in place for how long rows have been bad or calm."""
-    opens = _opens(states, rows, verdicts, now, slots, config)
-    _count_calm(states, now, config.closing)
-    settles = states.is_open & _has_settled(states, now, config.closing)
-    resolves = settles | (states.is_open & ((states.calm >= config.closing.calm_rows) | ~now.may_open))
-    goes_on = states.is_open & ~resolves
-    is_low = now.is_dead | dead_rooms.is_heading_low(states, rows, config.low_engagement)
-    anomaly_types = classifier.classify(states, rows, verdicts, now.mean_score, is_low, config)
-    _find_sudden(anomaly_types, states, verdicts, opens, config)
-    is_critical = now.told >= config.opening.critical_from
-    is_more_urgent = (anomaly_types > states.anomaly_type) & (anomaly_types >= AnomalyType.LOW_ENGAGEMENT)
-    is_larger_exit = verdicts.is_exit & _is_worth_telling(states, now, config.exits)
-    is_young = now.t - states.opened_at <= config.opening.correction_seconds
-    is_at_low = now.mean_score <= config.low_engagement.score
-    is_named_low = anomaly_types == AnomalyType.LOW_ENGAGEMENT
-    changes = goes_on & is_more_urgent & (now.score >= config.opening.warning_from)
+@compiled
+def _decide(state: State, row: Row, verdict: Verdict, now: _Moment, slots: int, config: Tuning) -> _Moves:
+    """Return what happens to the incident, and count in place for how long rows have been bad or calm."""
+    opening, low, exits = config.opening, config.low_engagement, config.exits
+    opens = _opens(state, row, verdict, now, slots, config)
+    _count_calm(state, now, config.closing)
+    settles = state.is_open and _has_settled(state, row.t, now, config.closing)
+    resolves = settles or (state.is_open and (state.calm >= config.closing.calm_rows or not now.may_open))
+    goes_on = state.is_open and not resolves
+    is_low = now.is_dead or dead_rooms.is_heading_low(state, row, low)
+    anomaly_type = classifier.classify(state, row, verdict, now.mean_score, is_low, config)
+    is_decline = anomaly_type == AnomalyType.GRADUAL_DECLINE
+    if opens and is_decline and classifier.is_sudden(state, verdict.has_activity, config):
+        anomaly_type = AnomalyType.SUDDEN_DROP.value
+    is_critical = now.told >= opening.critical_from
+    is_larger_exit = verdict.is_exit and _is_worth_telling(state, now, exits)
+    is_young = row.t - state.opened_at <= opening.correction_seconds
+    is_named_low = anomaly_type == AnomalyType.LOW_ENGAGEMENT
+    is_more_urgent = anomaly_type > state.anomaly_type and anomaly_type >= AnomalyType.LOW_ENGAGEMENT
+    changes = goes_on and is_more_urgent and now.score >= opening.warning_from
     return _Moves(
-        opens=opens,
-        retypes=changes & (~is_named_low | (~is_young & is_at_low)),
-        corrects=changes & is_named_low & is_young & ~states.is_corrected,
-        worsens=goes_on & ((is_critical & ~states.is_critical) | is_larger_exit),
-        resolves=resolves,
-        settles=settles,
-        anomaly_types=anomaly_types,
-        is_critical=is_critical,
+        opens,
+        changes and (not is_named_low or (not is_young and now.mean_score <= low.score)),
+        changes and is_named_low and is_young and not state.is_corrected,
+        goes_on and ((is_critical and not state.is_critical) or is_larger_exit),
+        resolves,
+        settles,
+        anomaly_type,
+        is_critical,
     )
 
 
-def _opens(
-    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, slots: Integers, config: DetectorConfig
-) -> Mask:
-    """Tell where an incident opens, and count in place for how many slots rows have been bad."""
+@compiled
+def _opens(state: State, row: Row, verdict: Verdict, now: _Moment, slots: int, config: Tuning) -> bool:
+    """Tell whether an incident opens, and count in place for how many slots rows have been bad."""
+    may_open = now.may_open and not state.is_open
+    if may_open and _is_bad(state, verdict, now, config):
+        state.run = min(FULL_SHORT, state.run + slots if state.run > 0 else AT_ONCE)
+    else:
+        state.run = 0
     opening = config.opening
-    may_open = now.may_open & ~states.is_open
-    is_bad = may_open & (now.score >= opening.warning_from) & _is_felt(verdicts, opening)
-    is_bad[is_bad] = _is_known(states, verdicts, now, is_bad, config.baseline)
-    run = np.where(states.run > 0, states.run + slots, AT_ONCE)
-    states.run = np.where(is_bad, np.minimum(FULL_SHORT, run), 0)
-    is_bad_enough = states.run >= _slots_needed(rows, verdicts, now, config)
-    is_news = verdicts.is_exit & (states.anomaly_type != AnomalyType.MASS_EXIT)  # those who turned away now leave
-    is_rested = (now.t - states.closed_at >= opening.cooldown_seconds) | is_news
-    is_first = np.isneginf(states.closed_at)
-    is_rising = (states.risen > 0) & (states.risen <= opening.risen_slots)
-    return np.asarray(may_open & ~is_rising & ((is_bad_enough & is_rested) | (now.is_dead & is_first)))
+    is_bad_enough = state.run >= _slots_needed(row, verdict, now, config)
+    is_news = verdict.is_exit and state.anomaly_type != AnomalyType.MASS_EXIT  # those who turned away now leave
+    is_rested = row.t - state.closed_at >= opening.cooldown_seconds or is_news
+    is_first = state.closed_at == -math.inf
+    is_rising = 0 < state.risen <= opening.risen_slots
+    return may_open and not is_rising and ((is_bad_enough and is_rested) or (now.is_dead and is_first))
 
 
-def _is_known(states: States, verdicts: Verdicts, now: _Moment, which: Mask, of: Baseline) -> Mask:
-    """Tell of some sessions where there is something whose absence means something: of few, as it costs much."""
-    is_seen = verdicts.has_activity | verdicts.is_exit | now.is_dead
-    return is_seen[which] | baseline.is_sustained(states[which], of)
+@compiled
+def _is_bad(state: State, verdict: Verdict, now: _Moment, config: Tuning) -> bool:
+    """Tell whether a row is bad, and felt, where there is something whose absence means something."""
+    if now.score < config.opening.warning_from or not _is_felt(verdict, config.opening):
+        return False
+    is_seen = verdict.has_activity or verdict.is_exit or now.is_dead
+    return is_seen or baseline.is_sustained(state, config.baseline)
 
 
-def _is_felt(verdicts: Verdicts, opening: Opening) -> Mask:
-    """Tell where people leave or turn away, or the engagement score itself falls."""
-    turned_away = verdicts.evidence.activity
-    is_seen = ~verdicts.has_activity | (turned_away >= opening.least_turned_away)
-    return np.asarray(
-        verdicts.is_exit
-        | ((verdicts.fall >= opening.least_fall) & is_seen)
-        | (turned_away >= opening.clearly_turned_away)
-        | (verdicts.fall >= opening.large_fall)
+@compiled
+def _is_felt(verdict: Verdict, opening: Tuning) -> bool:
+    """Tell whether people leave or turn away, or the engagement score itself falls."""
+    turned_away = verdict.evidence.activity
+    is_seen = not verdict.has_activity or turned_away >= opening.least_turned_away
+    return (
+        verdict.is_exit
+        or (verdict.fall >= opening.least_fall and is_seen)
+        or turned_away >= opening.clearly_turned_away
+        or verdict.fall >= opening.large_fall
     )
 
 
-def _slots_needed(rows: Rows, verdicts: Verdicts, now: _Moment, config: DetectorConfig) -> Integers:
+@compiled
+def _slots_needed(row: Row, verdict: Verdict, now: _Moment, config: Tuning) -> int:
     """Return for how many slots rows must be bad to open an incident: the surer, the fewer.
 
     Leavers are counted and not guessed, so one row of them is enough, as is one of a fall that is sharp and goes on:
     in a room of some size. A handful leaves together and comes back, and a class is over when it is over.
     """
-    opening, sharp, evidence = config.opening, config.sharp_falls, verdicts.evidence
-    needed = np.where(now.score >= opening.sure_from, opening.sure_slots, opening.unsure_slots)
+    opening, sharp, evidence = config.opening, config.sharp_falls, verdict.evidence
+    is_certain = verdict.is_exit or (evidence.sharp >= sharp.at_once_from and evidence.is_falling)
+    if is_certain and row.present >= opening.at_once_people:
+        return AT_ONCE
     is_sharp = evidence.sharp >= sharp.sharp_from
-    needed = np.where((now.score >= opening.at_once_from) & (evidence.is_falling | ~is_sharp), AT_ONCE, needed)
-    needed = needed + np.where(is_sharp | verdicts.is_exit | now.is_dead, 0, opening.patience_slots)
-    is_certain = verdicts.is_exit | ((evidence.sharp >= sharp.at_once_from) & evidence.is_falling)
-    return np.where(is_certain & (rows.present >= opening.at_once_people), AT_ONCE, needed)
+    needed = opening.sure_slots if now.score >= opening.sure_from else opening.unsure_slots
+    if now.score >= opening.at_once_from and (evidence.is_falling or not is_sharp):
+        needed = AT_ONCE
+    is_patient = not (is_sharp or verdict.is_exit or now.is_dead)
+    return needed + opening.patience_slots if is_patient else needed
 
 
-def _count_calm(states: States, now: _Moment, closing: Closing) -> None:
-    stays_low = (states.anomaly_type == AnomalyType.LOW_ENGAGEMENT) & (states.low > 0)
-    is_calm = states.is_open & (now.score < closing.calm_below) & ~stays_low
-    states.calm = np.where(is_calm, states.calm + 1, 0)
+@compiled
+def _count_calm(state: State, now: _Moment, closing: Tuning) -> None:
+    stays_low = state.anomaly_type == AnomalyType.LOW_ENGAGEMENT and state.low > 0
+    is_calm = state.is_open and now.score < closing.calm_below and not stays_low
+    state.calm = state.calm + 1 if is_calm else 0
 
 
-def _has_settled(states: States, now: _Moment, closing: Closing) -> Mask:
-    return np.asarray((now.t - states.opened_at >= closing.thaw_seconds) & ~now.is_dead)
+@compiled
+def _has_settled(state: State, t: float, now: _Moment, closing: Tuning) -> bool:
+    return t - state.opened_at >= closing.thaw_seconds and not now.is_dead
 
 
-def _find_sudden(
-    anomaly_types: Integers, states: States, verdicts: Verdicts, opens: Mask, config: DetectorConfig
-) -> None:
-    """Rename, in place, those declines that begin suddenly."""
-    for place in np.flatnonzero(opens & (anomaly_types == AnomalyType.GRADUAL_DECLINE)):
-        if classifier.is_sudden(states[place], bool(verdicts.has_activity[place]), config):
-            anomaly_types[place] = AnomalyType.SUDDEN_DROP
+@compiled
+def _is_worth_telling(state: State, now: _Moment, exits: Tuning) -> bool:
+    """Tell whether an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
+    more = now.leavers - state.told_leavers
+    is_halved = more >= state.history[Series.PEOPLE, -1] and more >= exits.least_leavers
+    # in single precision, as what was told is
+    has_grown = now.leavers >= np.float32(exits.growth) * state.told_leavers
+    return state.anomaly_type == AnomalyType.MASS_EXIT and (has_grown or is_halved)
 
 
-def _is_worth_telling(states: States, now: _Moment, exits: Exits) -> Mask:
-    """Tell where an exit has grown by much since it was told of, or half of those who had stayed are gone too."""
-    more = now.leavers - states.told_leavers
-    is_halved = (more >= states.newest(Series.PEOPLE)) & (more >= exits.least_leavers)
-    has_grown = now.leavers >= exits.growth * states.told_leavers
-    return np.asarray((states.anomaly_type == AnomalyType.MASS_EXIT) & (has_grown | is_halved))
+@compiled
+def _apply(state: State, t: float, now: _Moment, moves: _Moves) -> None:
+    """Move the incident, in place."""
+    if moves.opens:
+        state.is_open, state.opened_at = True, t
+        state.is_corrected, state.is_critical = False, moves.is_critical
+    if moves.corrects:
+        state.is_corrected = True
+    if moves.worsens and moves.is_critical:
+        state.is_critical = True
+    if moves.opens or moves.retypes or moves.corrects:
+        state.anomaly_type = moves.anomaly_type
+    if moves.opens or moves.retypes or moves.corrects or moves.worsens:
+        state.told_leavers = now.leavers
+    if moves.resolves:
+        state.is_open, state.closed_at = False, t
+    if moves.opens or moves.resolves:
+        state.run = state.calm = 0
+    if moves.settles:
+        baseline.forget(state)
 
 
-def _apply(states: States, now: _Moment, moves: _Moves) -> None:
-    """Move the incidents, in place."""
-    starts = moves.opens | moves.retypes | moves.corrects
-    tells = starts | moves.worsens
-    states.is_corrected = (states.is_corrected & ~moves.opens) | moves.corrects
-    gets_critical = states.is_critical | (moves.worsens & moves.is_critical)
-    states.anomaly_type = np.where(starts, moves.anomaly_types, states.anomaly_type)
-    states.is_critical = np.where(moves.opens, moves.is_critical, gets_critical)
-    states.told_leavers = np.where(tells, now.leavers, states.told_leavers)
-    states.is_open = (states.is_open | moves.opens) & ~moves.resolves
-    states.opened_at = np.where(moves.opens, now.t, states.opened_at)
-    states.closed_at = np.where(moves.resolves, now.t, states.closed_at)
-    states.run = np.where(moves.opens | moves.resolves, 0, states.run)
-    states.calm = np.where(moves.opens | moves.resolves, 0, states.calm)
-    baseline.forget(states, moves.settles)
-
-
-def _tell(
-    states: States, rows: Rows, verdicts: Verdicts, now: _Moment, moves: _Moves, config: DetectorConfig
-) -> Iterator[tuple[int, Change]]:
-    """Yield what changed, with the place of its session."""
-    steps = (
-        (moves.opens, Step.OPENED),
-        (moves.retypes, Step.RETYPED),
-        (moves.corrects, Step.CORRECTED),
-        (moves.worsens & ~moves.retypes, Step.WORSENED),
-    )
-    for which, name in steps:
-        for place in np.flatnonzero(which).tolist():
-            finding = explain(states[place], rows[place], verdicts, place, config.findings)
-            yield place, _change(states, now, place, name, finding=finding)
-    for place in np.flatnonzero(moves.resolves).tolist():
-        yield place, _change(states, now, place, Step.RESOLVED, reason=_reason(states, now, place, config.closing))
-
-
-def _reason(states: States, now: _Moment, place: int, closing: Closing) -> Reason:
-    if now.is_over[place]:
-        return Reason.ENDED
-    if not now.may_open[place]:
-        return Reason.BREAK
-    if now.score[place] >= closing.calm_below:
-        return Reason.SETTLED
-    return Reason.STAYING if states.anomaly_type[place] == AnomalyType.MASS_EXIT else Reason.RECOVERED
-
-
-def _change(
-    states: States,
-    now: _Moment,
-    place: int,
-    name: Step,
-    finding: Finding | None = None,
-    reason: Reason | None = None,
-) -> Change:
-    return Change(
-        at=datetime.fromtimestamp(now.t[place], UTC),
-        step=name,
-        anomaly_type=AnomalyType(int(states.anomaly_type[place])).name,
-        severity="CRITICAL" if states.is_critical[place] else "WARNING",
-        anomaly_score=round(float(now.told[place]), SCORE_DIGITS),
-        finding=finding,
-        reason=None if reason is None else str(reason),
-    )
+@compiled
+def _note(news: News, verdict: Verdict, now: _Moment, moves: _Moves) -> bool:
+    """Write down what is to be told, if anything is; tell whether that is so."""
+    is_news = moves.opens or moves.retypes or moves.corrects or moves.worsens or moves.resolves
+    if is_news:
+        news.opens, news.retypes, news.corrects = moves.opens, moves.retypes, moves.corrects
+        news.worsens, news.resolves = moves.worsens, moves.resolves
+        news.is_over, news.may_open, news.score, news.told = now.is_over, now.may_open, now.score, now.told
+        news.leavers = now.leavers
+        news.trees, news.worst, news.exit_z = verdict.trees, verdict.evidence.worst, verdict.exit_z
+        news.chat, news.reactions = verdict.evidence.chat, verdict.evidence.reactions
+        news.activity = verdict.evidence.activity
+    return is_news

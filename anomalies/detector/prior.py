@@ -2,21 +2,31 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from anomalies.detector.arrays import Floats
-from anomalies.detector.sizes import N_TREES
+from anomalies.detector.arrays import Floats, Integers
+from anomalies.detector.sizes import N_TREES, STEPS_A_DECADE
 from anomalies.detector.trees import Forest, Leaves, Masses, without_masses
 
 # Evidence over 15, 30, 60 and 120 s, at its worst, and the share that left: the names only order them.
 FOREST = Forest(("a_sharp", "b_15s", "c_30s", "d_60s", "e_120s", "f_worst", "g_left"), n_trees=N_TREES)
-STEPS_A_DECADE, MOST_STEPS = 10, 50
+MOST_STEPS = 50  # of a tail
 BEYOND = 3  # quiet rows: more must lie beyond each step of a tail
 DIGITS = 9  # of a tail
 BELOW_ALL = -(10.0**-DIGITS)  # under every tree score
+
+
+class Quiet(NamedTuple):
+    """What quiet rooms look like, as compiled code reads it: the trees' splits, and the prior's masses and tail."""
+
+    split_on: Integers
+    split_at: Floats
+    masses: Masses
+    tail: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +36,10 @@ class Prior:
     masses: Masses
     tail: Floats
 
-    def rarity(self, tree_scores: Floats) -> Floats:
-        """Return −log10 of the share of quiet rows that score above each score, in steps of a tenth.
-
-        >>> Prior(without_masses(FOREST), np.array([0.0, 0.5, 0.9])).rarity(np.array([0.0, 0.4, 0.95]))
-        array([0. , 0.1, 0.3])
-        """
-        return np.searchsorted(self.tail, tree_scores, side="left") / STEPS_A_DECADE
+    @cached_property
+    def quiet(self) -> Quiet:
+        """The same beside the trees that it is of, which River builds at the first call."""
+        return Quiet(*FOREST.splits, self.masses, self.tail)
 
 
 def nothing_known() -> Prior:

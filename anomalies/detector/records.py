@@ -50,7 +50,7 @@ class Records:
 
     def __init_subclass__(cls) -> None:
         fields = [field for field in vars(cls).values() if isinstance(field, Field)]
-        cls.dtype = np.dtype([(field.name, field.scalar, field.shape) for field in fields])
+        cls.dtype = np.dtype((np.record, [(field.name, field.scalar, field.shape) for field in fields]))
 
     def __init__(self, array: NDArray[np.void]) -> None:
         self.array = array

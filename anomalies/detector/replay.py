@@ -6,14 +6,20 @@ from datetime import datetime
 
 import numpy as np
 
-from anomalies.detector import incidents
+from anomalies.detector.arrays import Integers
+from anomalies.detector.changes import Change, Step, tell
 from anomalies.detector.config import DEFAULT, DetectorConfig
-from anomalies.detector.incidents import Change, Step
+from anomalies.detector.explanation import News
 from anomalies.detector.prior import Prior, shipped
-from anomalies.detector.rows import as_rows
+from anomalies.detector.rows import Rows, as_rows
 from anomalies.detector.state import States, new_states
-from anomalies.detector.timetables import Timetable, as_timetables
+from anomalies.detector.timetables import Timetable, Timetables, as_timetables
 from engagement.readings import Reading
+
+
+def prepare() -> None:
+    """Load what judges, now and not when the first row comes: machine code, or have it made, and River's trees."""
+    judge_rows(new_states(1), [[]], [Timetable()])
 
 
 @dataclass(slots=True)
@@ -41,18 +47,30 @@ def judge_rows(
     However the readings of a session are cut into calls, and whatever other sessions are judged with it, the
     changes and the state are the same.
     """
-    prior = prior or shipped()
-    plans = as_timetables(timetables)
-    lengths = np.array([len(session) for session in readings], np.int64)
+    lengths = [len(session) for session in readings]
+    whose = np.repeat(np.arange(len(readings)), lengths)
     rows = as_rows(reading for session in readings for reading in session)
-    first = np.cumsum(lengths) - lengths
-    changes: list[list[Change]] = [[] for _ in readings]
-    for place in range(int(lengths.max(initial=0))):
-        which = np.flatnonzero(lengths > place)
-        part = states[which]
-        for session, change in incidents.step(part, rows[first[which] + place], plans[which], prior, config):
-            changes[which[session]].append(change)
-        states[which] = part
+    return judge_as_arrays(states, rows, whose, as_timetables(timetables), prior or shipped(), config)
+
+
+def judge_as_arrays(
+    states: States,
+    rows: Rows,
+    sessions: Integers,
+    timetables: Timetables,
+    prior: Prior,
+    config: DetectorConfig = DEFAULT,
+) -> list[list[Change]]:
+    """Judge rows in their order, of which `sessions` says whose each is; return the changes of each session."""
+    from anomalies.detector.incidents import judge_until_news  # here, as only who judges needs numba
+
+    news = News.zeros(1)
+    changes: list[list[Change]] = [[] for _ in range(len(states))]
+    given = states.records, rows.array, sessions, timetables, prior.quiet, config.record
+    place = 0
+    while (place := judge_until_news(*given, place, news.array)) < len(rows):
+        changes[sessions[place]] += tell(states[sessions[place]], rows[place], news[0], config)
+        place += 1
     return changes
 
 

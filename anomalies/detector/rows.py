@@ -1,10 +1,11 @@
 """Readings as arrays, with their engagement scores. Pure."""
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
-from anomalies.detector.arrays import Floats
 from anomalies.detector.records import Field, Records
 from engagement.readings import BY_NAME, Reading
 from engagement.scoring import find_score
@@ -24,19 +25,40 @@ class Rows(Records):
     poll = Field(np.float64)
     score = Field(np.float64)
 
-    @property
-    def score_weight(self) -> Floats:
-        """What the signals that are known weigh in the score together."""
-        known = {"chat_msgs_per_min": self.chats, "poll_participation": self.poll, "reactions_per_min": self.reactions}
-        weight = sum(BY_NAME[name].weight * ~np.isnan(values) for name, values in known.items())
-        return np.asarray(weight + ACTIVITY_WEIGHT * ~np.isnan(self.active + self.present))
-
 
 ACTIVITY_WEIGHT = BY_NAME["active_share"].weight
 
 
+class Measured(Protocol):
+    """What a reading, or a row that is stored, says of a session at one moment."""
+
+    @property
+    def timestamp(self) -> datetime: ...
+    @property
+    def chat_msgs_per_min(self) -> float | None: ...
+    @property
+    def chat_count(self) -> int | None: ...
+    @property
+    def reactions_per_min(self) -> float | None: ...
+    @property
+    def reaction_count(self) -> int | None: ...
+    @property
+    def user_leave_rate(self) -> float | None: ...
+    @property
+    def active_users(self) -> int | None: ...
+    @property
+    def total_users(self) -> int | None: ...
+    @property
+    def poll_participation(self) -> float | None: ...
+
+
 def as_rows(readings: Iterable[Reading]) -> Rows:
     """Return readings as rows."""
+    return with_scores((reading, find_score(reading)) for reading in readings)
+
+
+def with_scores(measured: Iterable[tuple[Measured, float | None]]) -> Rows:
+    """Return what was measured as rows, each beside its engagement score."""
 
     def number(value: float | None) -> float:
         return np.nan if value is None else float(value)
@@ -50,9 +72,9 @@ def as_rows(readings: Iterable[Reading]) -> Rows:
             number(reading.active_users),
             number(reading.total_users),
             number(reading.poll_participation),
-            number(find_score(reading)),
+            number(score),
         )
-        for reading in readings
+        for reading, score in measured
     ]
     return Rows(np.array(rows, Rows.dtype))
 

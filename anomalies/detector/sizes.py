@@ -9,4 +9,5 @@ BAND_BLOCKS = 64  # half an hour of what was expected, for the chart
 WINDOWS = 4  # over which events are counted
 TREE_WINDOW = 30  # rows of a session's own half-space trees
 N_TREES = 10
+STEPS_A_DECADE = 10  # of the tail of quiet rows' tree scores
 FULL_BYTE, FULL_SHORT = 255, 30_000  # counters of one and of two bytes go no further

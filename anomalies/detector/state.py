@@ -1,10 +1,12 @@
 """What a session's detector remembers: one record of fixed size, the same for every session. Pure."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anomalies.detector.arrays import NEWEST, Floats
 from anomalies.detector.config import DEFAULT, Noise
@@ -53,37 +55,34 @@ class TreeWindow(IntEnum):
     FILLING = 1
 
 
-EVENTS = slice(Series.CHATS, Series.REACTIONS + 1)
-COUNTED = slice(Series.CHATS, Series.LEAVERS + 1)  # what comes as a rate over the last minute
-OF_EVENTS = slice(Usual.CHAT_RATE, Usual.REACTION_RATE + 1)
-AUDIENCE = slice(Figure.ACTIVE, Figure.PRESENT + 1)
+N_SERIES, N_FIGURES, N_USUAL = len(Series), len(Figure), len(Usual)
+N_EVENTS = Series.REACTIONS + 1  # chats and reactions, which come first among series, figures and what is usual
+N_COUNTED = Series.LEAVERS + 1  # what comes as a rate over the last minute, likewise
 LAST_MINUTE = slice(-SLOTS_PER_MINUTE, None)
 
 
-class StandardScores(Records):
-    """How far one row of each session lies below what is usual, by test: one-sided, in standard deviations."""
+class Deviation(IntEnum):
+    """How far the newest row lies below what is usual, by test: the places of `noise` and of standard scores."""
 
-    __slots__ = ()
-
-    chat = Field(np.float64, WINDOWS)
-    reactions = Field(np.float64, WINDOWS)
-    activity = Field(np.float64)
-    slow_chat = Field(np.float64)  # over the longest window, against the slow reference
-    slow_reactions = Field(np.float64)
-    slow_activity = Field(np.float64)
-    sharp = Field(np.float64)  # activity, against the room's own last minute
-
-    @classmethod
-    def from_matrix(cls, matrix: Floats) -> "StandardScores":
-        return cls(np.ascontiguousarray(matrix).view(cls.dtype)[:, 0])
-
-    @property
-    def matrix(self) -> Floats:
-        """All tests alike: (sessions, tests)."""
-        return self.array.view(np.float64).reshape(len(self), -1)
+    CHAT = 0  # over the shortest window; those of the longer ones follow
+    REACTIONS = CHAT + WINDOWS  # likewise
+    ACTIVITY = REACTIONS + WINDOWS
+    SLOW_CHAT = ACTIVITY + 1  # over the longest window, against the slow reference
+    SLOW_REACTIONS = SLOW_CHAT + 1
+    SLOW_ACTIVITY = SLOW_REACTIONS + 1
+    SHARP = SLOW_ACTIVITY + 1  # activity, against the room's own last minute
 
 
-N_TESTS = StandardScores.dtype.itemsize // np.dtype(np.float64).itemsize
+class AnomalyType(IntEnum):
+    """The types of anomaly in the published order of urgency."""
+
+    GRADUAL_DECLINE = 1
+    SUDDEN_DROP = 2
+    LOW_ENGAGEMENT = 3
+    MASS_EXIT = 4
+
+
+N_DEVIATIONS = int(Deviation.SHARP) + 1
 
 
 class States(Records):
@@ -102,7 +101,7 @@ class States(Records):
     risen = Field(np.uint8)  # slots since anything rose, this one included; 0 where something has fallen since
     previous = Field(np.float32, len(Figure))
     doubted = Field(np.float32, len(Figure))  # what the row said that is held; unknown where none is
-    is_exact = Field(np.bool_, COUNTED.stop)  # whether the slots of what is counted are counts and no guesses
+    is_exact = Field(np.bool_, N_COUNTED)  # whether the slots of what is counted are counts and no guesses
     history = Field(np.float32, len(Series), HISTORY_SLOTS)  # what happened in each slot, newest last
     # what is usual
     block = Field(np.float32, len(Series))
@@ -113,7 +112,7 @@ class States(Records):
     usual = Field(np.float16, len(Usual))
     reference = Field(np.float16, len(Usual))
     settled = Field(np.float16, len(Usual))  # what was usual before the newest minutes, which may be a slow fall
-    noise = Field(np.float16, N_TESTS)  # the variance of each of the standard scores
+    noise = Field(np.float16, N_DEVIATIONS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
     doubt = Field(np.uint8)  # slots for which rows were not learnt as evidence was gathering
     proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
@@ -135,10 +134,15 @@ class States(Records):
     low = Field(np.int16)  # slots in a row at or below LOW_ENGAGEMENT
     closed_at = Field(np.float64)
     unsettled_until = Field(np.float64)
-    anomaly_type = Field(np.uint8)
+    anomaly_type = Field(np.uint8)  # an `AnomalyType`, 0 before the first
     told_leavers = Field(np.float32)  # how many had left within a minute when the incident was last told of
     is_critical = Field(np.bool_)
     is_corrected = Field(np.bool_)  # whether its type was corrected since it opened
+
+    @property
+    def records(self) -> NDArray[np.void]:
+        """The states themselves, as compiled code sees them."""
+        return self.array.view(COMPILED)
 
     def newest(self, signal: Series) -> Floats:
         """Return what happened in the newest slot."""
@@ -152,6 +156,22 @@ class States(Records):
         return self.usual[..., what].astype(np.float64)
 
 
+def _fields(records: type[Records]) -> Mapping[str, Any]:
+    return records.dtype.fields or {}
+
+
+# Compiled code knows no numbers of two bytes, see `halves`, and no arrays of booleans.
+_AS_COMPILED = {np.dtype(np.float16): np.dtype(np.uint16), np.dtype(np.bool_): np.dtype(np.uint8)}
+COMPILED = np.dtype(
+    (
+        np.record,
+        [
+            (name, _AS_COMPILED.get(field.base, field.base), field.shape)
+            for name, (field, *_) in _fields(States).items()
+        ],
+    )
+)
+
 RAW = -zlib.MAX_WBITS  # deflate without a header
 LEVEL = 1  # the higher ones save a fifteenth of a state, and take five times as long
 
@@ -160,7 +180,7 @@ LEVEL = 1  # the higher ones save a fifteenth of a state, and take five times as
 PLANES = np.concatenate(
     [
         np.arange(offset, offset + field.itemsize).reshape(-1, field.base.itemsize).T.ravel()
-        for field, offset, *_ in (States.dtype.fields or {}).values()
+        for field, offset, *_ in _fields(States).values()
     ]
 )
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
-from anomalies.detector.arrays import Floats, Integers
+from anomalies.detector.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +19,13 @@ class Timetable:
     breaks: tuple[tuple[datetime, datetime], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Timetables:
+class Timetables(NamedTuple):
     """Timetables of many sessions as arrays of seconds since the epoch; absent moments are infinite."""
 
     starts_at: Floats
     ends_at: Floats
     breaks_from: Floats  # (sessions, most breaks)
     breaks_until: Floats
-
-    def __getitem__(self, which: Integers) -> "Timetables":
-        return Timetables(self.starts_at[which], self.ends_at[which], self.breaks_from[which], self.breaks_until[which])
 
 
 def as_timetables(timetables: Sequence[Timetable]) -> Timetables:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django.db.models import Max
 
-from anomalies.detector.incidents import Change, Step
+from anomalies.detector.changes import Change, Step
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import new_states, pack
 from anomalies.detector.timetables import Timetable

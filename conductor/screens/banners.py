@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import itemgetter
 
-from anomalies.detector.incidents import Reason
+from anomalies.detector.changes import Reason
 from anomalies.life import Action
 from anomalies.models import Anomaly, AnomalyAction
 from anomalies.remedies import Effect

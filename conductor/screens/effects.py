@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from anomalies.detector.incidents import Reason
+from anomalies.detector.changes import Reason
 from anomalies.life import Action
 from anomalies.models import Anomaly, AnomalyAction
 from anomalies.remedies import Case, Effect, find_effects

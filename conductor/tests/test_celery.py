@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 from celery.signals import worker_init
 
-from anomalies.detector.prior import FOREST
+from anomalies.detector.incidents import judge_until_news
+from anomalies.detector.prior import FOREST, shipped
 from conductor import celery
 from conductor.celery import Clock, app
-from conductor.tasks import grow_trees
+from conductor.tasks import prepare_to_judge
 
 
 @pytest.fixture
@@ -52,16 +53,18 @@ def test_ticks_go_on_when_the_clock_is_set(jump, off, monkeypatch, settings, tmp
 
 
 @pytest.mark.parametrize("process", ["conductor.asgi", "conductor.tasks"])
-def test_only_who_judges_loads_river(process):
-    """It takes most of a second and 90 MB: the web process and beat do without."""
-    code = f"import sys, django; django.setup(); import {process}; print('river' in sys.modules)"
+def test_only_who_judges_loads_river_and_numba(process):
+    """They take more than a second and 150 MB: the web process and beat do without."""
+    code = f"import sys, django; django.setup(); import {process}; print({{'river', 'numba'}} & {{*sys.modules}})"
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "conductor.settings"}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
+    assert found.stdout.strip() == "set()"
 
 
-def test_worker_has_its_trees_before_the_first_row():
-    vars(FOREST).pop("_splits", None)
-    assert grow_trees in {receiver() for _, receiver in worker_init.receivers}
-    grow_trees()
-    assert "_splits" in vars(FOREST)
+def test_worker_has_its_detector_before_the_first_row():
+    vars(FOREST).pop("splits", None)
+    vars(shipped()).pop("quiet", None)
+    assert prepare_to_judge in {receiver() for _, receiver in worker_init.receivers}
+    prepare_to_judge()
+    assert "splits" in vars(FOREST)
+    assert judge_until_news.signatures

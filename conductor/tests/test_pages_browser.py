@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from anomalies.detector.incidents import Reason
+from anomalies.detector.changes import Reason
 from anomalies.models import Anomaly
 from conductor.tests import browsing, stage
 from conductor.tests.browsing import LAPTOP, PHONE, PROJECTOR, post_a_row, wait_until_live

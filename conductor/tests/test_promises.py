@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.evidence import Horizon
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.rows import as_rows
-from anomalies.detector.state import LAST_MINUTE, Series, Usual, new_states
+from anomalies.detector.state import LAST_MINUTE, Deviation, Series, Usual, new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
@@ -77,11 +78,13 @@ def test_half_space_trees_detects():
     """An unusual row scores higher in the trees than every usual one, by the prior that all sessions share."""
     states = new_states(1)
     scores = []
-    for row in as_rows(silence(healthy_room(3, 12, audience=300), at_minute(11))):
-        if counts.take(states, row[None], DEFAULT)[0]:
-            verdicts = judge(states, shipped())
-            learn(states, verdicts, np.array([row.t < at_minute(11).timestamp()]))
-            scores.append((row.t, verdicts.tree_score[0], verdicts.trees[0]))
+    state, tuning = states.records[0], DEFAULT.record[0]
+    for row in as_rows(silence(healthy_room(3, 12, audience=300), at_minute(11))).array:
+        if counts.take(state, row, tuning):
+            verdict = judge(state, shipped().quiet, tuning)
+            if row["t"] < at_minute(11).timestamp():
+                learn(state, verdict, tuning)
+            scores.append((row["t"], verdict.tree_score, verdict.trees))
     usual = [tree for t, tree, _ in scores if at_minute(2).timestamp() < t < at_minute(11).timestamp()]
     unusual = [tree for t, tree, _ in scores if t > at_minute(11.5).timestamp()]
     assert min(unusual) > max(usual)
@@ -95,10 +98,11 @@ def test_the_z_score_is_right():
     states.history[:, Series.CHATS, -2:] = 1  # two chats
     states.history[:, Series.PEOPLE, LAST_MINUTE] = 100
     states.usual[:, Usual.CHAT_RATE] = 0.02  # a head and slot, to three digits
-    z = judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG]
+    judged = partial(judge, states.records[0], shipped().quiet, DEFAULT.record[0])
+    z = judged().evidence.unscaled[Deviation.CHAT + Horizon.LONG]
     assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
     states.history[:, Series.CHATS, LAST_MINUTE] = 10  # a burst is not below anything
-    assert judge(states, shipped()).evidence.unscaled.chat[0, Horizon.LONG] < 0
+    assert judged().evidence.unscaled[Deviation.CHAT + Horizon.LONG] < 0
 
 
 def test_each_type_is_classified_rightly(judged):

@@ -6,7 +6,7 @@ import pytest
 import redis
 from django.utils.timezone import now
 
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import new_states, pack
 from anomalies.detector.timetables import Timetable

@@ -6,7 +6,7 @@ import pytest
 from anomalies.bench.corpus import Label, LabelledSession
 from anomalies.bench.evaluation import PLANNED, evaluate, known_activity, score_session
 from anomalies.bench.tally import Tally
-from anomalies.detector.incidents import Change, Step
+from anomalies.detector.changes import Change, Step
 from anomalies.detector.replay import Incident
 from anomalies.detector.timetables import Timetable
 from engagement.readings import Reading

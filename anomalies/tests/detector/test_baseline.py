@@ -12,8 +12,7 @@ from anomalies.detector.state import BAND_UNITS, Series, Usual, new_states
 from anomalies.tests.rooms import SLOT, START
 from engagement.readings import Reading
 
-BASELINE = DEFAULT.baseline
-HERE = np.array([True])
+BASELINE, TUNING = DEFAULT.baseline, DEFAULT.record[0]["baseline"]
 
 
 def learn_blocks(states, blocks, people=100):
@@ -25,7 +24,8 @@ def learn_blocks(states, blocks, people=100):
             states.history[:, Series.CHATS, NEWEST] = chats
             states.history[:, Series.PEOPLE, NEWEST] = people
             states.history[:, Series.SCORE, NEWEST] = 0.5
-            baseline.learn(states, np.full(len(states), True), BASELINE)
+            for state in states.records:
+                baseline.learn(state, TUNING)
     return states
 
 
@@ -44,7 +44,7 @@ def test_nothing_is_usual_before_a_block_is_full():
     states = new_states(1)
     states.history[:, Series.PEOPLE, NEWEST] = 100
     for _ in range(BLOCK_SLOTS - 1):
-        baseline.learn(states, HERE, BASELINE)
+        baseline.learn(states.records[0], TUNING)
     assert states.n_blocks[0] == 0
     assert np.isnan(states.usual).all()
 
@@ -78,21 +78,16 @@ def test_slow_reference_is_what_was_usual_before_the_ten_minutes():
 
 def test_usual_before_leaves_out_the_newest_blocks_where_it_is_asked_to():
     states = learn_blocks(new_states(2), [50] * 19 + [25] * BASELINE.settled_blocks)
-    usual = baseline.usual_before(states, np.array([True, False]))
-    assert usual[:, Usual.CHAT_RATE].tolist() == [0.5, chat_rate(states)]
+    usual = [
+        baseline.usual_before(state, is_asked) for state, is_asked in zip(states.records, (True, False), strict=True)
+    ]
+    assert [each.chat_rate for each in usual] == [0.5, chat_rate(states)]
     assert chat_rate(states) < 0.5
-
-
-def test_flagged_rows_teach_nothing():
-    states = learn_blocks(new_states(1), [25, 25])
-    before = states.array.tobytes()
-    baseline.learn(states, ~HERE, BASELINE)
-    assert states.array.tobytes() == before
 
 
 def test_forget_lets_the_room_begin_anew():
     states = learn_blocks(new_states(2), [25] * BLOCKS)
-    baseline.forget(states, np.array([True, False]))
+    baseline.forget(states.records[0])
     assert np.isnan(states.usual[0]).all()
     assert np.isnan(states.reference[0]).all()
     assert np.isnan(states.settled[0]).all()
@@ -122,8 +117,8 @@ def test_band_is_empty_where_nothing_was_learnt_for_a_while():
 
 def listen(readings):
     states = new_states(1)
-    for row in as_rows(readings):
-        baseline.learn_meaning(states, row[None], BASELINE)
+    for row in as_rows(readings).array:
+        baseline.learn_meaning(states.records[0], row, TUNING)
     return states
 
 
@@ -154,23 +149,26 @@ def test_room_of_which_only_connections_are_known_has_not_spoken():
 def test_active_share_tells_something_where_it_is_proven_and_not_full(share, proofs, tells):
     states = new_states(1)
     states.usual[:, Usual.ACTIVE_SHARE], states.proofs = share, proofs
-    assert baseline.has_activity(states, BASELINE).tolist() == [tells]
+    assert baseline.has_activity(states.records[0], TUNING) == tells
 
 
 def test_rows_are_not_learnt_while_evidence_gathers_until_it_is_the_new_normal():
     states = new_states(3)
-    one = np.ones(3, np.int64)
-    evidence = np.array([BASELINE.doubt_from, BASELINE.doubt_from - 0.1, np.inf])
+    evidence = [BASELINE.doubt_from, BASELINE.doubt_from - 0.1, np.inf]
+
+    def doubts():
+        return [baseline.gather_doubt(state, 1, z, TUNING) for state, z in zip(states.records, evidence, strict=True)]
+
     for _ in range(BASELINE.doubt_slots):
-        assert baseline.gather_doubt(states, one, evidence, BASELINE).tolist() == [True, False, True]
-    assert baseline.gather_doubt(states, one, evidence, BASELINE).tolist() == [False, False, False]
+        assert doubts() == [True, False, True]
+    assert doubts() == [False, False, False]
     assert states.doubt.tolist() == [BASELINE.doubt_slots + 1, 0, BASELINE.doubt_slots + 1]
 
 
 def test_doubt_passes_as_slowly_as_it_came():
     states = new_states(1)
-    baseline.gather_doubt(states, np.array([10]), np.array([np.inf]), BASELINE)
-    baseline.gather_doubt(states, np.array([4]), np.array([0.0]), BASELINE)
+    baseline.gather_doubt(states.records[0], 10, np.inf, TUNING)
+    baseline.gather_doubt(states.records[0], 4, 0.0, TUNING)
     assert states.doubt.tolist() == [6]
-    baseline.gather_doubt(states, np.array([24]), np.array([0.0]), BASELINE)
+    baseline.gather_doubt(states.records[0], 24, 0.0, TUNING)
     assert states.doubt.tolist() == [0]

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import new_states
 from anomalies.detector.timetables import Timetable

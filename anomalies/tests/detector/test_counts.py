@@ -15,10 +15,12 @@ from anomalies.tests.rooms import SLOT, START, healthy_room
 from engagement.readings import Reading, StoredReading
 from engagement.scoring import score
 
+TUNING = DEFAULT.record[0]
+
 
 def take_all(readings):
     states = new_states(1)
-    taken = [bool(take(states, row[None], DEFAULT)[0]) for row in as_rows(readings)]
+    taken = [take(states.records[0], row, TUNING) for row in as_rows(readings).array]
     return states, taken
 
 
@@ -76,8 +78,8 @@ def test_guessed_slots_sum_to_the_rate_at_every_row():
     """A stream that is joined in mid-session has no exact counts, and never needs to hold a row for it."""
     rows = healthy_room(seed=3, minutes=10)
     states = new_states(1)
-    for row, reading in zip(as_rows(rows), rows, strict=True):
-        assert take(states, row[None], DEFAULT)[0]
+    for row, reading in zip(as_rows(rows).array, rows, strict=True):
+        assert take(states.records[0], row, TUNING)
         assert np.isclose(states.history[0, Series.CHATS, LAST_MINUTE].sum(), reading.chat_msgs_per_min, rtol=1e-4)
 
 
@@ -93,7 +95,7 @@ def test_frozen_audience_with_no_events_is_held_for_five_minutes():
     rows = healthy_room(minutes=16, audience=400, lost_from=10)
     states = new_states(1)
     know_the_room(states)
-    taken = [bool(take(states, row[None], DEFAULT)[0]) for row in as_rows(rows)]
+    taken = [take(states.records[0], row, TUNING) for row in as_rows(rows).array]
     lost = taken[10 * 12 :]
     assert lost.index(True) == DEFAULT.holding.stall_rows
 
@@ -136,8 +138,8 @@ def test_slots_in_which_events_were_lost_expect_nothing():
     states = new_states(1)
     know_the_room(states)
     back = [replace(row, chat_msgs_per_min=3.0, reactions_per_min=2.0) for row in healthy[144:145]]
-    for row in as_rows([*rows[:144], *back]):
-        take(states, row[None], DEFAULT)
+    for row in as_rows([*rows[:144], *back]).array:
+        take(states.records[0], row, TUNING)
     assert states.history[0, Series.CHATS, -1] == 3.0
     assert states.history[0, Series.PEOPLE, -23:-1].tolist() == [0.0] * 22
     assert states.history[0, Series.PEOPLE, -1] == 400
@@ -155,11 +157,11 @@ def test_glitch_after_a_held_row_is_held_too():
     """Two things that cannot be true are no confirmation of each other."""
     rows = healthy_room(minutes=12, audience=400, lost_from=11)
     states = new_states(1)
-    for row in as_rows(rows[:132]):
-        take(states, row[None], DEFAULT)
+    for row in as_rows(rows[:132]).array:
+        take(states.records[0], row, TUNING)
     know_the_room(states)
     absurd = replace(rows[133], chat_msgs_per_min=0.0, reactions_per_min=0.0, active_users=0)
-    assert [bool(take(states, row[None], DEFAULT)[0]) for row in as_rows([rows[132], absurd])] == [False, False]
+    assert [take(states.records[0], row, TUNING) for row in as_rows([rows[132], absurd]).array] == [False, False]
 
 
 def test_numbers_that_stood_still_and_go_on_are_a_gap():
@@ -167,14 +169,14 @@ def test_numbers_that_stood_still_and_go_on_are_a_gap():
     rows = healthy_room(minutes=10, audience=400)
     frozen = [replace(rows[80], timestamp=row.timestamp) for row in rows[81:100]]
     states = new_states(1)
-    for row in as_rows(rows[:80]):
-        take(states, row[None], DEFAULT)
+    for row in as_rows(rows[:80]).array:
+        take(states.records[0], row, TUNING)
     know_the_room(states)
-    for row in as_rows([rows[80], *frozen]):
-        take(states, row[None], DEFAULT)
+    for row in as_rows([rows[80], *frozen]).array:
+        take(states.records[0], row, TUNING)
     assert states.same[0] == len(frozen)
-    for row in as_rows(rows[100:102]):
-        take(states, row[None], DEFAULT)
+    for row in as_rows(rows[100:102]).array:
+        take(states.records[0], row, TUNING)
     assert states.same[0] == 0
     assert states.history[0, Series.PEOPLE].tolist() == [400.0] * HISTORY_SLOTS
     assert np.isclose(states.history[0, Series.CHATS, LAST_MINUTE].sum(), rows[101].chat_msgs_per_min, rtol=1e-4)

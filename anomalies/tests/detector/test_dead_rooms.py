@@ -14,19 +14,21 @@ from anomalies.tests.rooms import START, at_minute, healthy_room, silence
 from engagement.readings import Reading
 from engagement.scoring import score
 
-LOW = DEFAULT.low_engagement
+TUNING = DEFAULT.record[0]
+LOW = TUNING["low_engagement"]
 
 
 @pytest.mark.parametrize(("mean", "score"), [(0.2, 0.6), (0.1, 0.8), (0.0, 1.0), (0.7, 0.6)])
 def test_dead_room_is_the_surer_the_less_happens(mean, score):
-    assert dead_score(np.array([mean]), DEFAULT)[0] == pytest.approx(score)
+    assert dead_score(mean, TUNING) == pytest.approx(score)
 
 
 def test_mean_is_of_the_three_latest_scores_that_are_known():
     states = new_states(2)
     states.history[0, Series.SCORE, -4:] = [0.9, 0.25, np.nan, 0.75]
-    rows = as_rows([Reading(START, 1.0), Reading(START)])
-    assert mean_latest_score(states, rows, LOW).tolist() == [0.5, 1.0]
+    rows = as_rows([Reading(START, 1.0), Reading(START)]).array
+    means = [mean_latest_score(state, row, LOW) for state, row in zip(states.records, rows, strict=True)]
+    assert means == [0.5, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -38,14 +40,15 @@ def test_activity_that_nobody_measures_is_no_part_of_a_low_score(active, ever_fe
     states.history[0, Series.SCORE, -3:] = whole = score(reading).value
     states.tells_activity = ever_fewer
     without = score(replace(reading, active_users=None)).value
-    mean = mean_latest_score(states, as_rows([reading]), LOW)[0]
+    mean = mean_latest_score(states.records[0], as_rows([reading]).array[0], LOW)
     assert mean == pytest.approx({"without": without, "with": whole}[expected], abs=1e-6)
 
 
 def test_where_nothing_else_is_known_activity_stays_in_the_score():
     states = new_states(1)
     states.history[0, Series.SCORE, -3:] = 1.0
-    assert mean_latest_score(states, as_rows([Reading(START, active_users=9, total_users=9)]), LOW)[0] == 1.0
+    (row,) = as_rows([Reading(START, active_users=9, total_users=9)]).array
+    assert mean_latest_score(states.records[0], row, LOW) == 1.0
 
 
 def falls_silent(active_users):
@@ -68,5 +71,5 @@ def test_source_that_knows_connections_alone_is_not_dead_though_all_are_called_a
 def test_low_rows_are_counted_in_a_row_and_lively_ones_ever():
     states = new_states(1)
     for mean in (0.1, 0.5, 0.1, 0.5, 0.2, 0.2):
-        count_low(states, np.array([mean]), LOW)
+        count_low(states.records[0], mean, LOW)
     assert (states.low[0], states.lively[0]) == (2, 2)

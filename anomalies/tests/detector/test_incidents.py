@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from anomalies.bench.simulation.degrade import round_rates, thin_out
+from anomalies.detector.changes import Step
 from anomalies.detector.config import DEFAULT
-from anomalies.detector.incidents import Step
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import Usual, new_states
 from anomalies.detector.timetables import Timetable
@@ -56,20 +56,6 @@ def test_burst_of_applause_is_no_drop():
         for row in rows
     ]
     assert incidents_of(burst) == []
-
-
-def test_trees_are_fed_shares_between_0_and_1(monkeypatch):
-    """HalfSpaceTrees expects [0, 1], which StandardScaler does not give."""
-    from anomalies.detector.trees import Forest
-
-    fed = []
-    find_leaves = Forest.find_leaves
-    monkeypatch.setattr(Forest, "find_leaves", lambda forest, rows: fed.append(rows) or find_leaves(forest, rows))
-    incidents_of(collapse(healthy_room(minutes=8), at_minute(5)))
-    features = np.concatenate(fed)
-    assert features.shape[1] == 7
-    assert 0.5 < features.max() <= 1
-    assert features.min() == 0
 
 
 @pytest.mark.parametrize("audience", [15, 40, 400])

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from anomalies.detector.replay import judge_rows
 from anomalies.detector.state import new_states, pack
 from anomalies.detector.timetables import Timetable
