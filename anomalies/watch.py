@@ -62,20 +62,23 @@ def judge_new_rows(
         return {}
     configs, states = _recall(sessions)
     changes: list[list[Change]] = [[] for _ in sessions]
-    for config in BY_SENSITIVITY.values():
+    sensitivities: dict[uuid.UUID, str] = {}
+    for sensitivity, config in BY_SENSITIVITY.items():
         places = [place for place, other in enumerate(configs) if other is config]
         if not places:
             continue
         part = states[places]
         judged = _judge(part, [sessions[place] for place in places], rows, config)
         states[places] = part
+        sensitivities |= dict.fromkeys((sessions[place].id for place in places), sensitivity)
         for place, session_changes in zip(places, judged, strict=True):
             changes[place] = session_changes
     _save_states(sessions, states, [rows[session.id][-1].timestamp for session in sessions], now)
     found = {session.id: Found() for session in sessions}
     changed = {session: changes[place] for place, session in enumerate(sessions) if changes[place]}
     if changed:
-        _keep_changes(changed, {(s.id, row.timestamp): row for s in changed for row in rows[s.id]}, found)
+        seen = {(s.id, row.timestamp): row for s in changed for row in rows[s.id]}
+        _keep_changes(changed, seen, sensitivities, found)
     return found
 
 
@@ -158,6 +161,7 @@ def _detector_states(states: States) -> list[str]:
 def _keep_changes(
     changes: Mapping[Session, Sequence[Change]],
     rows: Mapping[tuple[uuid.UUID, datetime], EngagementRow],
+    sensitivities: Mapping[uuid.UUID, str],
     found: Mapping[uuid.UUID, Found],
 ) -> None:
     # Locked, so that a review in the same moment is neither lost nor undone.
@@ -168,7 +172,7 @@ def _keep_changes(
     for session, session_changes in changes.items():
         for change in session_changes:
             if change.step == Step.OPENED:
-                going_on[session.id] = _open(session, change, rows[session.id, change.at])
+                going_on[session.id] = _open(session, change, rows[session.id, change.at], sensitivities[session.id])
                 opened.append(going_on[session.id])
             if session.id not in going_on:
                 continue  # it was resolved by hand, or by a detector of another version
@@ -187,14 +191,14 @@ def _keep_changes(
     _update([anomaly for anomaly in moved.values() if anomaly not in opened])
 
 
-def _open(session: Session, change: Change, row: EngagementRow) -> Anomaly:
+def _open(session: Session, change: Change, row: EngagementRow, sensitivity: str) -> Anomaly:
     anomaly = Anomaly(
         id=uuid.uuid5(session.id, change.at.isoformat()),  # the same incident, whoever finds it
         session_id=session.id,
         event_id=session.event_id,
         timestamp=change.at,
         signals={name: getattr(row, name) for name in MEASURED},
-        metadata={"history": []},
+        metadata={"history": [], "sensitivity": sensitivity},
         anomaly_score=change.anomaly_score,
     )
     _tell(anomaly, change)

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from anomalies import watch
-from anomalies.detector import incidents
+from anomalies.detector import changes
 from anomalies.detector.explanation import Finding
 from anomalies.detector.state import VERSION
 from anomalies.models import Actor, Anomaly, DetectorMemory
@@ -53,6 +53,7 @@ def test_anomalies_are_stored(session):
     assert anomaly.metadata["moved"][0] == "user_leave_rate"
     assert [entry["change"] for entry in anomaly.metadata["history"]] == ["opened"]
     assert 0 <= anomaly.metadata["hst_score"] <= 1
+    assert anomaly.metadata["sensitivity"] == "normal"
 
 
 def test_one_incident_is_one_anomaly_with_a_history(session):
@@ -120,10 +121,10 @@ def test_snooze_lasts_while_a_name_is_corrected_and_ends_where_it_gets_worse(ses
     Anomaly.objects.update(severity="WARNING")
     opened = Anomaly.objects.get()
     opened.snooze(at_minute(90), Actor("mara"), NOW)
-    change = incidents.Change(at_minute(11), incidents.Step.CORRECTED, "LOW_ENGAGEMENT", "WARNING", 0.7, finding())
+    change = changes.Change(at_minute(11), changes.Step.CORRECTED, "LOW_ENGAGEMENT", "WARNING", 0.7, finding())
     watch._worsen(opened, change)
     assert opened.snoozed_until == at_minute(90)
-    watch._worsen(opened, replace(change, step=incidents.Step.WORSENED, severity="CRITICAL"))
+    watch._worsen(opened, replace(change, step=changes.Step.WORSENED, severity="CRITICAL"))
     watch._update([opened])
     kept = Anomaly.objects.get()
     assert (kept.snoozed_until, kept.severity) == (None, "CRITICAL")
