@@ -11,11 +11,9 @@ from anomalies.models import Anomaly, AnomalyQuerySet
 from anomalies.precision import Line, Tally, tally_by
 
 UNJUDGED = Q(review=Anomaly.Review.UNREVIEWED)
-COUNTS = {
-    "real": Count("id", filter=Q(review=Anomaly.Review.CONFIRMED)),
-    "false": Count("id", filter=Q(review=Anomaly.Review.FALSE_ALARM)),
-    "open": Count("id", filter=UNJUDGED),
-}
+REAL = Count("id", filter=Q(review=Anomaly.Review.CONFIRMED))
+FALSE = Count("id", filter=Q(review=Anomaly.Review.FALSE_ALARM))
+OPEN = Count("id", filter=UNJUDGED)
 # Of an alert that does not say at which it was found, that of now.
 SENSITIVITY = Coalesce(KeyTextTransform("sensitivity", "metadata"), F("event__sensitivity"), output_field=CharField())
 
@@ -29,7 +27,9 @@ def reviewable(event_id: UUID | None = None) -> AnomalyQuerySet:
 def tally_verdicts(event_id: UUID | None = None) -> Mapping[str, Sequence[Line]]:
     """Return what the verdicts come to: by type, severity, event, sensitivity and month; one query."""
     found = reviewable(event_id).annotate(at_sensitivity=SENSITIVITY, month=TruncMonth("timestamp")).order_by()
-    counts = found.values("anomaly_type", "severity", "event__name", "at_sensitivity", "month").annotate(**COUNTS)
+    counts = found.values("anomaly_type", "severity", "event__name", "at_sensitivity", "month").annotate(
+        real=REAL, false=FALSE, open=OPEN
+    )
     return tally_by(
         (
             {
@@ -48,6 +48,11 @@ def tally_verdicts(event_id: UUID | None = None) -> Mapping[str, Sequence[Line]]
 def read_tallies(event_ids: Collection[UUID]) -> dict[UUID, Tally]:
     """Return what people found of the alerts of each event at the sensitivity that it has now; one query."""
     found = reviewable().filter(event_id__in=event_ids).exclude(UNJUDGED).annotate(at_sensitivity=SENSITIVITY)
-    counts = found.filter(at_sensitivity=F("event__sensitivity")).order_by().values("event_id").annotate(**COUNTS)
+    counts = (
+        found.filter(at_sensitivity=F("event__sensitivity"))
+        .order_by()
+        .values("event_id")
+        .annotate(real=REAL, false=FALSE)
+    )
     tallies = {each["event_id"]: Tally(each["real"], each["false"]) for each in counts}
     return {id_: tallies.get(id_, Tally()) for id_ in event_ids}
