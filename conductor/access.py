@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils.crypto import constant_time_compare
 from django.utils.timezone import now
 
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, Membership, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def find_organized(users: Iterable[User], events: Collection[UUID]) -> dict[int,
     """Return which of these events each user may see, as `for_organizer` says it of one."""
     found: dict[int, set[UUID]] = {user.pk: set(events) if user.is_superuser else set() for user in users}
     if found and events:
-        organized = Event.organizers.through._default_manager.filter(user_id__in=found, event_id__in=events)
+        organized = Membership.objects.filter(user_id__in=found, event_id__in=events)
         for user_id, event_id in organized.values_list("user_id", "event_id"):
             found[user_id].add(event_id)
     return found

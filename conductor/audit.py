@@ -26,11 +26,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from anomalies.models import Anomaly
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, Event, Membership, Session
 
 # Never a password or the digest of a key, and of people no more than the name of their login.
 FIELDS: dict[type[Model], list[str]] = {
     Event: ["name", "sensitivity", "raw_event_days", "row_days", "anomaly_days"],
+    Membership: ["event", "user", "role"],
     ApiKey: ["event", "name", "revoked_at"],
     Session: ["event", "title", "starts_at", "ends_at", "breaks", "lateness_seconds"],
     Anomaly: ["status", "review", "note"],
@@ -117,7 +118,7 @@ def _note_list(
 ) -> None:
     """Note what joined or left a list, by ids; the entry is of the row whose list it is, whichever side was told."""
     operation = OPERATIONS.get(action)
-    if operation is None:
+    if operation is None or (operation == "remove" and sender in FIELDS):  # such a row says itself that it goes
         return
     if pk_set is None:
         here, there = field.m2m_field_name(), field.m2m_reverse_field_name()

@@ -28,6 +28,7 @@ from engagement.models import (
     EngagementRow,
     Erasure,
     Event,
+    Membership,
     Presence,
     RawEventRow,
     RoomState,
@@ -64,7 +65,7 @@ ANOMALIES = (Table(AnomalyAction, order="at", key="id"), Table(Anomaly, key="id"
 OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
-    Table(Event.organizers.through, "event", order=""),
+    Table(Membership, "event", order=""),
     Table(ApiKey, "event", order=""),
     Table(UploadPart, "upload__event", order=""),
     Table(Upload, "event", order=""),

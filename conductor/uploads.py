@@ -21,7 +21,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from conductor import tasks
 from conductor.views import OrganizerRequest, for_organizers
 from engagement.limits import MAX_TEXT
-from engagement.models import Event, EventQuerySet, Session, Upload
+from engagement.models import Event, EventQuerySet, Role, Session, Upload
 from engagement.moments import read_moment, read_zone
 from engagement.recordings.source import MAX_BYTES
 from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, keep_upload
@@ -115,14 +115,14 @@ class RecordingForm(forms.Form):
 def upload(request: OrganizerRequest) -> HttpResponse:
     """The form, and what becomes of it."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
-        form = RecordingForm(Event.objects.for_organizer(request.user))
+        form = RecordingForm(Event.objects.for_organizer(request.user, Role.ORGANIZER))
         return render(request, "recordings/upload.html", {"form": form, "refused": TOO_LARGE}, status=413)
     return _upload(request)
 
 
 @csrf_protect
 def _upload(request: OrganizerRequest) -> HttpResponse:
-    events = Event.objects.for_organizer(request.user)
+    events = Event.objects.for_organizer(request.user, Role.ORGANIZER)
     if request.method != "POST":
         return render(request, "recordings/upload.html", {"form": RecordingForm(events)})
     form = RecordingForm(events, request.POST, request.FILES)
@@ -188,6 +188,6 @@ def _refused_form(request: OrganizerRequest, upload: Upload) -> RecordingForm:
     zone = read_zone(upload.zone)
     for name, at in (("starts_at", upload.starts_at), ("ends_at", upload.ends_at)):
         filled[name] = f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" if at else ""
-    form = RecordingForm(Event.objects.for_organizer(request.user), initial=filled)
+    form = RecordingForm(Event.objects.for_organizer(request.user, Role.ORGANIZER), initial=filled)
     form.errors[upload.refused_field] = form.error_class([upload.refusal])
     return form

@@ -10,6 +10,7 @@ from asgiref.sync import iscoroutinefunction
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -30,7 +31,7 @@ from conductor.screens.history import show_history
 from conductor.screens.rooms import list_rooms
 from conductor.screens.session import Range, render_chart, show_page
 from conductor.screens.standing import Choice
-from engagement.models import Event, Session
+from engagement.models import Event, Role, Session
 
 P = ParamSpec("P")
 
@@ -108,18 +109,23 @@ def sessions(request: OrganizerRequest) -> HttpResponse:
 @for_organizers
 def session(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """The dashboard of one session; for htmx that names a range, the chart alone."""
-    session = _session(request, session_id)
+    session = find_session(request.user, session_id)
     wanted = Range.read(request.GET.get("range"))
     if request.htmx and wanted:
         return HttpResponse(render_chart(session, now(), wanted))
-    return render(request, "sessions/session.html", {"session": session, "page": show_page(session, now(), wanted)})
+    context = {
+        "session": session,
+        "page": show_page(session, now(), wanted),
+        "role": session.event.role_of(request.user),
+    }
+    return render(request, "sessions/session.html", context)
 
 
 @require_safe
 @for_organizers
 def session_anomalies(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """Every incident of one session, newest first, filtered by severity and type."""
-    screen = show_history(_session(request, session_id), request.GET)
+    screen = show_history(find_session(request.user, session_id), request.GET)
     return render(request, "anomalies/history.html", {"screen": screen})
 
 
@@ -127,7 +133,7 @@ def session_anomalies(request: OrganizerRequest, session_id: UUID) -> HttpRespon
 @for_organizers
 def report(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """How a session went; as a table or as JSON where `format` asks for it."""
-    written = write_report(_session(request, session_id))
+    written = write_report(find_session(request.user, session_id))
     name = f"report-{written.session.id}"
     match request.GET.get("format"):
         case "csv":
@@ -142,7 +148,7 @@ def report(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
 @for_organizers
 def compare(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
     """The figures of an event's sessions beside each other, newest first, a page at a time."""
-    event = get_object_or_404(Event.objects.for_organizer(request.user), id=event_id)
+    event = find_event(request.user, event_id)
     return render(request, "sessions/compare.html", {"event": event, "page": compare_sessions(event, request.GET)})
 
 
@@ -150,7 +156,8 @@ def compare(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
 @for_organizers
 def act(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID, action: Action) -> HttpResponse:
     """Do something with an incident; a second click, or one that comes late, changes nothing."""
-    anomaly = _anomaly(request, session_id, anomaly_id)
+    session = find_session(request.user, session_id, Role.ORGANIZER)
+    anomaly = get_object_or_404(Anomaly.objects.for_session(session), id=anomaly_id)
     form = ActionForm(action, request.POST)
     if not form.is_valid():
         return HttpResponseBadRequest(" ".join(f"{name}: {said[0]}" for name, said in form.errors.items()))
@@ -163,7 +170,7 @@ def act(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID, action: A
 @for_organizers
 def choose_sensitivity(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
     """Say how readily an incident opens, in all sessions of the event; the answer says it, with what takes it back."""
-    event = _session(request, session_id).event
+    event = find_session(request.user, session_id, Role.ORGANIZER).event
     chosen, instead_of = request.POST.get("sensitivity"), request.POST.get("instead_of", "")
     if chosen not in Event.Sensitivity.values:
         return HttpResponseBadRequest(f"Choose one of {', '.join(Event.Sensitivity.values)}.")
@@ -192,10 +199,24 @@ def _as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _session(request: OrganizerRequest, session_id: UUID) -> Session:
-    visible = Session.objects.for_organizer(request.user).select_related("event")
-    return get_object_or_404(visible, id=session_id)
+def find_event(user: User, event_id: UUID, least: Role = Role.VIEWER) -> Event:
+    """Return an event that a user may see. Raises `PermissionDenied` where they may do less there than `least`."""
+    event = get_object_or_404(Event.objects.for_organizer(user), id=event_id)
+    _check_role(event, user, least)
+    return event
 
 
-def _anomaly(request: OrganizerRequest, session_id: UUID, anomaly_id: UUID) -> Anomaly:
-    return get_object_or_404(Anomaly.objects.for_session(_session(request, session_id)), id=anomaly_id)
+def find_session(user: User, session_id: UUID, least: Role = Role.VIEWER) -> Session:
+    """As `find_event`, of a session."""
+    session = get_object_or_404(Session.objects.for_organizer(user).select_related("event"), id=session_id)
+    _check_role(session.event, user, least)
+    return session
+
+
+def _check_role(event: Event, user: User, least: Role) -> None:
+    if least is Role.VIEWER:
+        return
+    role = event.role_of(user)
+    if role is None or not role.covers(least):
+        who = "an owner" if least is Role.OWNER else "an organizer or an owner"
+        raise PermissionDenied(f"Only {who} of {event.name} may do that.")

@@ -9,7 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import CASCADE, Count, Model, Q, QuerySet
-from django.forms import BaseModelFormSet
+from django.forms import BaseInlineFormSet, BaseModelFormSet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -18,7 +18,7 @@ from django.utils.html import format_html
 
 from engagement.cursors import Busy
 from engagement.erasure import erase_events, erase_sessions
-from engagement.models import ApiKey, Erasure, Event, Session
+from engagement.models import ApiKey, Erasure, Event, Membership, Role, Session
 from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
@@ -96,6 +96,23 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
         return False
 
 
+class MembersFormSet(BaseInlineFormSet[Membership, Event, Any]):
+    def clean(self) -> None:
+        """Refuse an event whose people are all something less than its owner."""
+        super().clean()
+        roles = [form.cleaned_data.get("role") for form in self.forms if form.cleaned_data.get("DELETE") is False]
+        if roles and Role.OWNER not in roles:
+            raise forms.ValidationError("An event always has an owner: make one of its members that.")
+
+
+class MemberInline(admin.TabularInline[Membership, Event]):
+    model = Membership
+    formset = MembersFormSet
+    fields = ["user", "role"]
+    autocomplete_fields = ["user"]
+    extra = 0
+
+
 class ApiKeyInline(admin.TabularInline[ApiKey, Event]):
     model = ApiKey
     fields = ["name", "prefix", "created_at", "revoked_at"]
@@ -113,12 +130,11 @@ class EventAdmin(ErasingAdmin[Event]):
     search_fields = ["name", "id"]
     ordering = ["name", "id"]  # also where a session's event is searched for, page by page
     fieldsets = [
-        (None, {"fields": ["name", "organizers", "sensitivity"]}),
+        (None, {"fields": ["name", "sensitivity"]}),
         ("What is kept", {"fields": ["raw_event_days", "row_days", "anomaly_days"]}),
     ]
     radio_fields = {"sensitivity": admin.VERTICAL}
-    filter_horizontal = ["organizers"]
-    inlines = [ApiKeyInline]
+    inlines = [MemberInline, ApiKeyInline]
 
     def erase(self, ids: Collection[UUID], by: str) -> None:
         erase_events(ids, by, timezone.now())
@@ -135,10 +151,11 @@ class EventAdmin(ErasingAdmin[Event]):
     def session_count(self, event: Event) -> int:
         return int(getattr(event, "session_count"))  # noqa: B009  annotated by get_queryset
 
-    def save_formset(
-        self, request: HttpRequest, form: Any, formset: BaseModelFormSet[ApiKey, Any], change: bool
-    ) -> None:
+    def save_formset(self, request: HttpRequest, form: Any, formset: BaseModelFormSet[Any, Any], change: bool) -> None:
         """Save the new keys and show each secret once: only its digest is kept."""
+        if formset.model is not ApiKey:
+            super().save_formset(request, form, formset, change)
+            return
         for key in formset.save(commit=False):
             secret = key.draw_secret()
             key.save(force_insert=True)

@@ -36,12 +36,38 @@ def _retention(what: str) -> Any:
     )
 
 
+class Role(models.TextChoices):
+    """What somebody may do in an event, each as much as those before it and more."""
+
+    VIEWER = "viewer", "Viewer: reads every page, and changes nothing"
+    ORGANIZER = "organizer", "Organizer: also does everything in sessions and with incidents"
+    OWNER = "owner", "Owner: also decides who belongs to the event, and makes its keys"
+
+    @property
+    def meaning(self) -> str:
+        return self.label.partition(": ")[2]
+
+    @property
+    def rank(self) -> int:
+        return list(Role).index(self)
+
+    def covers(self, least: "Role") -> bool:
+        """Tell whether this role is enough where `least` is asked for."""
+        return self.rank >= least.rank
+
+    @classmethod
+    def at_least(cls, least: "Role") -> list["Role"]:
+        return [role for role in cls if role.covers(least)]
+
+
 class EventQuerySet(models.QuerySet["Event"]):
-    def for_organizer(self, user: User | AnonymousUser) -> "EventQuerySet":
-        """The events whose pages and sockets this user may see."""
+    def for_organizer(self, user: User | AnonymousUser, least: Role = Role.VIEWER) -> "EventQuerySet":
+        """The events whose pages and sockets this user may see; or in which they have at least some other role."""
         if not user.is_active:
             return self.none()
-        return self if user.is_superuser else self.filter(organizers=user)
+        if user.is_superuser:
+            return self
+        return self.filter(memberships__user=user, memberships__role__in=Role.at_least(least))
 
 
 class Event(models.Model):
@@ -59,7 +85,10 @@ class Event(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=MAX_TEXT)
-    organizers = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="organized_events")
+    # All who may see it, whatever their role.
+    organizers = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="organized_events", through="Membership"
+    )
     sensitivity = models.CharField(
         max_length=20,
         choices=Sensitivity,
@@ -94,6 +123,33 @@ class Event(models.Model):
             self.sensitivity = chosen if instead_of in ("", former) else former
             self.save(update_fields=["sensitivity"])
         return former
+
+    def role_of(self, user: User | AnonymousUser) -> Role | None:
+        """Return what this user may do here, None: nothing. An administrator may do everything everywhere."""
+        if not user.is_active:
+            return None
+        if user.is_superuser:
+            return Role.OWNER
+        role = self.memberships.filter(user_id=user.pk).values_list("role", flat=True).first()
+        return None if role is None else Role(role)
+
+
+class Membership(models.Model):
+    """That somebody belongs to an event, and as what. `engagement.membership` says who changes it."""
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role, default=Role.ORGANIZER, db_default=Role.ORGANIZER)
+
+    class Meta:
+        db_table = "engagement_event_organizers"  # where it was before there were roles
+        unique_together = [("event", "user")]
+        ordering = ["id"]
+        verbose_name = "member"
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.role} of {self.event}"
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

@@ -6,16 +6,16 @@ from django.contrib.auth.models import User
 
 from anomalies.models import Anomaly
 from engagement.ingest import record_rows
-from engagement.models import EngagementRow, Event, Session
+from engagement.models import EngagementRow, Event, Role, Session
 from engagement.readings import Reading
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
 
 
-def organizer(name: str = "organizer", event: Event | None = None) -> User:
+def organizer(name: str = "organizer", event: Event | None = None, role: Role = Role.ORGANIZER) -> User:
     user = User.objects.create_user(name, password="correct horse")
-    (event or Event.objects.create(name=f"Event of {name}")).organizers.add(user)
+    (event or Event.objects.create(name=f"Event of {name}")).memberships.create(user=user, role=role)
     return user
 
 

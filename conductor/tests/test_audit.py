@@ -62,8 +62,7 @@ def event_form(event: Event, **fields) -> dict[str, object]:
     return {
         "name": event.name,
         "sensitivity": event.sensitivity,
-        "organizers": [user.id for user in event.organizers.all()],
-        **{f"api_keys-{name}": value for name, value in inline.items()},
+        **{f"{rows}-{name}": value for rows in ("api_keys", "memberships") for name, value in inline.items()},
         **fields,
     }
 
@@ -109,12 +108,16 @@ def test_what_an_event_keeps_and_who_organizes_it(client, admin, event):
     assert told() == ("ada", "Spring summit", {"raw_event_days": ["None", "30"]})
     event.refresh_from_db()
     clear()
-    client.post(page, event_form(event, raw_event_days=30, organizers=[leo.id]))
-    removed, added = LogEntry.objects.order_by("id")
-    assert [entry.actor for entry in (removed, added)] == [admin, admin]
-    assert removed.changes == {"organizers": {"operation": "remove", "ids": [mara.id]}}
-    assert added.changes == {"organizers": {"operation": "add", "ids": [leo.id]}}
-    assert audit.tell_what(added) == ["organizers: + leo"]
+    mine = event.memberships.get()
+    rows = {"TOTAL_FORMS": 2, "INITIAL_FORMS": 1, "0-id": mine.id, "0-event": event.id, "0-user": mara.id}
+    rows |= {"0-role": "owner", "1-user": leo.id, "1-role": "viewer"}
+    posted = {f"memberships-{name}": value for name, value in rows.items()}
+    client.post(page, event_form(event, raw_event_days=30, **posted))
+    changed, added = LogEntry.objects.order_by("id")
+    assert [entry.actor for entry in (changed, added)] == [admin, admin]
+    assert audit.tell_what(changed) == ["role: organizer → owner"]
+    assert added.object_repr == "leo, viewer of Spring summit"
+    assert {*audit.tell_what(added)} == {f"event: None → {event.id}", f"user: None → {leo.id}", "role: None → viewer"}
 
 
 def test_members_are_noted_from_either_side(event):
@@ -126,11 +129,15 @@ def test_members_are_noted_from_either_side(event):
     event.organizers.add(leo)
     clear()
     event.organizers.clear()
-    assert told()[1:] == ("Spring summit", {"organizers": {"operation": "remove", "ids": [mara.id, leo.id]}})
+    left = {entry.object_repr for entry in LogEntry.objects.filter(action=LogEntry.Action.DELETE)}
+    assert left == {"mara, organizer of Spring summit", "leo, organizer of Spring summit"}
     event.organizers.add(leo)
     clear()
     leo.organized_events.clear()
-    assert told()[1:] == ("Spring summit", {"organizers": {"operation": "remove", "ids": [leo.id]}})
+    assert told()[1:] == (
+        "leo, organizer of Spring summit",
+        {"event": [str(event.id), "None"], "user": [str(leo.id), "None"], "role": ["organizer", "None"]},
+    )
 
 
 def test_keys_that_are_made_and_revoked(client, admin, event):

@@ -28,11 +28,13 @@ from conductor.tests import stage
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from engagement.erasure import erase_person
-from engagement.models import ApiKey, Event, Session, Upload
+from engagement.models import ApiKey, Event, Role, Session, Upload
 
 ROLES = (
     "anonymous",
     "organizer",  # of the event
+    "owner",  # of the event
+    "viewer",  # of the event
     "stranger",  # who organizes another event
     "inactive",  # an organizer of the event, deactivated
     "staff",  # without a permission
@@ -44,28 +46,28 @@ ROLES = (
 SEALED = "Sealed"  # in the titles of the event and its session: a word that only their own people may read
 
 # What each role is answered, in the order of the roles:
-#           ano org str ina sta sup key oth rev
-EVERYBODY = 200, 200, 200, 200, 200, 200, 200, 200, 200
-NOTHING = 404, 404, 404, 404, 404, 404, 404, 404, 404
-LOGIN = 200, 302, 302, 200, 302, 302, 200, 200, 200
-ADMIN_LOGIN = 200, 200, 200, 200, 302, 302, 200, 200, 200
-LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302
-OWN_LIST = 302, 200, 200, 302, 200, 200, 302, 302, 302
-OWN_PAGE = 302, 200, 404, 302, 404, 200, 302, 302, 302
-OWN_CLICK = 302, 302, 404, 302, 404, 302, 302, 302, 302
-STAFF = 302, 302, 302, 302, 200, 200, 302, 302, 302
-STAFF_SENT_ON = 302, 302, 302, 302, 302, 302, 302, 302, 302
-PERMITTED = 302, 302, 302, 302, 403, 200, 302, 302, 302
-PERMITTED_OR_UNKNOWN = 302, 302, 302, 302, 404, 200, 302, 302, 302
-PERMITTED_CLICK = 302, 302, 302, 302, 403, 302, 302, 302, 302
-FORBIDDEN = 302, 302, 302, 302, 403, 403, 302, 302, 302
-UNKNOWN_TO_STAFF = 302, 302, 302, 302, 404, 404, 302, 302, 302
-ANY_KEY = 401, 401, 401, 401, 401, 401, 200, 200, 401
-ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 201, 201, 401
-OWN_KEY = 401, 401, 401, 401, 401, 401, 200, 404, 401
-OWN_KEY_POSTS = OWN_KEY_ERASES = 401, 401, 401, 401, 401, 401, 202, 404, 401
-OWN_KEY_POSTS_MANY = 401, 401, 401, 401, 401, 401, 202, 422, 401
-ANY_KEY_ERASES = 401, 401, 401, 401, 401, 401, 202, 202, 401
+#           ano org own vie str ina sta sup key oth rev
+EVERYBODY = 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200
+NOTHING = 404, 404, 404, 404, 404, 404, 404, 404, 404, 404, 404
+LOGIN = 200, 302, 302, 302, 302, 200, 302, 302, 200, 200, 200
+ADMIN_LOGIN = 200, 200, 200, 200, 200, 200, 302, 302, 200, 200, 200
+LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
+OWN_LIST = 302, 200, 200, 200, 200, 302, 200, 200, 302, 302, 302
+OWN_PAGE = 302, 200, 200, 200, 404, 302, 404, 200, 302, 302, 302
+OWN_CLICK = 302, 302, 302, 403, 404, 302, 404, 302, 302, 302, 302
+STAFF = 302, 302, 302, 302, 302, 302, 200, 200, 302, 302, 302
+STAFF_SENT_ON = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
+PERMITTED = 302, 302, 302, 302, 302, 302, 403, 200, 302, 302, 302
+PERMITTED_OR_UNKNOWN = 302, 302, 302, 302, 302, 302, 404, 200, 302, 302, 302
+PERMITTED_CLICK = 302, 302, 302, 302, 302, 302, 403, 302, 302, 302, 302
+FORBIDDEN = 302, 302, 302, 302, 302, 302, 403, 403, 302, 302, 302
+UNKNOWN_TO_STAFF = 302, 302, 302, 302, 302, 302, 404, 404, 302, 302, 302
+ANY_KEY = 401, 401, 401, 401, 401, 401, 401, 401, 200, 200, 401
+ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 401, 401, 201, 201, 401
+OWN_KEY = 401, 401, 401, 401, 401, 401, 401, 401, 200, 404, 401
+OWN_KEY_POSTS = OWN_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 404, 401
+OWN_KEY_POSTS_MANY = 401, 401, 401, 401, 401, 401, 401, 401, 202, 422, 401
+ANY_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 202, 401
 
 Answers = tuple[int, ...]
 
@@ -180,6 +182,8 @@ class World:
         anomaly = stage.incident(session)
         users = {
             "organizer": stage.organizer("organizer", event),
+            "owner": stage.organizer("owner", event, Role.OWNER),
+            "viewer": stage.organizer("viewer", event, Role.VIEWER),
             "stranger": stage.organizer("stranger"),
             "inactive": stage.organizer("inactive", event),
             "staff": User.objects.create_user("staff", is_staff=True),
@@ -247,7 +251,7 @@ def may_read(door: str) -> set[str]:
     """Return who may find the sealed word behind a door."""
     if door.startswith("GET /admin/"):
         return {"superuser"}
-    return {"key"} if "/api/" in door else {"organizer", "superuser"}
+    return {"key"} if "/api/" in door else {"organizer", "owner", "viewer", "superuser"}
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -308,13 +312,13 @@ def test_every_call_is_in_the_table():
 
 # Whom a socket lets in, in the order of the roles.
 SOCKETS: dict[str, tuple[bool, ...]] = {
-    #                                    ano    org   str    ina    sta    sup   key    oth    rev
-    "ws/sessions/":                    (False, True, True, False, True, True, False, False, False),
-    "ws/sessions/{session}/":          (False, True, False, False, False, True, False, False, False),
-    "ws/sessions/{session}/stream/":   (False, True, False, False, False, True, True, False, False),
-    "ws/sessions/{nowhere}/":          (False,) * 9,
-    "ws/sessions/{nowhere}/stream/":   (False,) * 9,
-    "ws/nowhere/":                     (False,) * 9,
+    #                                    ano    org   own   vie   str    ina    sta    sup   key    oth    rev
+    "ws/sessions/":                    (False, True, True, True, True, False, True, True, False, False, False),
+    "ws/sessions/{session}/":          (False, True, True, True, False, False, False, True, False, False, False),
+    "ws/sessions/{session}/stream/":   (False, True, True, True, False, False, False, True, True, False, False),
+    "ws/sessions/{nowhere}/":          (False,) * len(ROLES),
+    "ws/sessions/{nowhere}/stream/":   (False,) * len(ROLES),
+    "ws/nowhere/":                     (False,) * len(ROLES),
 }  # fmt: skip
 
 

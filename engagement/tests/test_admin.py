@@ -37,6 +37,7 @@ def url(model, page: str, *args) -> str:
 
 def event_form(event: Event, **keys) -> dict[str, str]:
     formset = {"api_keys-TOTAL_FORMS": "1", "api_keys-INITIAL_FORMS": "0"}
+    formset |= {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
     return {"name": event.name, "sensitivity": event.sensitivity, **formset, **keys}
 
 
@@ -232,6 +233,21 @@ def test_deletion_of_what_is_in_use_says_so_and_deletes_nothing(admin_client, fu
     assert model.objects.exists()
     assert not Erasure.objects.exists()
     assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize(("role", "status"), [("owner", 302), ("organizer", 200)])
+def test_members_of_an_event_have_an_owner_among_them(admin_client, event, role, status):
+    leo = User.objects.create(username="leo")
+    member = {"TOTAL_FORMS": "1", "0-user": leo.id, "0-role": role}
+
+    answer = admin_client.post(
+        url(Event, "change", event.id),
+        event_form(event, **{f"memberships-{name}": value for name, value in member.items()}),
+    )
+
+    assert answer.status_code == status
+    assert ("An event always has an owner" in answer.content.decode()) is (role != "owner")
+    assert [each.role for each in event.memberships.all()] == (["owner"] if role == "owner" else [])
 
 
 @pytest.mark.parametrize("field", ["raw_event_days", "row_days", "anomaly_days"])

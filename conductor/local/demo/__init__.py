@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from conductor.local.private_files import kept_secret
 from conductor.local.rest_client import RestClient
-from engagement.models import ApiKey, Event, Session
+from engagement.models import ApiKey, Event, Role, Session
 
 USERNAME = "demo"
 EVENT_NAME = "Demo event"
@@ -50,7 +50,7 @@ def prepare_demo(data_dir: Path, now: datetime) -> Demo:
     event = Event.objects.filter(name=EVENT_NAME, organizers=user).first()
     if event is None:
         event = Event.objects.create(name=EVENT_NAME)
-        event.organizers.add(user)
+        event.memberships.create(user=user, role=Role.OWNER)
     for key in ApiKey.objects.valid().filter(event=event, name=KEY_NAME):
         key.revoke(now)
     _, secret = ApiKey.objects.issue(event, KEY_NAME)
