@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import acts, desk, health, metrics, outages, uploads, views
+from conductor import acts, desk, events, health, metrics, outages, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
@@ -19,6 +19,11 @@ urlpatterns = [
     path("sessions/<uuid:session_id>/anomalies/", views.session_anomalies, name="session-anomalies"),
     path("sessions/<uuid:session_id>/anomalies/<uuid:anomaly_id>/<action:action>/", views.act, name="anomaly-act"),
     path("sessions/<uuid:session_id>/report/", views.report, name="session-report"),
+    path("events/new/", events.new_event, name="event-new"),
+    path("events/<uuid:event_id>/", events.event, name="event"),
+    path("events/<uuid:event_id>/edit/", events.edit_event, name="event-edit"),
+    path("events/<uuid:event_id>/keys/", events.make_key, name="event-keys"),
+    path("events/<uuid:event_id>/keys/<uuid:key_id>/revoke/", events.revoke_key, name="event-key-revoke"),
     path("events/<uuid:event_id>/report/", views.compare, name="event-report"),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),

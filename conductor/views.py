@@ -35,6 +35,8 @@ from engagement.models import Event, Role, Session
 
 P = ParamSpec("P")
 
+MOST_EVENTS = 20  # that the list of sessions links to
+
 
 class HtmxRequest(HttpRequest):
     """A request as django-htmx's middleware leaves it."""
@@ -101,6 +103,7 @@ def sessions(request: OrganizerRequest) -> HttpResponse:
         "choice": choice,
         "is_searchable": is_searchable,
         "is_projector": request.GET.get("projector") == "1",
+        "events": Event.objects.for_organizer(request.user)[:MOST_EVENTS],
     }
     return render(request, "sessions/list.html", context)
 

@@ -54,6 +54,9 @@ ADMIN_LOGIN = 200, 200, 200, 200, 200, 200, 302, 302, 200, 200, 200
 LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
 OWN_LIST = 302, 200, 200, 200, 200, 302, 200, 200, 302, 302, 302
 OWN_PAGE = 302, 200, 200, 200, 404, 302, 404, 200, 302, 302, 302
+OWNERS_CLICK = 302, 403, 302, 403, 404, 302, 404, 302, 302, 302, 302
+OWNERS_ANSWER = 302, 403, 200, 403, 404, 302, 404, 200, 302, 302, 302
+EDITORS_PAGE = 302, 200, 200, 403, 404, 302, 404, 200, 302, 302, 302
 OWN_CLICK = 302, 302, 302, 403, 404, 302, 404, 302, 302, 302, 302
 STAFF = 302, 302, 302, 302, 302, 302, 200, 200, 302, 302, 302
 STAFF_SENT_ON = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
@@ -92,6 +95,12 @@ DOORS: dict[str, Answers] = {
     **{f"POST /sessions/{{session}}/anomalies/{{anomaly}}/{action}/": OWN_CLICK for action in Action},
     "GET /sessions/{session}/report/": OWN_PAGE,
     "GET /events/{event}/report/": OWN_PAGE,
+    "GET /events/new/": OWN_LIST,
+    "GET /events/{event}/": OWN_PAGE,
+    "GET /events/{event}/edit/": EDITORS_PAGE,
+    "POST /events/{event}/edit/": OWN_CLICK,
+    "POST /events/{event}/keys/": OWNERS_ANSWER,
+    "POST /events/{event}/keys/{apikey}/revoke/": OWNERS_CLICK,
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
@@ -154,6 +163,8 @@ BODIES: dict[str, object] = {
     "POST /sessions/{session}/anomalies/{anomaly}/tried/": {"tried": "poll"},
     "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": {"action": "acknowledge"},
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
+    "POST /events/{event}/edit/": {"name": SEALED, "sensitivity": "calm"},
+    "POST /events/{event}/keys/": {"name": SEALED},
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
     "POST /admin/axes/accessattempt/": {"action": "unlock", "_selected_action": "{attempt}"},

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """The table of organizers becomes a model, as it is, and gets a column. Everybody stays an organizer."""
 
     dependencies = [
-        ("engagement", "0016_compression"),
+        ("engagement", "0017_polls_of_an_age"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

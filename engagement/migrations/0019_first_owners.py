@@ -19,6 +19,6 @@ def make_owners(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Going back needs nothing: the column goes."""
 
-    dependencies = [("engagement", "0017_roles")]
+    dependencies = [("engagement", "0018_roles")]
 
     operations = [migrations.RunPython(make_owners, migrations.RunPython.noop)]
