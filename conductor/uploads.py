@@ -1,10 +1,8 @@
 """The door for recordings: files come in, a page says what becomes of them, and ends at their session's."""
 
 from datetime import UTC, datetime, tzinfo
-from functools import cache
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import messages
@@ -20,6 +18,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from conductor import tasks
 from conductor.views import OrganizerRequest, for_organizers
+from conductor.zones import zone_choices
 from engagement.limits import MAX_TEXT
 from engagement.models import Event, EventQuerySet, Role, Session, Upload
 from engagement.moments import read_moment, read_zone
@@ -30,12 +29,6 @@ MAX_FILES = 5
 MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
 TOO_MANY = f"{MOST_UNFINISHED} recordings of this event wait to be read already. Upload it when one of them was."
 TOO_LARGE = f"An upload holds up to {MAX_BYTES // 2**20} MB. Pack the file with gzip, or split the recording."
-
-
-@cache
-def _zones() -> list[tuple[str, str]]:
-    names = sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
-    return [(name, name.replace("_", " ")) for name in ("UTC", *names)]
 
 
 class Files(forms.ClearableFileInput):
@@ -67,7 +60,7 @@ class RecordingForm(forms.Form):
     zone = forms.ChoiceField(
         label="Time zone",
         initial="UTC",
-        choices=_zones,
+        choices=zone_choices,
         help_text="Of times that name none, in the files and below.",
     )
     starts_at = forms.DateTimeField(

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import acts, desk, events, health, metrics, outages, uploads, views
+from conductor import acts, desk, events, health, metrics, outages, timetables, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
@@ -25,6 +25,10 @@ urlpatterns = [
     path("events/<uuid:event_id>/keys/", events.make_key, name="event-keys"),
     path("events/<uuid:event_id>/keys/<uuid:key_id>/revoke/", events.revoke_key, name="event-key-revoke"),
     path("events/<uuid:event_id>/report/", views.compare, name="event-report"),
+    path("sessions/<uuid:session_id>/edit/", timetables.edit_session, name="session-edit"),
+    path("sessions/<uuid:session_id>/end/", timetables.end_session, name="session-end"),
+    path("sessions/<uuid:session_id>/delete/", timetables.delete_session, name="session-delete"),
+    path("events/<uuid:event_id>/sessions/new/", timetables.new_session, name="session-new"),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),

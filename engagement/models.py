@@ -152,6 +152,24 @@ class Membership(models.Model):
         return f"{self.user}, {self.role} of {self.event}"
 
 
+class Preferences(models.Model):
+    """How somebody wants to see times; empty: as their browser has it."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
+    )
+    zone = models.CharField("time zone", max_length=100, blank=True)
+    clock = models.CharField(
+        max_length=2, blank=True, choices=[("24", "24 hours, as 14:05"), ("12", "12 hours, as 2:05 PM")]
+    )
+
+    class Meta:
+        verbose_name_plural = "preferences"
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     def valid(self) -> "ApiKeyQuerySet":
         """The keys that open something: nobody has revoked them, and their event is there."""

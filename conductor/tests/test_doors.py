@@ -95,6 +95,14 @@ DOORS: dict[str, Answers] = {
     **{f"POST /sessions/{{session}}/anomalies/{{anomaly}}/{action}/": OWN_CLICK for action in Action},
     "GET /sessions/{session}/report/": OWN_PAGE,
     "GET /events/{event}/report/": OWN_PAGE,
+    "GET /sessions/{session}/edit/": EDITORS_PAGE,
+    "GET /sessions/{session}/end/": EDITORS_PAGE,
+    "GET /sessions/{session}/delete/": EDITORS_PAGE,
+    "POST /sessions/{session}/edit/": OWN_CLICK,
+    "POST /sessions/{session}/end/": OWN_CLICK,
+    "POST /sessions/{session}/delete/": OWN_CLICK,
+    "GET /events/{event}/sessions/new/": EDITORS_PAGE,
+    "POST /events/{event}/sessions/new/": OWN_CLICK,
     "GET /events/new/": OWN_LIST,
     "GET /events/{event}/": OWN_PAGE,
     "GET /events/{event}/edit/": EDITORS_PAGE,
@@ -159,12 +167,15 @@ DOORS: dict[str, Answers] = {
 ELSEWHERE = {"readyz"}  # asks for a worker: test_health has it
 
 CHAT: dict[str, object] = {"type": "chat", "timestamp": "2026-03-02T09:00:05Z"}
+PLAN = {"title": "Keynote", "zone": "UTC", "breaks-TOTAL_FORMS": 0, "breaks-INITIAL_FORMS": 0}
 BODIES: dict[str, object] = {
     "POST /sessions/{session}/anomalies/{anomaly}/tried/": {"tried": "poll"},
     "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": {"action": "acknowledge"},
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /events/{event}/edit/": {"name": SEALED, "sensitivity": "calm"},
     "POST /events/{event}/keys/": {"name": SEALED},
+    "POST /sessions/{session}/edit/": PLAN,
+    "POST /events/{event}/sessions/new/": PLAN,
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
     "POST /admin/axes/accessattempt/": {"action": "unlock", "_selected_action": "{attempt}"},

@@ -1,11 +1,11 @@
 // Words of the chart where a part of it is shown: more times between those that are drawn, and marks that stay inside.
 
+import { clock, fine } from "./display.js";
+
 const MARK_WIDTH = 17; // per cent, those of charts.py
 const POLL_WIDTH = 12;
 const TICK_REM = 5.5; // what a time needs, and room beside it
 const STEPS = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400];
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const fine = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const drawn = new WeakMap(); // the times of the server's
 
 function createTick(at, place, words) {

@@ -1,9 +1,9 @@
 // Read the chart: with a mouse or a finger, and with the keys, which a screen reader tells. A push leaves it where it is.
 
 import { readChart } from "./chart-data.js";
+import { fine as clock } from "./display.js";
 
 const MINUTE = 12; // rows
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const find = (name) => document.querySelector(`#engagement-chart .chart-${name}`);
 const cross = document.createElement("div");
 cross.className = "chart-cross";

@@ -1,8 +1,10 @@
 // Write times in the viewer's zone, and how long ago they were; also in what htmx swaps in.
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const sameDay = (a, b) => a.toDateString() === b.toDateString();
+import { clock, formatter } from "./display.js";
+
+const day = formatter({ day: "numeric", month: "short" });
+const date = formatter({ year: "numeric", month: "numeric", day: "numeric" });
+const sameDay = (a, b) => date.format(a) === date.format(b);
 
 function ago(at, now) {
   const minutes = Math.floor((now - at) / 60_000);
