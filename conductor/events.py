@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse, QueryDict
@@ -13,9 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from conductor.views import OrganizerRequest, find_event, for_organizers
 from engagement.membership import create_event
-from engagement.models import ApiKey, Event, Role, Session
+from engagement.models import ApiKey, Event, Invitation, Membership, Role, Session
 
 SESSIONS_A_PAGE = 25
+ROLES = [(role.value, role.value.capitalize()) for role in Role]
 
 
 class EventForm(forms.ModelForm[Event]):
@@ -40,6 +42,33 @@ class KeyForm(forms.ModelForm[ApiKey]):
         fields = ["name"]
 
 
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=ROLES, initial=Role.ORGANIZER.value)
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, label_suffix="", **options)  # type: ignore[misc,arg-type]
+
+
+class MemberForm(RoleForm):
+    """Somebody who has a login, by its name."""
+
+    username = forms.CharField(label="User name", max_length=150)
+    field_order = ["username", "role"]
+
+    def clean_username(self) -> User:
+        user = User.objects.filter(username=self.cleaned_data["username"], is_active=True).first()
+        if user is None:
+            raise forms.ValidationError("No login of that name works here. Invite them by a link.")
+        return user
+
+
+class InvitationForm(RoleForm):
+    """Somebody who may have none yet."""
+
+    note = forms.CharField(label="For whom", max_length=100, required=False, help_text="For your own list.")
+    field_order = ["note", "role"]
+
+
 @dataclass(frozen=True, slots=True)
 class EventScreen:
     """What the page of an event shows to somebody with a role."""
@@ -47,8 +76,14 @@ class EventScreen:
     event: Event
     role: Role
     sessions: Page[Session]
+    members: list[Membership]
+    invitations: list[Invitation]  # for owners
     keys: list[ApiKey]  # none for viewers: what they are called is nobody's business who may not act
     base_url: str
+
+    @property
+    def roles(self) -> list[Role]:
+        return list(Role)
 
     @property
     def may_act(self) -> bool:
@@ -66,7 +101,7 @@ def event(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
     return show_event(request, find_event(request.user, event_id))
 
 
-def show_event(request: OrganizerRequest, event: Event, status: int = 200, **more: object) -> HttpResponse:
+def show_event(request: OrganizerRequest, event: Event, **more: object) -> HttpResponse:
     """Return the page of an event, with `more` of it: a form that was wrong, a key that was just made."""
     role = event.role_of(request.user)
     assert role is not None, "who has none finds no event"
@@ -74,11 +109,18 @@ def show_event(request: OrganizerRequest, event: Event, status: int = 200, **mor
         event,
         role,
         Paginator(_newest(event), SESSIONS_A_PAGE).get_page(request.GET.get("page")),
+        list(event.memberships.select_related("user")),
+        list(Invitation.objects.open(now()).filter(event=event)) if role.covers(Role.OWNER) else [],
         list(ApiKey.objects.valid().filter(event=event)) if role.covers(Role.ORGANIZER) else [],
         request.build_absolute_uri("/"),
     )
-    forms = {"key_form": KeyForm(initial={"name": "My platform"}, auto_id="key-%s", label_suffix="")}
-    return render(request, "events/event.html", {"screen": screen, **forms, **more}, status=status)
+    shown: dict[str, object] = {
+        "screen": screen,
+        "key_form": KeyForm(initial={"name": "My platform"}, auto_id="key-%s", label_suffix=""),
+        "member_form": MemberForm(auto_id="member-%s"),
+        "invitation_form": InvitationForm(auto_id="invitation-%s"),
+    }
+    return render(request, "events/event.html", shown | more)
 
 
 def _newest(event: Event) -> QuerySet[Session]:

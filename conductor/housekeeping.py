@@ -28,6 +28,7 @@ from engagement.models import (
     EngagementRow,
     Erasure,
     Event,
+    Invitation,
     Membership,
     Presence,
     RawEventRow,
@@ -66,6 +67,7 @@ OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
     Table(Membership, "event", order=""),
+    Table(Invitation, "event", order=""),
     Table(ApiKey, "event", order=""),
     Table(UploadPart, "upload__event", order=""),
     Table(Upload, "event", order=""),

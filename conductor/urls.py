@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import acts, desk, events, health, metrics, outages, timetables, uploads, views
+from conductor import acts, desk, events, health, members, metrics, outages, timetables, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
@@ -24,6 +24,16 @@ urlpatterns = [
     path("events/<uuid:event_id>/edit/", events.edit_event, name="event-edit"),
     path("events/<uuid:event_id>/keys/", events.make_key, name="event-keys"),
     path("events/<uuid:event_id>/keys/<uuid:key_id>/revoke/", events.revoke_key, name="event-key-revoke"),
+    path("events/<uuid:event_id>/members/", members.add, name="event-members"),
+    path("events/<uuid:event_id>/members/<int:user_id>/", members.change, name="event-member"),
+    path("events/<uuid:event_id>/members/<int:user_id>/remove/", members.remove, name="event-member-remove"),
+    path("events/<uuid:event_id>/invitations/", members.invite_somebody, name="event-invitations"),
+    path(
+        "events/<uuid:event_id>/invitations/<uuid:invitation_id>/withdraw/",
+        members.withdraw,
+        name="event-invitation-withdraw",
+    ),
+    path("invitations/<str:token>/", members.invitation, name="invitation"),
     path("events/<uuid:event_id>/report/", views.compare, name="event-report"),
     path("sessions/<uuid:session_id>/edit/", timetables.edit_session, name="session-edit"),
     path("sessions/<uuid:session_id>/end/", timetables.end_session, name="session-end"),

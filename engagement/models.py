@@ -152,6 +152,32 @@ class Membership(models.Model):
         return f"{self.user}, {self.role} of {self.event}"
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self, now: datetime) -> "InvitationQuerySet":
+        """Those that somebody can still accept."""
+        return self.filter(accepted_at=None, expires_at__gt=now, event__erased_at=None)
+
+
+class Invitation(models.Model):
+    """That whoever has its link may belong to an event, once and for a while. The link is signed and not stored."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=20, choices=Role)
+    note = models.CharField(max_length=100, blank=True, help_text="For whom it is, in your words.")
+    invited_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["expires_at"]
+
+    def __str__(self) -> str:
+        return f"{self.note or 'somebody'}, {self.role} of {self.event}"
+
+
 class Preferences(models.Model):
     """How somebody wants to see times; empty: as their browser has it."""
 

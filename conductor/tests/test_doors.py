@@ -28,6 +28,7 @@ from conductor.tests import stage
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from engagement.erasure import erase_person
+from engagement.membership import invite
 from engagement.models import ApiKey, Event, Role, Session, Upload
 
 ROLES = (
@@ -108,6 +109,12 @@ DOORS: dict[str, Answers] = {
     "GET /events/{event}/edit/": EDITORS_PAGE,
     "POST /events/{event}/edit/": OWN_CLICK,
     "POST /events/{event}/keys/": OWNERS_ANSWER,
+    "POST /events/{event}/members/": OWNERS_CLICK,
+    "POST /events/{event}/members/{user}/": OWNERS_CLICK,
+    "POST /events/{event}/members/{user}/remove/": (302, 302, 302, 403, 404, 302, 404, 302, 302, 302, 302),
+    "POST /events/{event}/invitations/": OWNERS_ANSWER,
+    "POST /events/{event}/invitations/{invitation}/withdraw/": OWNERS_CLICK,
+    "GET /invitations/{token}/": EVERYBODY,
     "POST /events/{event}/keys/{apikey}/revoke/": OWNERS_CLICK,
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
@@ -174,6 +181,9 @@ BODIES: dict[str, object] = {
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /events/{event}/edit/": {"name": SEALED, "sensitivity": "calm"},
     "POST /events/{event}/keys/": {"name": SEALED},
+    "POST /events/{event}/members/": {"username": "stranger", "role": "viewer"},
+    "POST /events/{event}/members/{user}/": {"role": "viewer"},
+    "POST /events/{event}/invitations/": {"role": "viewer"},
     "POST /sessions/{session}/edit/": PLAN,
     "POST /events/{event}/sessions/new/": PLAN,
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
@@ -215,7 +225,10 @@ class World:
         revoked, revoked_secret = ApiKey.objects.issue(event, "former platform")
         revoked.revoke(now())
         other_secret = ApiKey.objects.issue(Event.objects.for_organizer(users["stranger"]).get(), "other platform")[1]
+        invitation, token = invite(event, Role.VIEWER, SEALED, users["owner"], now())
         names = {
+            "invitation": invitation.id,
+            "token": token,
             "session": session.id,
             "unheard": Session.objects.create(event=event, title=f"{SEALED} workshop", external_id="workshop").id,
             "anomaly": anomaly.id,
@@ -271,6 +284,8 @@ def world(db, quick_hashes) -> World:
 
 def may_read(door: str) -> set[str]:
     """Return who may find the sealed word behind a door."""
+    if "{token}" in door:  # whoever has the link has been told
+        return set(ROLES)
     if door.startswith("GET /admin/"):
         return {"superuser"}
     return {"key"} if "/api/" in door else {"organizer", "owner", "viewer", "superuser"}
@@ -311,7 +326,7 @@ def routes(patterns: Iterable[URLPattern | URLResolver], prefix: str = "") -> It
 
 def test_every_route_is_in_the_table():
     uuid = "00000000-0000-4000-8000-000000000000"
-    paths = {re.sub(r"{\w+}", uuid, re.sub(r"{user}/password", "1/password", door.split()[1])) for door in DOORS}
+    paths = {re.sub(r"{\w+}", uuid, re.sub(r"{user}/(?=password|remove|$)", "1/", door.split()[1])) for door in DOORS}
     known = {resolve(path.partition("?")[0]).route for path in paths}
 
     assert set(routes(get_resolver().url_patterns)) - known == ELSEWHERE

@@ -132,7 +132,7 @@ def test_sessions_are_on_pages_newest_first(client, organizer, event, django_ass
     for number in range(26):
         Session.objects.create(event=event, title=f"Talk {number:02}")
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         first = client.get(f"/events/{event.id}/").content.decode()
     second = client.get(f"/events/{event.id}/?page=2").content.decode()
 
