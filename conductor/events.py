@@ -7,11 +7,12 @@ from django import forms
 from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from conductor import practice, tasks
 from conductor.views import OrganizerRequest, find_event, for_organizers
 from engagement.membership import create_event
 from engagement.models import ApiKey, Event, Invitation, Membership, Role, Session
@@ -168,6 +169,19 @@ def revoke_key(request: OrganizerRequest, event_id: UUID, key_id: UUID) -> HttpR
     event = find_event(request.user, event_id, Role.OWNER)
     get_object_or_404(ApiKey, event=event, id=key_id).revoke(now())
     return redirect("event", event.id)
+
+
+@require_POST
+@for_organizers
+def practise(request: OrganizerRequest, event_id: UUID | None = None) -> HttpResponse:
+    """Have a practice room played, in an event of the user's; a second click leads to the same one."""
+    event = find_event(request.user, event_id, Role.ORGANIZER) if event_id else practice.choose_event(request.user)
+    try:
+        session = practice.begin(event, now())
+    except Event.DoesNotExist:  # it was erased just now
+        raise Http404 from None
+    tasks.wake([session.id])
+    return redirect("session", session.id)
 
 
 def _posted(request: OrganizerRequest) -> QueryDict | None:

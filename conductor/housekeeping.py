@@ -30,6 +30,7 @@ from engagement.models import (
     Event,
     Invitation,
     Membership,
+    PracticeRoom,
     Presence,
     RawEventRow,
     RoomState,
@@ -63,7 +64,7 @@ class Table:
 RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
 ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow), Table(Bucket, order="starts_at"))
 ANOMALIES = (Table(AnomalyAction, order="at", key="id"), Table(Anomaly, key="id"))
-OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
+OF_SESSION = (Table(PracticeRoom, order=""), *ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
     Table(Membership, "event", order=""),

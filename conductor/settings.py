@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
 TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
+    "practice": {"task": "conductor.tasks.practise", "schedule": TICK_SECONDS, "options": {"expires": TICK_SECONDS}},
     "housekeeping": {"task": "conductor.tasks.keep_house", "schedule": TICK_SECONDS},
     # Where no worker is free for it, later is as good.
     "condensing": {"task": "conductor.tasks.condense_rows", "schedule": 60.0, "options": {"expires": 60}},
@@ -175,6 +176,7 @@ CELERY_TASK_ROUTES = {
     "conductor.tasks.tick": {"priority": 0},
     "conductor.tasks.advance": {"priority": 3},
     "conductor.tasks.send_heartbeat": {"priority": 3},
+    "conductor.tasks.practise": {"priority": 3},
     "conductor.tasks.catch_up": {"priority": 6},
     "conductor.tasks.keep_house": {"priority": 6},
     "conductor.tasks.condense_rows": {"priority": 6},

@@ -19,7 +19,7 @@ from kombu.exceptions import LimitExceeded
 from kombu.exceptions import OperationalError as BrokerError
 
 from anomalies.detector.replay import prepare
-from conductor import archive, audit, heartbeat, housekeeping, pipeline, wakeups
+from conductor import archive, audit, heartbeat, housekeeping, pipeline, practice, wakeups
 from conductor.celery import app
 from engagement import condense, uploads
 
@@ -140,6 +140,13 @@ def wake(session_ids: Iterable[uuid.UUID]) -> None:
     A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
     """
     transaction.on_commit(partial(_add, wakeups.DUE, list(session_ids)))
+
+
+@app.task(acks_late=True, ignore_result=True)
+def practise() -> None:
+    """Post what is due in the practice rooms, and have it judged."""
+    if wakeups.claim_tick("practice"):
+        wake(practice.play_all(now()))
 
 
 @app.task(acks_late=True, ignore_result=True)

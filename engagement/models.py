@@ -378,6 +378,20 @@ class Session(models.Model):
         return [(read_moment(b["starts_at"]), read_moment(b["ends_at"])) for b in self.breaks]
 
 
+class PracticeRoom(models.Model):
+    """A session into which a recording is played, row by row as if it happened now."""
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, primary_key=True, related_name="practice")
+    plays_at = models.DateTimeField(help_text="Where the recording's beginning is, in the session's time.")
+    played_until = models.DateTimeField(null=True, help_text="The newest row that was posted.")
+
+    class Meta:
+        db_table = "practice_rooms"
+
+    def __str__(self) -> str:
+        return f"practice in {self.session_id}"
+
+
 class EngagementRowQuerySet(models.QuerySet["EngagementRow"]):
     def for_session(self, session: Session | uuid.UUID) -> "EngagementRowQuerySet":
         return self.filter(session_id=session.id if isinstance(session, Session) else session)

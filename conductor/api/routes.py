@@ -59,7 +59,7 @@ class BearerKey(HttpBearer):
     """`request.auth` is the `Caller` afterwards."""
 
     openapi_bearerFormat = "ec_…"
-    openapi_description = "An API key of an event: made in the admin or by `manage.py apikey`, shown once."
+    openapi_description = "An API key of an event: made on the event's page or by `manage.py apikey`, shown once."
 
     def __call__(self, request: HttpRequest) -> keys.Caller | None:
         secret = keys.bearer(request.headers.get(self.header, ""))

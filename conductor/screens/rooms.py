@@ -18,7 +18,7 @@ from conductor.screens.doubts import Doubt, find_doubt
 from conductor.screens.facts import sort_worst_first
 from conductor.screens.rows import Row, read_courses, read_rows_since
 from conductor.screens.standing import MOST_ENDED, Choice, Section, choose_rooms
-from engagement.models import ApiKey, Event, Session, SessionQuerySet
+from engagement.models import ApiKey, Event, Role, Session, SessionQuerySet
 from engagement.scoring import level
 
 SPARK, STEP = timedelta(minutes=15), timedelta(seconds=15)
@@ -229,7 +229,7 @@ class Listing:
 class Lesson:
     """What it takes to make a first session."""
 
-    event: Event | None  # None: somebody has to give them one
+    event: Event | None  # None: they have to make one
     key: ApiKey | None  # None: the event has none that works
     base_url: str
 
@@ -269,7 +269,7 @@ def _together(groups: Sequence[CardGroup]) -> list[CardGroup]:
 
 def show_lesson(user: User, base_url: str) -> Lesson:
     """Return what teaches a user without a session; two queries."""
-    event = Event.objects.for_organizer(user).first()
+    event = Event.objects.for_organizer(user, Role.ORGANIZER).first()
     key = ApiKey.objects.valid().filter(event=event).first() if event else None
     return Lesson(event, key, base_url)
 

@@ -55,6 +55,7 @@ ADMIN_LOGIN = 200, 200, 200, 200, 200, 200, 302, 302, 200, 200, 200
 LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
 OWN_LIST = 302, 200, 200, 200, 200, 302, 200, 200, 302, 302, 302
 OWN_PAGE = 302, 200, 200, 200, 404, 302, 404, 200, 302, 302, 302
+ANYBODYS_CLICK = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
 OWNERS_CLICK = 302, 403, 302, 403, 404, 302, 404, 302, 302, 302, 302
 OWNERS_ANSWER = 302, 403, 200, 403, 404, 302, 404, 200, 302, 302, 302
 EDITORS_PAGE = 302, 200, 200, 403, 404, 302, 404, 200, 302, 302, 302
@@ -105,6 +106,8 @@ DOORS: dict[str, Answers] = {
     "GET /events/{event}/sessions/new/": EDITORS_PAGE,
     "POST /events/{event}/sessions/new/": OWN_CLICK,
     "GET /events/new/": OWN_LIST,
+    "POST /practice/": ANYBODYS_CLICK,
+    "POST /events/{event}/practice/": OWN_CLICK,
     "GET /events/{event}/": OWN_PAGE,
     "GET /events/{event}/edit/": EDITORS_PAGE,
     "POST /events/{event}/edit/": OWN_CLICK,

@@ -167,9 +167,11 @@ def test_empty_list_teaches_with_the_events_own_key(client, organizer, event):
     assert secret not in page
 
 
-def test_organizer_of_nothing_learns_whom_to_ask(client, db):
+def test_organizer_of_nothing_is_told_the_first_step(client, db):
     client.force_login(stage.User.objects.create_user("newcomer"))
-    assert "Ask an admin" in client.get("/").content.decode()
+    page = client.get("/").content.decode()
+    assert 'href="/events/new/"' in page
+    assert "ask an owner" in page
 
 
 def test_history_filters_by_severity_and_type(client, organizer, session):
