@@ -62,9 +62,14 @@ class Table:
 # Children come before what they hang on. A table that is missing here keeps its session or event from ever going, and
 # a test says so before.
 RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
-ROWS = (Table(DetectorMemory, order=""), Table(EngagementRow), Table(Bucket, order="starts_at"))
+ROWS = (
+    Table(DetectorMemory, order=""),
+    Table(PracticeRoom, order=""),
+    Table(EngagementRow),
+    Table(Bucket, order="starts_at"),
+)
 ANOMALIES = (Table(AnomalyAction, order="at", key="id"), Table(Anomaly, key="id"))
-OF_SESSION = (Table(PracticeRoom, order=""), *ANOMALIES, *RAW_EVENTS, *ROWS)
+OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
     Table(Membership, "event", order=""),

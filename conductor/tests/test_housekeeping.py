@@ -26,6 +26,7 @@ from engagement.models import (
     ApiKey,
     Erasure,
     Event,
+    Invitation,
     Presence,
     RawEventRow,
     RoomState,
@@ -99,6 +100,7 @@ def test_a_session_goes_with_all_that_hangs_on_it(event):
 def test_an_event_goes_with_all_that_hangs_on_it(event):
     User.objects.create(username="mara").organized_events.add(event)
     ApiKey.objects.issue(event, "Platform")
+    Invitation.objects.create(event=event, role="viewer", expires_at=NOW)
     upload = Upload(event=event, title="Rehearsal", zone="UTC", file_names=["room.jsonl"], size=9, uploaded_at=NOW)
     keep_upload(upload, [[b"something"]])
     other = full_session(Event.objects.create(name="Another"))
@@ -111,6 +113,7 @@ def test_an_event_goes_with_all_that_hangs_on_it(event):
     assert list(Session._base_manager.all()) == [other]
     assert not ApiKey.objects.exists()
     assert not Event.organizers.through.objects.exists()
+    assert not Invitation.objects.exists()
     assert count_rows(other.id)
     assert not Upload.objects.exists()
     assert not UploadPart.objects.exists()
