@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "timescale"}
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
+MAIL_SCHEMES = {"smtp", "smtps", "submission"}
 
 
 @register("environment")
@@ -45,6 +46,25 @@ def check_allowed_hosts(**_: object) -> Sequence[CheckMessage]:
             "ALLOWED_HOSTS is empty: no request would be answered.",
             hint="Name the hosts under which people reach the server, with commas: live.example.org,10.0.0.5.",
             id="conductor.E004",
+        )
+    ]
+
+
+@register("environment")
+def check_email_url(**_: object) -> Sequence[CheckMessage]:
+    """EMAIL_URL is empty, or names a mail server."""
+    try:
+        url = urlsplit(settings.EMAIL_URL)
+        is_right = url.scheme in MAIL_SCHEMES and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_right = False
+    if not settings.EMAIL_URL or is_right:
+        return []
+    return [
+        Error(
+            "EMAIL_URL does not name a mail server.",
+            hint="Write smtp://USER:PASSWORD@HOST:587/?tls=True, or smtps:// for TLS; special characters as %XX.",
+            id="conductor.E006",
         )
     ]
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import acts, desk, events, health, members, metrics, outages, timetables, uploads, views
+from conductor import accounts, acts, desk, events, health, members, metrics, outages, timetables, uploads, views
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
@@ -44,6 +44,11 @@ urlpatterns = [
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),
+    path("accounts/", accounts.account, name="account"),
+    path("accounts/password/", accounts.ChangePassword.as_view(), name="password"),
+    path("accounts/reset/", accounts.AskForPassword.as_view(), name="password-ask"),
+    path("accounts/reset/sent/", accounts.PasswordAsked.as_view(), name="password-asked"),
+    path("accounts/reset/<str:uidb64>/<str:token>/", accounts.ResetPassword.as_view(), name="password-reset"),
     path("accounts/login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/anomalies/anomaly/desk/", desk.for_reviewers(desk.desk), name="desk"),

@@ -128,6 +128,18 @@ def wait_until_live_or_waiting(page) -> None:  # noqa: F811
     page.wait_for_selector("#anomaly-banner")
 
 
+def test_times_are_shown_in_the_zone_and_the_hours_that_were_chosen(page, stack, event):  # noqa: F811
+    Session.objects.create(event=event, title="Keynote", starts_at=now().replace(2026, 12, 2, 9, 5, 0, 0))
+    page.goto(f"{stack.url}/accounts/")
+    page.get_by_label("Time zone").select_option("America/New_York")
+    page.get_by_label("12 hours").check()
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_selector("text=Saved.")
+    page.goto(f"{stack.url}/events/{event.id}/")
+    page.wait_for_function("document.querySelector('#sessions time').textContent.includes('04:05')")
+    assert page.locator("#sessions time").text_content().endswith("AM")
+
+
 def test_a_viewer_sees_no_button_of_an_incident(page, stack, event):  # noqa: F811
     event.memberships.update(role=Role.VIEWER)
     session = stage.live_session(event)
@@ -150,7 +162,7 @@ def test_every_page_fits(page, stack, event, width_and_height, scheme):  # noqa:
     page.emulate_media(color_scheme=scheme)
     paths = [f"events/{event.id}/", f"events/{event.id}/edit/", f"events/{event.id}/sessions/new/", "events/new/"]
     paths += [f"sessions/{session.id}/{name}/" for name in ("edit", "end", "delete")]
-    paths += [""]
+    paths += ["accounts/", "accounts/password/", "accounts/reset/", ""]
     for path in paths:
         page.goto(f"{stack.url}/{path}")
         assert fits(page), path
