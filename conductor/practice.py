@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
 from conductor import pipeline
-from conductor.local.demo import RECORDING
+from conductor.local.demo import WEBINAR
 from engagement.ingest import SessionEnded, record_rows
 from engagement.membership import create_event
 from engagement.models import Event, PracticeRoom, Role, Session
@@ -35,7 +35,7 @@ LASTS = timedelta(minutes=17, seconds=30)  # by then its people have come back
 @cache
 def _recording() -> Sequence[Reading]:
     """Return the part of the recording that is played."""
-    rows = open_recording(RECORDING, RECORDING.name).rows
+    rows = open_recording(WEBINAR.recording, WEBINAR.recording.name).rows
     return [row for row in rows if row.timestamp - rows[0].timestamp < LASTS]
 
 

@@ -258,7 +258,7 @@ def list_rooms(user: User, choice: Choice, now: datetime, base_url: str) -> List
 
 
 def _kept(id_: UUID) -> SafeString:
-    return format_html('<a class="room" id="room-{}" hx-preserve="true"></a>', id_)
+    return format_html('<article class="room" id="room-{}" hx-preserve="true"></article>', id_)
 
 
 def _together(groups: Sequence[CardGroup]) -> list[CardGroup]:

@@ -314,7 +314,7 @@ async def test_rooms_that_move_are_told_by_their_names(event, session, organizer
     await sync_to_async(stage.incident)(other)
     moved = await socket.receive_from(timeout=5)
     assert moved.startswith('<section id="session-list"')
-    assert f'<a class="room" id="room-{session.id}" hx-preserve="true"></a>' in moved
+    assert f'<article class="room" id="room-{session.id}" hx-preserve="true"></article>' in moved
     assert (moved.count("<h3>"), moved.index(str(other.id)) < moved.index(str(session.id))) == (1, True)
 
 

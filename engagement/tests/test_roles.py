@@ -10,7 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from engagement.models import Event, Membership, Role
 
-BEFORE, AFTER = ("engagement", "0016_compression"), ("engagement", "0018_first_owners")
+BEFORE, AFTER = ("engagement", "0017_polls_of_an_age"), ("engagement", "0019_first_owners")
 
 
 def test_a_role_covers_what_is_below_it():
@@ -65,7 +65,7 @@ def test_the_first_whose_login_works_becomes_the_owner():
         school.organizers.add(user)
     summit.organizers.add(first)
 
-    import_module("engagement.migrations.0018_first_owners").make_owners(apps, connection.schema_editor())
+    import_module("engagement.migrations.0019_first_owners").make_owners(apps, connection.schema_editor())
 
     found = Membership.objects.values_list("event__name", "user__username", "role")
     assert set(found) == {

@@ -13,19 +13,21 @@ function morphAttributes(shown, next) {
   }
 }
 
-// A child with an id is looked for among those that are left, any other is the one that stands at its place.
-function morphChildren(shown, next) {
+// A child with an id is looked for among those that are left, any other is the one that stands at its place. What is to be
+// kept may have stood in another part.
+function morphChildren(shown, next, kept) {
   const wanted = new Set([...next.children].map((child) => child.id).filter(Boolean));
   let place = shown.firstChild;
   for (const child of [...next.childNodes]) {
     while (place?.id && !wanted.has(place.id)) place = dropped(place);
     let match = place;
     if (child.id) while (match && match.id !== child.id) match = match.nextSibling;
+    match ??= kept.get(child.id);
     if (!match || !isAlike(match, child)) shown.insertBefore(child, place);
     else {
       if (match === place) place = place.nextSibling;
       else move(shown, match, place);
-      morphNode(match, child);
+      morphNode(match, child, kept);
     }
   }
   while (place) place = dropped(place);
@@ -37,10 +39,15 @@ function dropped(node) {
   return nextSibling;
 }
 
-// Who can move an element without taking it out keeps its focus.
-const move = (parent, node, place) => (parent.moveBefore ?? parent.insertBefore).call(parent, node, place);
+// Who can move an element without taking it out keeps its focus; one that was taken out already is put in.
+const move = (parent, node, place) => (node.isConnected && parent.moveBefore ? parent.moveBefore(node, place) : parent.insertBefore(node, place));
 
-function morphNode(shown, next) {
+function findKept(shown, next) {
+  const ids = [...next.querySelectorAll(`[${KEPT}][id]`)].map(({ id }) => id);
+  return new Map(ids.map((id) => [id, shown.querySelector(`#${CSS.escape(id)}`)]).filter(([, node]) => node));
+}
+
+function morphNode(shown, next, kept) {
   if (shown.isEqualNode(next)) return;
   if (shown.nodeType !== Node.ELEMENT_NODE) {
     shown.data = next.data;
@@ -50,7 +57,7 @@ function morphNode(shown, next) {
   // A time in the viewer's zone is right as long as it is the same moment.
   if (next.localName === "time" && shown.dateTime === next.dateTime) return;
   morphAttributes(shown, next);
-  morphChildren(shown, next);
+  morphChildren(shown, next, kept);
 }
 
 // Words that changed under a selection take its edges to their start: they go back to where they were.
@@ -65,6 +72,8 @@ function keepingSelection(change) {
 }
 
 export function morph(shown, next) {
-  keepingSelection(() => morphNode(shown, next));
+  const focused = document.activeElement;
+  keepingSelection(() => morphNode(shown, next, findKept(shown, next)));
+  if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
   htmx.process(shown);
 }

@@ -1,6 +1,8 @@
 // Rooms keep their places while somebody points at one or is at its keys: what a card tells changes, where it stands does not.
 // The new order comes when they leave or rest.
 
+import { morph } from "./morph.js";
+
 const STILL_MS = 15_000; // who has moved nothing for so long only left the mouse there
 
 const list = () => document.getElementById("session-list");
@@ -20,7 +22,7 @@ function keepPlaces(fresh) {
   const shown = new Set(ids(list()));
   waiting.replaceChildren();
   for (const room of [...next.querySelectorAll(".room")]) {
-    if (shown.has(room.id)) htmx.swap(`#${room.id}`, room.outerHTML, { swapStyle: "outerHTML", swapDelay: 0, settleDelay: 0 });
+    if (shown.has(room.id)) morph(document.getElementById(room.id), room.cloneNode(true));
     else waiting.append(room.cloneNode(true));
   }
   htmx.process(waiting);

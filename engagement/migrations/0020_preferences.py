@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0018_first_owners"),
+        ("engagement", "0019_first_owners"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

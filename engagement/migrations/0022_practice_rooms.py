@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0020_invitations"),
+        ("engagement", "0021_invitations"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0019_preferences"),
+        ("engagement", "0020_preferences"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
