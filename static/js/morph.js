@@ -66,7 +66,8 @@ function keepingSelection(change) {
   const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = selection;
   change();
   if (isCollapsed || !anchorNode.isConnected || !focusNode.isConnected) return;
-  if (selection.anchorOffset === anchorOffset && selection.focusOffset === focusOffset) return;
+  const isSame = selection.anchorNode === anchorNode && selection.focusNode === focusNode;
+  if (isSame && selection.anchorOffset === anchorOffset && selection.focusOffset === focusOffset) return;
   const within = (node, offset) => Math.min(offset, node.nodeType === Node.TEXT_NODE ? node.length : node.childNodes.length);
   selection.setBaseAndExtent(anchorNode, within(anchorNode, anchorOffset), focusNode, within(focusNode, focusOffset));
 }
