@@ -119,9 +119,7 @@ def test_incidents_that_go_on_together_are_all_there_and_stay_open_when_a_push_c
     assert [text.split()[0:3] for text in beside.locator(".incident-head").all_text_contents()] == [
         ["Critical", "Mass", "exit"], ["Warning", "Gradual", "decline"], ["Critical", "Sudden", "drop"],
     ]  # fmt: skip
-    session.refresh_from_db()
-    record_rows(session.id, [Reading(session.judged_until + timedelta(seconds=5), 3.0, None, 20, 44, 1.0, 0.0)], now())
-    page.wait_for_selector("#card-chat_msgs_per_min >> text=3")
+    pushed(page, session)
     assert beside.first.is_visible()
     assert page.evaluate("document.activeElement.id") == "more-incidents-summary"
     page.locator(f"#acknowledge-{warning.id}").click()
