@@ -24,15 +24,15 @@ class PreferencesForm(forms.ModelForm[Preferences]):
         required=False,
         choices=lambda: [("", "As my browser has it"), *zone_choices()],
     )
+    clock = forms.ChoiceField(label="Hours", choices=Preferences.HOURS, widget=forms.RadioSelect)
 
     class Meta:
         model = Preferences
         fields = ["zone", "clock"]
-        labels = {"clock": "Hours"}
-        widgets = {"clock": forms.RadioSelect}
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, label_suffix="", **options)  # type: ignore[misc,arg-type]
+        self.initial["clock"] = self.initial.get("clock") or "24"
 
 
 class EmailForm(forms.ModelForm[User]):

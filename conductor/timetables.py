@@ -56,6 +56,10 @@ class BreakForms(forms.BaseFormSet[BreakForm]):
         begin, end = self.stored[index] if index is not None and index < len(self.stored) else (None, None)
         return super().get_form_kwargs(index) | {"stored": {"starts_at": begin, "ends_at": end}}
 
+    def add_fields(self, form: BreakForm, index: int | None) -> None:
+        super().add_fields(form, index)
+        form.fields["DELETE"].label = "Remove it"
+
     def filled(self) -> list[BreakForm]:
         """Return those that are to be, by when they start."""
         kept = [form for form in self.forms if form.cleaned_data.get("starts_at") and not form.cleaned_data["DELETE"]]

@@ -179,15 +179,15 @@ class Invitation(models.Model):
 
 
 class Preferences(models.Model):
-    """How somebody wants to see times; empty: as their browser has it."""
+    """How somebody wants to see times; empty: in their browser's zone, and 24 hours."""
+
+    HOURS = [("24", "24 hours, as 14:05"), ("12", "12 hours, as 2:05 PM")]
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
     )
     zone = models.CharField("time zone", max_length=100, blank=True)
-    clock = models.CharField(
-        max_length=2, blank=True, choices=[("24", "24 hours, as 14:05"), ("12", "12 hours, as 2:05 PM")]
-    )
+    clock = models.CharField(max_length=2, blank=True, choices=HOURS)
 
     class Meta:
         verbose_name_plural = "preferences"

@@ -48,7 +48,7 @@ def test_times_are_shown_as_somebody_wants(client, ada):
 
 @pytest.mark.parametrize(("field", "value"), [("zone", "Nowhere/Land"), ("clock", "13"), ("email", "nonsense")])
 def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(client, ada, field, value):
-    answer = client.post("/accounts/", {"zone": "Asia/Tokyo", "clock": "", "email": "new@example.org", field: value})
+    answer = client.post("/accounts/", {"zone": "Asia/Tokyo", "clock": "24", "email": "new@example.org", field: value})
 
     assert [name for form in answer.context["forms"] for name in form.errors] == [field]
     assert not Preferences.objects.exists()
