@@ -191,6 +191,7 @@ BODIES: dict[str, object] = {
     "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": {"action": "acknowledge"},
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /events/{event}/edit/": {"name": SEALED, "sensitivity": "calm"},
+    "POST /accounts/": {"clock": "24"},
     "POST /events/{event}/keys/": {"name": SEALED},
     "POST /events/{event}/members/": {"username": "stranger", "role": "viewer"},
     "POST /events/{event}/members/{user}/": {"role": "viewer"},
