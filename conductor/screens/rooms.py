@@ -62,11 +62,8 @@ class RoomCard:
     marks: Sequence[SparkMark]  # oldest first
     going_on: Sequence[Anomaly]  # worst first, and last what was called a false alarm
     doubt: Doubt | None
-
-    @property
-    def incident(self) -> Anomaly | None:
-        """The worst that is open."""
-        return next((each for each in self.going_on if each.status != Anomaly.Status.DISMISSED), None)
+    incident: Anomaly | None = None  # the worst open one that nobody is on, else the worst
+    is_quiet: bool = False  # somebody is on each that is open, or asked for quiet
 
     @property
     def others(self) -> Sequence[Anomaly]:
@@ -81,10 +78,10 @@ class RoomCard:
     def mark(self) -> Hashable:
         """What of it is worth telling at once."""
         told = tuple((each.id, each.anomaly_type, each.severity, each.status) for each in self.going_on)
-        return self.kind, told, self.doubt and self.doubt.kind
+        return self.kind, told, self.doubt and self.doubt.kind, self.is_quiet
 
 
-CALM: Hashable = (RoomKind.LIVE, None, None)  # the mark of a room that nobody has to look at
+CALM: Hashable = (RoomKind.LIVE, None, None, False)  # the mark of a room that nobody has to look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,9 +333,11 @@ def _room(session: Session, rows: Sequence[Row], spark: _Spark, now: datetime) -
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
     going_on = sort_worst_first(each for each in spark.incidents if not each.is_resolved)
-    is_open = bool(going_on) and going_on[0].status != Anomaly.Status.DISMISSED
+    open_ones = [each for each in going_on if each.status != Anomaly.Status.DISMISSED]
+    unattended = [each for each in open_ones if not each.is_quiet(now)]
+    incident = next(iter(unattended or open_ones), None)
     return RoomCard(
-        kind=_kind(session, newest, going_on[0] if is_open else None, doubt),
+        kind=_kind(session, newest, incident, doubt),
         session=session,
         audience=None if newest is None else newest.total_users,
         score=None if newest is None else newest.engagement_score,
@@ -346,6 +345,8 @@ def _room(session: Session, rows: Sequence[Row], spark: _Spark, now: datetime) -
         marks=spark.mark(),
         going_on=going_on,
         doubt=doubt,
+        incident=incident,
+        is_quiet=incident is not None and not unattended,
     )
 
 

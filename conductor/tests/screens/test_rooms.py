@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from anomalies.models import Anomaly
+from anomalies.models import Actor, Anomaly
 from conductor.screens.rooms import Lesson, RoomKind, SparkMark, list_rooms, show_lesson, show_rooms
 from conductor.screens.standing import Choice, Section
 from conductor.tests import stage
@@ -56,6 +56,42 @@ def test_room_is_marked_by_its_worst_incident_and_knows_the_others(session):
     warnings = [stage.incident(session, "WARNING", seconds=seconds) for seconds in (20, 15)]
     [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
     assert (room.kind, room.incident, room.others) == (RoomKind.CRITICAL, critical, [*warnings, dismissed])
+
+
+def test_room_is_quiet_while_somebody_is_on_each_of_its_incidents(session):
+    first = stage.incident(session, "CRITICAL", seconds=10)
+
+    def look(at=stage.NOW):
+        [room] = show_rooms(Session.objects.all(), Choice(), at).rooms
+        return room.incident, room.is_quiet, room.kind
+
+    assert look() == (first, False, RoomKind.CRITICAL)
+    first.acknowledge(Actor("mara"), stage.NOW)
+    assert look() == (first, True, RoomKind.CRITICAL)
+    second = stage.incident(session, "WARNING", seconds=20)
+    assert look() == (second, False, RoomKind.WARNING)
+    second.snooze(stage.NOW + timedelta(minutes=5), Actor("mara"), stage.NOW)
+    assert look() == (first, True, RoomKind.CRITICAL)
+    assert look(stage.NOW + timedelta(minutes=5)) == (second, False, RoomKind.WARNING)
+
+
+def test_card_of_a_quiet_room_says_why_and_asks_for_nothing(event, session):
+    snoozed = stage.incident(session)
+    mara = stage.organizer("mara", event)
+
+    def card():
+        listing = list_rooms(mara, Choice(), stage.NOW, "/")
+        return listing.cards[session.id], listing.marks[session.id]
+
+    loud, told = card()
+    snoozed.snooze(stage.NOW + timedelta(minutes=5), Actor("mara"), stage.NOW)
+    quiet, told_of_quiet = card()
+    assert "data-quiet" not in loud
+    assert "room-action" in loud
+    assert "data-quiet" in quiet
+    assert "quiet until" in quiet
+    assert "room-action" not in quiet
+    assert told != told_of_quiet
 
 
 def test_sparklines_of_rooms_that_go_on_end_now_whenever_their_newest_row_was(event):
