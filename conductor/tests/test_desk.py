@@ -203,3 +203,10 @@ def test_twenty_verdicts_are_twenty_keys_and_no_page_load(live_server, browser, 
     page.keyboard.press("r")
     page.get_by_text("Nothing left to settle").wait_for()
     assert Anomaly.objects.get(id=anomalies[0].id).actions.last().note == "rf: a fire alarm"
+
+
+def test_list_of_anomalies_leads_reviewers_to_the_desk_and_nobody_else(client, reviewer):
+    listed, link = reverse("admin:anomalies_anomaly_changelist"), f'href="{reverse("desk")}"'
+    assert link in client.get(listed).content.decode()
+    reviewer.user_permissions.set([Permission.objects.get(codename="view_anomaly")])
+    assert link not in client.get(listed).content.decode()
