@@ -224,3 +224,21 @@ def test_polls_are_drawn_in_every_range_and_told_in_the_table(event):
         assert drawn.count('class="chart-poll-end"') == 2
         assert 'Poll<tspan class="chart-name"> 50 %</tspan>' in drawn
     assert [len(line.polls) for line in reversed(show_page(session, stage.NOW).lines)][:5] == [0, 0, 1, 1, 0]
+
+
+def test_chart_says_how_many_there_are_now_only_where_that_is_fewer_than_its_scale(session, outlook):
+    drawn = render_chart(session, stage.NOW, Range.HALF_HOUR)
+    assert '<tspan class="chart-figure">50</tspan> <tspan class="chart-name">people</tspan>' in drawn
+    assert drawn.count('<tspan class="chart-figure">50</tspan>') == 1
+    session.rows.filter(timestamp=session.judged_until).update(total_users=41)
+    assert '<tspan class="chart-figure">41</tspan> now' in render_chart(session, stage.NOW, Range.HALF_HOUR)
+    session.status = "ended"
+    assert '<tspan class="chart-figure">41</tspan> at the end' in render_chart(session, stage.NOW, Range.HALF_HOUR)
+
+
+def test_line_says_how_long_a_session_has_gone_on_or_lasted(session, outlook):
+    assert "<span>1 min 55 s in</span>" in render_session(shown(session))
+    Session.objects.update(status="ended", ended_at=stage.NOW)
+    page = render_session(shown(session))
+    assert "<span>lasted 1 min 55 s</span>" in page
+    assert re.search(r"ended <time [^>]*data-day", page)
