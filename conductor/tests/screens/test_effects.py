@@ -83,7 +83,7 @@ def test_banner_says_where_too_few_incidents_tell(session):
     page = render_session(show_session(session, stage.NOW))
 
     assert "mara opened a poll" in page
-    assert "too few incidents tell" in page
+    assert "Too few incidents in this event to say whether that helps" in page
 
 
 def test_effects_are_read_only_where_an_incident_goes_on(experienced):
