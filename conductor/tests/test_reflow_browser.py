@@ -154,3 +154,36 @@ def test_whatever_can_be_clicked_on_a_session_is_reached_with_the_keyboard(page,
       .map((each) => each.id || each.textContent.trim())""")
     assert len(wanted) > 14
     assert set(wanted) <= set(reach(page))
+
+
+def test_header_of_an_admin_is_one_line_on_the_smallest_phone(page, stack, event):
+    stage.User.objects.filter(username="mara").update(is_staff=True)
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto(f"{stack.url}/")
+    tops = page.locator(".site").evaluate("each => [...each.children].map((child) => child.getBoundingClientRect().y)")
+    assert abs(tops[0] - tops[1]) < 12
+    assert page.locator(".site").evaluate("each => each.offsetHeight") < 60
+    assert page.get_by_role("link", name="Engagement Conductor").is_visible()
+
+
+def test_names_in_a_wide_table_are_read_on_a_phone(page, stack, event):
+    session = session_of_now(event, "Kubernetes for teachers", minutes=2)
+    page.set_viewport_size({"width": 320, "height": 800})
+    page.goto(f"{stack.url}/events/{event.id}/report/")
+    name = page.get_by_role("link", name=session.title)
+    assert name.bounding_box()["width"] > 100
+    assert find_too_wide(page, "100%") == []
+    main = page.locator("main").bounding_box()
+    assert main["y"] + 16 <= page.locator("h1").bounding_box()["y"]
+
+
+def test_actions_of_an_incident_take_a_line_beside_it_and_none_on_paper(page, stack, event):
+    session = session_of_now(event)
+    stage.incident(session, timestamp=now() - timedelta(minutes=1))
+    page.set_viewport_size({"width": LAPTOP[0], "height": LAPTOP[1]})
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
+    assert page.locator(".incident").bounding_box()["height"] <= 132
+    assert page.locator(".incident-actions").bounding_box()["height"] <= 44
+    page.emulate_media(media="print")
+    assert not page.locator(".incident-actions").is_visible()
