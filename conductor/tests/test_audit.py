@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models.signals import post_delete, post_save, pre_save
 from django.utils.timezone import now
 
-from anomalies.models import Anomaly, DetectorMemory
+from anomalies.models import Actor, Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import audit, tasks
 from conductor.local import embedded
@@ -290,7 +290,7 @@ def test_of_what_is_gone_only_ids_are_left(event):
     kept = stage.live_session(event, "Kept")
     anomaly = stage.incident(session)
     mara = stage.organizer("mara", event)
-    anomaly.annotate("Xylophonia said so.", mara, now())
+    anomaly.annotate("Xylophonia said so.", Actor.of(mara), now())
     erase_sessions([session.id], "ada", now())
 
     audit.forget(now())

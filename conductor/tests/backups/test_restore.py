@@ -22,7 +22,7 @@ pytestmark = pytest.mark.servers
 FILL = r"""
 from datetime import timedelta
 from django.contrib.auth.models import Group, User
-from anomalies.models import Anomaly
+from anomalies.models import Actor, Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor.tests.sweeping import sweep_all
 from engagement.events import record_events
@@ -40,7 +40,7 @@ record_rows(rooms[0].id, collapse(healthy_room(minutes=22), at_minute(18)), at_m
 told = [RawEvent("chat", at_minute(n / 9), user=f"u{n % 7}", id=str(n)) for n in range(90)]
 record_events(rooms[1].id, told, at_minute(60))
 sweep_all(at_minute(60))
-Anomaly.objects.first().annotate("Fire drill.", mara, at_minute(61))
+Anomaly.objects.first().annotate("Fire drill.", Actor.of(mara), at_minute(61))
 gone.delete()
 print("null")
 """
