@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -48,6 +49,7 @@ class Found:
     detected: list[Anomaly] = field(default_factory=list)
     corrected: list[Anomaly] = field(default_factory=list)  # and are not news otherwise
     resolved: list[Anomaly] = field(default_factory=list)
+    steps: list[tuple[Step, Anomaly]] = field(default_factory=list)  # all, in their order, as it stood after each
 
 
 def judge_new_rows(
@@ -184,11 +186,18 @@ def _keep_changes(
             elif change.step != Step.OPENED:
                 _worsen(anomaly, change)
             moved[anomaly.id] = anomaly
+            found[session.id].steps.append((change.step, _as_it_stands(anomaly)))
             told = found[session.id].corrected if change.step == Step.CORRECTED else found[session.id].detected
             if change.step != Step.RESOLVED and anomaly not in [*found[session.id].detected, *told]:
                 told.append(anomaly)
     Anomaly.objects.bulk_create(opened)
     _update([anomaly for anomaly in moved.values() if anomaly not in opened])
+
+
+def _as_it_stands(anomaly: Anomaly) -> Anomaly:
+    kept = copy(anomaly)
+    kept.metadata = deepcopy(anomaly.metadata)
+    return kept
 
 
 def _open(session: Session, change: Change, row: EngagementRow, sensitivity: str) -> Anomaly:

@@ -37,6 +37,22 @@ def check_redis_url(**_: object) -> list[CheckMessage]:
 
 
 @register("environment")
+def check_public_url(**_: object) -> Sequence[CheckMessage]:
+    """CONDUCTOR_PUBLIC_URL is empty, or how a page's address begins."""
+    try:
+        url = urlsplit(settings.PUBLIC_URL)
+        is_right = (
+            url.scheme in {"http", "https"} and url.hostname and url.port != 0 and not (url.query or url.fragment)
+        )
+    except ValueError:
+        is_right = False
+    if not settings.PUBLIC_URL or (is_right and settings.PUBLIC_URL.isprintable() and " " not in settings.PUBLIC_URL):
+        return []
+    hint = "Write how people reach the server: https://live.example.org."
+    return [Error("CONDUCTOR_PUBLIC_URL is no address of pages.", hint=hint, id="conductor.E006")]
+
+
+@register("environment")
 def check_allowed_hosts(**_: object) -> Sequence[CheckMessage]:
     """ALLOWED_HOSTS has a name: without one every request is refused. (Django checks the trusted origins.)"""
     if settings.DEBUG or settings.ALLOWED_HOSTS:

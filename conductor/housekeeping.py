@@ -20,6 +20,7 @@ from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
 from anomalies.models import Anomaly, AnomalyAction, DetectorMemory
 from conductor.logins import forget_failures
+from conductor.models import Attempt, Channel, Message
 from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
 from engagement.models import (
@@ -68,10 +69,18 @@ ROWS = (
     Table(EngagementRow),
     Table(Bucket, order="starts_at"),
 )
-ANOMALIES = (Table(AnomalyAction, order="at", key="id"), Table(Anomaly, key="id"))
+ANOMALIES = (
+    Table(Attempt, "message__session", order=""),
+    Table(Message, order="id"),  # what was told holds what happened
+    Table(AnomalyAction, order="at", key="id"),
+    Table(Anomaly, key="id"),
+)
 OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
+    Table(Attempt, "message__channel__event", order=""),
+    Table(Message, "channel__event", order=""),
+    Table(Channel, "event", order=""),
     Table(Membership, "event", order=""),
     Table(Invitation, "event", order=""),
     Table(ApiKey, "event", order=""),

@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import reverse
 
 from anomalies.models import Anomaly, AnomalyAction
+from conductor.models import Channel, Message
 from conductor.report import Report
 from engagement.course import Reached
 from engagement.models import EngagementRow, Erasure, Session
@@ -98,6 +99,44 @@ def _action_payload(action: AnomalyAction) -> dict[str, object]:
         "note": action.note or None,
         "tried": action.tried or None,
         "is_undone": action.undone_at is not None,
+    }
+
+
+def webhook_payload(channel: Channel) -> dict[str, object]:
+    return {
+        "id": str(channel.id),
+        "event_id": str(channel.event_id),
+        "url": channel.target,
+        "name": channel.name,
+        "types": channel.types,
+        "least_severity": channel.least_severity,
+        "created_at": write_moment(channel.created_at),
+        "paused_at": _moment(channel.paused_at),
+        "pause_reason": channel.pause_reason or None,
+    }
+
+
+def delivery_payload(message: Message) -> dict[str, object]:
+    return {
+        "id": str(message.key),
+        "type": message.type,
+        "session_id": message.session_id and str(message.session_id),
+        "anomaly_id": message.anomaly_id and str(message.anomaly_id),
+        "created_at": write_moment(message.created_at),
+        "delivered_at": _moment(message.delivered_at),
+        "given_up_at": _moment(message.given_up_at),
+        "given_up": message.given_up or None,
+        "next_attempt_at": _moment(message.next_attempt_at),
+        "attempts": [
+            {
+                "at": write_moment(attempt.at),
+                "milliseconds": attempt.milliseconds,
+                "status": attempt.status,
+                "error": attempt.error or None,
+                "answer": attempt.answer or None,
+            }
+            for attempt in message.tries.all()
+        ],
     }
 
 

@@ -10,10 +10,15 @@ from datetime import datetime
 
 import redis
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
 
 from anomalies import watch
+from anomalies.detector.incidents import Step
 from conductor import live, wakeups
 from conductor.live import SessionChange
+from conductor.models import Message
+from conductor.telling import outbox
+from conductor.telling.rules import Kind
 from engagement import cursors
 from engagement.aggregate import MOST_EVENTS, aggregate, forget_people
 from engagement.events import close_all, close_by_clock
@@ -31,6 +36,13 @@ SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
 DUE_A_TICK = 20_000
 NOTICED_A_TICK = 2_000
+TOLD_AS = {
+    Step.OPENED: Kind.DETECTED,
+    Step.WORSENED: Kind.WORSENED,
+    Step.RETYPED: Kind.WORSENED,  # to a more urgent type
+    Step.CORRECTED: Kind.UPDATED,
+    Step.RESOLVED: Kind.RESOLVED,
+}
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +139,10 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
     follow_polls(sessions, rows)
+    begun = [each for each in sessions if each.judged_until is None and rows[each.id] and not each.is_ended]
+    outbox.tell_sessions([(Message.Type.STARTED, each) for each in begun], now, now)
     found = watch.judge_new_rows(sessions, rows, now)
+    outbox.tell_incidents([(TOLD_AS[step], each) for judged in found.values() for step, each in judged.steps], now)
     moved: dict[bool, list[uuid.UUID]] = {True: [], False: []}
     for session in sessions:
         new, judged = rows[session.id], found.get(session.id)
@@ -158,6 +173,7 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     """Do what is left of an ended session that is judged to its end, as much as goes at once."""
     judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
     resolved = watch.resolve_at_end(session, judged_until or now)
+    outbox.tell_incidents([(Kind.RESOLVED, each) for each in resolved], now)
     if forget_people(session):
         session.settled_at = now
     moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
@@ -204,8 +220,13 @@ def end_session(session_id: uuid.UUID, now: datetime) -> Session:
         session = Session.objects.select_for_update().get(id=session_id)
         if session.is_ended:
             return session
+        # Where no sweep has told yet that it began.
+        is_untold = session.status == Session.Status.LIVE and session.judged_until is None
         close_all(session)
         session.status, session.ended_at = Session.Status.ENDED, now
         Session.objects.filter(id=session_id).update(status=session.status, ended_at=now)
+        kinds = [Message.Type.STARTED, Message.Type.ENDED] if is_untold else [Message.Type.ENDED]
+        # A recording ends when its last row was measured, and is told of now.
+        outbox.tell_sessions([(kind, session) for kind in kinds], now, timezone.now())
     live.announce([SessionChange(session_id, None)], now)
     return session

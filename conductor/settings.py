@@ -168,6 +168,8 @@ CELERY_BEAT_SCHEDULE = {
     "condensing": {"task": "conductor.tasks.condense_rows", "schedule": 60.0, "options": {"expires": 60}},
     "tidying": {"task": "conductor.tasks.tidy", "schedule": crontab(minute="23")},
     "heartbeat": {"task": "conductor.tasks.send_heartbeat", "schedule": 60.0, "options": {"expires": 60}},
+    # For what nobody was woken for, whose delay is over, or that is tried again.
+    "telling": {"task": "conductor.telling.tasks.tell", "schedule": TICK_SECONDS, "options": {"expires": TICK_SECONDS}},
     # For what nobody was woken for, or broke off. Where no worker is free to look, one look is enough later.
     "reading": {"task": "conductor.tasks.read_upload", "schedule": 15.0, "options": {"expires": 15}},
 }
@@ -182,6 +184,7 @@ CELERY_TASK_ROUTES = {
     "conductor.tasks.keep_house": {"priority": 6},
     "conductor.tasks.condense_rows": {"priority": 6},
     "conductor.tasks.read_upload": {"priority": 9},
+    "conductor.telling.tasks.tell": {"queue": "telling"},  # of which a program of its own takes
 }
 # No task works for longer than a second or two, but for reading uploads, which has limits of its own. One that hangs is
 # killed with its process.
@@ -268,6 +271,11 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL") or "webmaster@localhost"
 
 HEARTBEAT_URL = os.environ.get("CONDUCTOR_HEARTBEAT_URL", "").strip()  # called every minute while all is well
+
+# Telling people and systems.
+PUBLIC_URL = os.environ.get("CONDUCTOR_PUBLIC_URL", "").strip().rstrip("/")  # what messages link to
+PRIVATE_RECEIVERS = flag("CONDUCTOR_PRIVATE_RECEIVERS")  # whether webhooks may lead into our own network
+MESSAGE_DAYS = number("CONDUCTOR_MESSAGE_DAYS", 14, least=1, most=3_650)  # what was told is kept for so long
 
 RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
 ITEM_LIMIT = number("CONDUCTOR_ITEM_LIMIT", 50_000, least=0, most=10_000_000)  # rows and raw events of an event

@@ -21,6 +21,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from anomalies.detector.replay import prepare
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, practice, wakeups
 from conductor.celery import app
+from conductor.telling import outbox
 from engagement import condense, uploads
 
 log = logging.getLogger(__name__)
@@ -169,6 +170,7 @@ def tidy() -> None:
     housekeeping.forget_logins(now())
     uploads.forget_uploads(now())
     audit.forget(now())
+    outbox.forget(now())
 
 
 @app.task(acks_late=True, ignore_result=True, soft_time_limit=HEARTBEAT_SECONDS)

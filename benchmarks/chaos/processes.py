@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # The parts that are killed, and what of them the supervisor of `up` has in hand under which name.
-SUPERVISED = {"web": "web", "worker": "worker", "beat": "beat", "postmaster": "postgres", "redis": "redis"}
+SUPERVISED = {
+    "web": "web", "worker": "worker", "telling": "telling", "beat": "beat", "postmaster": "postgres", "redis": "redis"
+}  # fmt: skip
 PARTS = (*SUPERVISED, "pool", "backend")
 
 
@@ -56,6 +58,7 @@ def find_part(part: str, up: int) -> list[Process]:
 MARKS = {
     "web": " daphne ",
     "worker": " celery -A conductor worker",
+    "telling": " celery -A conductor.telling worker",
     "beat": " celery -A conductor beat",
     "postmaster": "/postgres -D ",
     "redis": "redis-server ",

@@ -16,6 +16,7 @@ from conductor.api.schemas import (
     SessionStatus,
     Severity,
     TriedName,
+    WebhookType,
 )
 
 
@@ -200,6 +201,63 @@ class Erasure(BaseModel):
     requested_at: Moment
 
 
+class Webhook(BaseModel):
+    """Where the event's incidents are posted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    event_id: UUID
+    url: str
+    name: str
+    types: list[WebhookType] = Field(description="What it is told; empty: everything.")
+    least_severity: Severity
+    created_at: Moment
+    paused_at: Moment | None = Field(description="Since when it is told nothing.")
+    pause_reason: str | None = Field(description="Why, where no person paused it.")
+
+
+class NewWebhook(Webhook):
+    """A webhook that was made just now."""
+
+    secret: str = Field(description="What its messages are signed with: shown here and nowhere else.")
+
+
+class WebhookList(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[Webhook]
+
+
+class DeliveryAttempt(BaseModel):
+    """One attempt, and what came of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    at: Moment
+    milliseconds: int | None = Field(description="Null while it is under way, or where it broke off.")
+    status: int | None = Field(description="Of the answer.")
+    error: str | None = Field(description="In words; null: it was delivered, or is under way.")
+    answer: str | None = Field(description="How the answer began.")
+
+
+class Delivery(BaseModel):
+    """One message, and every attempt to deliver it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID = Field(description="Its `webhook-id`, the same at each attempt.")
+    type: WebhookType | Literal["webhook.test"]
+    session_id: UUID | None
+    anomaly_id: UUID | None
+    created_at: Moment
+    delivered_at: Moment | None
+    given_up_at: Moment | None
+    given_up: str | None = Field(description="Why no further attempt is made.")
+    next_attempt_at: Moment | None
+    attempts: list[DeliveryAttempt] = Field(description="Oldest first.")
+
+
 class _Page(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -216,6 +274,10 @@ class EngagementPage(_Page):
 
 class AnomalyPage(_Page):
     items: list[Anomaly]
+
+
+class DeliveryPage(_Page):
+    items: list[Delivery]
 
 
 class ProblemError(BaseModel):

@@ -50,7 +50,7 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     found = {401, 429, 503}
     found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
-    found |= {404} if "{session_id}" in path or "{user}" in path else set()
+    found |= {404} if "{" in path else set()
     found |= {409} if path.endswith(("}/signals", "}/events", "}/actions")) else set()
     return sorted(found)
 

@@ -23,6 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from anomalies.life import MAX_SNOOZE_MINUTES, Action, Tried
 from anomalies.models import Anomaly
+from conductor.models import MAX_TARGET
+from conductor.telling.channels import TYPES
 from engagement.limits import (
     FIRST_YEAR,
     LAST_YEAR,
@@ -111,6 +113,7 @@ if TYPE_CHECKING:  # mypy does not compute a Literal
     Level: TypeAlias = str
     ActionName: TypeAlias = str
     TriedName: TypeAlias = str
+    WebhookType: TypeAlias = str
 else:
     AnomalyType = Literal[*Anomaly.Type.values]
     AnomalyStatus = Literal[*Anomaly.Status.values]
@@ -121,6 +124,7 @@ else:
     Level = Literal[*(name for name, _ in LEVELS)]
     ActionName = Literal[*map(str, Action)]
     TriedName = Literal[*map(str, Tried)]
+    WebhookType = Literal[*TYPES]
 
 
 class Taken(BaseModel):
@@ -393,3 +397,32 @@ class IncidentAction(Taken):
         if value is None and info.data.get("action") == info.field_name:
             raise PydanticCustomError("untold", "Input should be there: it is what the action is about")
         return value
+
+
+Url = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TARGET), AfterValidator(_be_storable)]
+
+
+class NewWebhook(Taken):
+    """A webhook to make."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://hooks.example.org/engagement",
+                    "name": "Stage display",
+                    "types": ["anomaly.detected", "anomaly.resolved"],
+                    "least_severity": "CRITICAL",
+                }
+            ]
+        }
+    )
+
+    url: Url = Field(description="Where to post: http or https, an address of the public internet, without a login.")
+    name: Text | None = Field(None, description="What people see; else where it leads.")
+    types: Annotated[list[WebhookType], Field(max_length=len(TYPES))] | None = Field(
+        None, description="What it is told; absent or empty: everything."
+    )
+    least_severity: Severity = Field(
+        Anomaly.Severity.WARNING.value, description="Incidents below it are not told, until they get worse."
+    )

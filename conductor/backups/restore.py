@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import Error, OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.timezone import now
 from psycopg import sql
 
 from conductor.backups.form import (
@@ -21,6 +22,7 @@ from conductor.backups.form import (
     open_backup,
 )
 from conductor.outages import first_line
+from conductor.telling import outbox
 
 MADE_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}  # there before anybody did anything
 LOCK_SECONDS = 10
@@ -40,6 +42,7 @@ def restore_backup(path: Path, *, overwrite: bool = False) -> Manifest:
             _migrate_to(manifest.migrations)
             _load(cursor, archive, manifest)
             call_command("migrate", interactive=False, verbosity=0)
+            outbox.settle_restored(now())
             cursor.execute("ANALYZE")  # else the first pages are planned as if all tables were empty
     except (Error, psycopg.Error) as error:
         raise CannotRestore(f"The database refused it, and is as it was: {first_line(error)}.") from error

@@ -19,6 +19,7 @@ from django.db import connection
 from django.test import Client
 
 from conductor.local import embedded
+from conductor.management.commands.up import PROGRAMS
 from conductor.tests import stage
 from conductor.tests.browsing import complaints, page  # noqa: F401  fixtures
 from conductor.tests.rest import rest  # noqa: F401  a fixture
@@ -62,6 +63,11 @@ class Stack:
     def launch_worker(self) -> None:
         """Start the worker and do not wait: it answers between two tasks, so it may have done all of them by then."""
         self.start("worker", "celery", "-A", "conductor.celery", "worker", "--pool=solo", "--loglevel=INFO")
+
+    def start_senders(self) -> None:
+        """Start the program that tells people, as `manage.py up` does."""
+        self.start("telling", *PROGRAMS["telling"].split())
+        self.wait_for("telling", lambda: b" ready." in (self.log_dir / "telling.log").read_bytes())
 
     def start_beat(self) -> None:
         self.start("beat", "celery", "-A", "conductor.celery", "beat")

@@ -32,6 +32,10 @@ READ = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|\bflag\(|\bwords\(|\b
         ("HEARTBEAT_URL", "https://user:word@host/x", "conductor.E005"),
         ("HEARTBEAT_URL", "https://host/a b", "conductor.E005"),
         ("HEARTBEAT_URL", "https://host/\nx", "conductor.E005"),
+        ("PUBLIC_URL", "live.example.org", "conductor.E006"),
+        ("PUBLIC_URL", "ftp://live.example.org", "conductor.E006"),
+        ("PUBLIC_URL", "https://live.example.org/?a=1", "conductor.E006"),
+        ("PUBLIC_URL", "https://host:port", "conductor.E006"),
     ],
 )
 def test_check_refuses_wrong_setting(settings, name, value, identity):

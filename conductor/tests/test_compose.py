@@ -38,7 +38,7 @@ def services() -> dict:
 
 
 def test_compose_file_follows_the_specification(services):
-    assert set(services) == {"database", "redis", "migrate", "web", "worker", "beat"}
+    assert set(services) == {"database", "redis", "migrate", "web", "worker", "telling", "beat"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from django.utils.timezone import now
 from anomalies.life import Action
 from conductor.api.routes import api
 from conductor.asgi import sockets
+from conductor.models import Channel
 from conductor.tests import stage
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
@@ -72,6 +73,7 @@ ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 401, 401, 201, 201, 401
 OWN_KEY = 401, 401, 401, 401, 401, 401, 401, 401, 200, 404, 401
 OWN_KEY_POSTS = OWN_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 404, 401
 OWN_KEY_POSTS_MANY = 401, 401, 401, 401, 401, 401, 401, 401, 202, 422, 401
+OWN_KEY_DELETES = 401, 401, 401, 401, 401, 401, 401, 401, 204, 404, 401
 ANY_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 202, 401
 
 Answers = tuple[int, ...]
@@ -154,6 +156,11 @@ DOORS: dict[str, Answers] = {
     "GET /api/v1/anomalies": ANY_KEY,
     "GET /api/v1/sessions/{session}/anomalies": OWN_KEY,
     "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": OWN_KEY,
+    "GET /api/v1/webhooks": ANY_KEY,
+    "POST /api/v1/webhooks": ANY_KEY_MAKES,
+    "POST /api/v1/webhooks/{webhook}/test": OWN_KEY_POSTS,
+    "GET /api/v1/webhooks/{webhook}/deliveries": OWN_KEY,
+    "DELETE /api/v1/webhooks/{webhook}": OWN_KEY_DELETES,
     "GET /admin/": STAFF,
     "GET /admin/login/": ADMIN_LOGIN,
     "POST /admin/logout/": LOGOUT,
@@ -206,6 +213,7 @@ BODIES: dict[str, object] = {
     "POST /api/v1/sessions/{session}/signals": signals(5_000),
     "POST /api/v1/sessions/{unheard}/events": [CHAT],
     "POST /api/v1/signals": [signals(5_000) | {"external_id": "workshop"}],
+    "POST /api/v1/webhooks": {"url": "https://example.org/"},
     "POST /api/v1/events": [CHAT | {"external_id": "workshop"}],
 }
 
@@ -252,6 +260,14 @@ class World:
             "erasure": erase_person(event.id, SEALED, "a test", now()).id,
             "upload": Upload.objects.create(
                 event=event, title=SEALED, zone="UTC", file_names=[SEALED], size=1, uploaded_at=now()
+            ).id,
+            "webhook": Channel.objects.create(
+                event=event,
+                kind="webhook",
+                name=SEALED,
+                target="https://example.org/",
+                created_at=now(),
+                secret=Channel.draw_secret(),
             ).id,
             "entry": LogEntry.objects.earliest("timestamp").id,
             "session_type": ContentType.objects.get_for_model(Session).id,
@@ -348,6 +364,7 @@ def test_every_call_is_in_the_table():
     calls = {
         f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}")
         .replace("{anomaly_id}", "{anomaly}")
+        .replace("{webhook_id}", "{webhook}")
         .replace("{anything:user}", "u-1")
         for prefix, router in api._routers
         for path, view in router.path_operations.items()

@@ -318,9 +318,9 @@ def test_end_takes_no_more_time_for_more_rows(event, django_assert_num_queries):
     short, long = new_session(event), new_session(event)
     record_rows(short.id, healthy_room(minutes=1), NOW)
     record_rows(long.id, healthy_room(minutes=40), NOW)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         pipeline.end_session(short.id, NOW)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         pipeline.end_session(long.id, NOW)
 
 

@@ -8,6 +8,7 @@ from benchmarks.chaos.scenarios.disk import full_disk
 from benchmarks.chaos.scenarios.kills import kills
 from benchmarks.chaos.scenarios.noisy import noisy
 from benchmarks.chaos.scenarios.outages import frozen_redis, pool, postgres_down
+from benchmarks.chaos.scenarios.senders import senders
 from benchmarks.chaos.scenarios.short import short
 
 # A seed, and how many faults; scenarios that count none do with the first.
@@ -19,5 +20,6 @@ SCENARIOS: dict[str, Callable[[int, int], Outcome]] = {
     "full-disk": full_disk,
     "pool": pool,
     "clock": clock,
+    "senders": senders,
     "short": short,
 }

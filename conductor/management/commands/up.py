@@ -1,4 +1,4 @@
-"""Start everything on this machine: the embedded servers, the web process, a worker, beat, and the demo."""
+"""Start everything on this machine: the embedded servers, web, worker, senders, beat, and the demo."""
 
 import json
 import os
@@ -37,6 +37,8 @@ PROBE_SECONDS = 3
 PROGRAMS = {
     "web": "daphne -b {host} -p {port} conductor.asgi:application",
     "worker": "celery -A conductor worker --concurrency 2 --without-mingle --without-gossip --loglevel INFO",
+    "telling": "celery -A conductor.telling worker --queues telling --hostname telling@%h --pool threads"
+    " --concurrency 16 --without-mingle --without-gossip --loglevel INFO",
     "beat": "celery -A conductor beat --loglevel INFO",
 }
 
@@ -163,7 +165,7 @@ def require_reachable_servers() -> None:
 
 
 def supervise(servers: Servers, programs: Children, port: int, say: Callable[[str], object]) -> Supervisor:
-    """Start web, worker and beat, and watch over them and over the servers, which run already."""
+    """Start web, worker, senders and beat, and watch over them and over the servers, which run already."""
     supervisor = Supervisor(say)
     probes = {"postgres": Probe(postgres_answers), "redis": Probe(redis_answers)}
     running = {child.name: child for child in servers.children.all}
@@ -204,7 +206,7 @@ def redis_answers() -> bool:
 
 
 def child_environment(port: int) -> dict[str, str]:
-    """Return the environment of web, worker and beat: ours, with what we know better said outright."""
+    """Return the environment of the programs: ours, with what we know better said outright."""
     return {
         "CONDUCTOR_PLAIN_HTTP": "1",  # there is no proxy that speaks TLS before us
         **os.environ,

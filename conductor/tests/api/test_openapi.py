@@ -29,6 +29,11 @@ CALLS = {
     ("/sessions/{session_id}/anomalies/{anomaly_id}/actions", "post"): {
         200, 400, 401, 404, 409, 413, 415, 422, 429, 503,
     },
+    ("/webhooks", "get"): {200, 401, 429, 503},
+    ("/webhooks", "post"): {201, 400, 401, 413, 415, 422, 429, 503},
+    ("/webhooks/{webhook_id}", "delete"): {204, 401, 404, 429, 503},
+    ("/webhooks/{webhook_id}/test", "post"): {202, 401, 404, 429, 503},
+    ("/webhooks/{webhook_id}/deliveries", "get"): {200, 401, 404, 422, 429, 503},
 }  # fmt: skip
 
 
@@ -69,14 +74,14 @@ def test_document_says_what_problems_look_like(document):
     }
 
 
-@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction"])
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction", "NewWebhook"])
 def test_document_explains_every_field_that_is_taken(document, schema):
     fields = document["components"]["schemas"][schema]["properties"]
 
     assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
-@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem"])
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem", "NewWebhook"])
 def test_document_gives_examples(document, schema):
     assert document["components"]["schemas"][schema]["examples"]
 
@@ -116,6 +121,7 @@ def test_examples_are_taken(document, rest):
     assert made.status_code == 201
     assert rest.patch(path, schemas["SessionChanges"]["examples"][0]).status_code == 200
     assert rest.post(f"{path}/signals", schemas["Signals"]["examples"][0]).status_code == 202
+    assert rest.post("/webhooks", schemas["NewWebhook"]["examples"][0]).status_code == 201
 
 
 def test_answers_are_as_documented(rest):
@@ -145,6 +151,11 @@ def test_answers_are_as_documented(rest):
     answers.Anomaly.model_validate_json(acted.content)
     answers.Report.model_validate_json(rest.get(f"{path}/report").content)
     answers.Problem.model_validate_json(rest.get("/sessions?cursor=x").content)
+    webhook = answers.NewWebhook.model_validate_json(rest.post("/webhooks", {"url": "https://example.org/"}).content)
+    answers.WebhookList.model_validate_json(rest.get("/webhooks").content)
+    answers.Delivery.model_validate_json(rest.post(f"/webhooks/{webhook.id}/test").content)
+    deliveries = rest.get(f"/webhooks/{webhook.id}/deliveries").content
+    assert answers.DeliveryPage.model_validate_json(deliveries).items
     for address in ("/people/u-17", path):
         answers.Erasure.model_validate_json(rest.call("DELETE", address).content)
 

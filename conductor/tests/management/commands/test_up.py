@@ -92,8 +92,8 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
     assert first["password"] in up.said
     client = RestClient(first["url"], first["api_key"])
     kept = client.post("/sessions", {"title": "Kept", "external_id": "kept"})
-    # web, beat, the demo, PostgreSQL, Redis, and the worker with its two
-    assert len(processes_of(data_dir)) >= 9
+    # web, beat, senders, the demo, PostgreSQL, Redis, and the worker with its two
+    assert len(processes_of(data_dir)) >= 10
 
     up.process.kill()
     up.await_end()
@@ -123,7 +123,8 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
 
 
 PROCESSES = {
-    "web": b"daphne", "worker": b"worker", "beat": b"beat", "postgres": b"bin/postgres", "redis": b"redis-server"
+    "web": b"daphne", "worker": b"conductor\0worker", "telling": b"conductor.telling\0worker", "beat": b"beat",
+    "postgres": b"bin/postgres", "redis": b"redis-server",
 }  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def test_up_ends_what_is_stuck_and_starts_it_again(data_dir, port, name):
     up.stop()
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
+@pytest.mark.parametrize("name", ["worker", "telling", "beat"])
 def test_what_is_stuck_before_its_first_sign_of_life_is_missed_too(name, tmp_path, settings):
     settings.DATA_DIR = tmp_path
     children = Children(tmp_path)
