@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "timescale"}
+MAIL_SCHEMES = {"mailto", "mailtos"}
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 MAIL_SCHEMES = {"smtp", "smtps", "submission"}
 
@@ -38,7 +39,8 @@ def check_redis_url(**_: object) -> list[CheckMessage]:
 
 @register("environment")
 def check_public_url(**_: object) -> Sequence[CheckMessage]:
-    """CONDUCTOR_PUBLIC_URL is empty, or how a page's address begins."""
+    """CONDUCTOR_PUBLIC_URL is how a page's address begins; it is missed where people are told by mail."""
+    hint = "Write how people reach the server: https://live.example.org."
     try:
         url = urlsplit(settings.PUBLIC_URL)
         is_right = (
@@ -46,10 +48,26 @@ def check_public_url(**_: object) -> Sequence[CheckMessage]:
         )
     except ValueError:
         is_right = False
+    if not settings.PUBLIC_URL and settings.MAIL_URL:
+        words = "CONDUCTOR_PUBLIC_URL is not set: what people are told links nowhere."
+        return [Warning(words, hint=hint, id="conductor.W001")]
     if not settings.PUBLIC_URL or (is_right and settings.PUBLIC_URL.isprintable() and " " not in settings.PUBLIC_URL):
         return []
-    hint = "Write how people reach the server: https://live.example.org."
     return [Error("CONDUCTOR_PUBLIC_URL is no address of pages.", hint=hint, id="conductor.E006")]
+
+
+@register("environment")
+def check_mail_url(**_: object) -> Sequence[CheckMessage]:
+    """CONDUCTOR_MAIL_URL is empty, or one of a mail server that Apprise can read."""
+    if not settings.MAIL_URL:
+        return []
+    try:
+        url = urlsplit(settings.MAIL_URL)
+        is_right = url.scheme in MAIL_SCHEMES and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_right = False
+    hint = "Write mailtos://USER:PASSWORD@smtp.example.org?from=live@example.org, special characters as %XX."
+    return [] if is_right else [Error("CONDUCTOR_MAIL_URL names no mail server.", hint=hint, id="conductor.E007")]
 
 
 @register("environment")

@@ -274,6 +274,10 @@ HEARTBEAT_URL = os.environ.get("CONDUCTOR_HEARTBEAT_URL", "").strip()  # called 
 
 # Telling people and systems.
 PUBLIC_URL = os.environ.get("CONDUCTOR_PUBLIC_URL", "").strip().rstrip("/")  # what messages link to
+MAIL_URL = os.environ.get("CONDUCTOR_MAIL_URL", "").strip()  # of the server that sends mail, as Apprise writes it
+CHAT_SERVICES = words(  # those whose hosts nobody can choose
+    "CONDUCTOR_CHAT_SERVICES", "discord,slack,gchat,tgram,wxteams,flock,feishu,lark,dingtalk,line,pover,pbul"
+)
 PRIVATE_RECEIVERS = flag("CONDUCTOR_PRIVATE_RECEIVERS")  # whether webhooks may lead into our own network
 MESSAGE_DAYS = number("CONDUCTOR_MESSAGE_DAYS", 14, least=1, most=3_650)  # what was told is kept for so long
 
@@ -294,5 +298,6 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "apprise": {"level": "WARNING"},  # it is told with the attempt
     },
 }

@@ -11,6 +11,7 @@ from django.db import transaction
 from anomalies.models import Anomaly
 from conductor.models import MAX_TARGET, Attempt, Channel, Message
 from conductor.telling.addresses import RefusedAddress, check_url
+from conductor.telling.people import check_chat, check_mail
 
 MOST_CHANNELS = 50  # of one event: each is a row for every incident
 UNTOLD = {Message.Type.TEST}  # what nobody subscribes to
@@ -69,5 +70,9 @@ def _check_target(kind: Channel.Kind, target: str) -> None:
     try:
         if kind == Channel.Kind.WEBHOOK:
             check_url(target, may_be_private=settings.PRIVATE_RECEIVERS)
+        elif kind == Channel.Kind.MAIL:
+            check_mail(target)
+        else:
+            check_chat(target)
     except RefusedAddress as refused:
         raise RefusedChannel("target", str(refused)) from refused

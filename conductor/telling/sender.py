@@ -20,6 +20,7 @@ from conductor.models import Attempt, Channel, Message, MessageQuerySet
 from conductor.telling import rules
 from conductor.telling.outbox import TOO_LATE
 from conductor.telling.outcome import Outcome
+from conductor.telling.people import tell_people
 from conductor.telling.webhooks import post_message
 
 LEASE = timedelta(seconds=45)  # longer than any attempt
@@ -97,6 +98,8 @@ def _find_due(now: datetime) -> MessageQuerySet:
 def _send(claim: Claim, now: datetime) -> Outcome:
     channel, message = claim.channel, claim.message
     try:
+        if not channel.is_webhook:
+            return tell_people(channel, message)
         return post_message(
             channel.target, channel.secret, str(message.key), message.payload, now,
             may_be_private=settings.PRIVATE_RECEIVERS,

@@ -32,6 +32,9 @@ READ = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|\bflag\(|\bwords\(|\b
         ("HEARTBEAT_URL", "https://user:word@host/x", "conductor.E005"),
         ("HEARTBEAT_URL", "https://host/a b", "conductor.E005"),
         ("HEARTBEAT_URL", "https://host/\nx", "conductor.E005"),
+        ("MAIL_URL", "smtp://host", "conductor.E007"),
+        ("MAIL_URL", "mailto://", "conductor.E007"),
+        ("MAIL_URL", "mailto://host:port", "conductor.E007"),
         ("PUBLIC_URL", "live.example.org", "conductor.E006"),
         ("PUBLIC_URL", "ftp://live.example.org", "conductor.E006"),
         ("PUBLIC_URL", "https://live.example.org/?a=1", "conductor.E006"),
@@ -39,6 +42,7 @@ READ = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|\bflag\(|\bwords\(|\b
     ],
 )
 def test_check_refuses_wrong_setting(settings, name, value, identity):
+    settings.PUBLIC_URL = "https://live.example.org"
     setattr(settings, name, value)
 
     (error,) = run_checks(tags=["environment"])
@@ -46,6 +50,13 @@ def test_check_refuses_wrong_setting(settings, name, value, identity):
     assert error.id == identity
     assert error.hint
     assert name in error.msg
+
+
+def test_links_are_missed_where_people_are_told_by_mail(settings):
+    settings.MAIL_URL = "mailtos://user:word@smtp.example.org?from=live@example.org"
+    assert [warning.id for warning in run_checks(tags=["environment"])] == ["conductor.W001"]
+    settings.PUBLIC_URL = "https://live.example.org"
+    assert run_checks(tags=["environment"]) == []
 
 
 def test_check_refuses_database_without_name(settings, monkeypatch):
