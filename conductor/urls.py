@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
-from conductor import accounts, acts, desk, events, health, members, metrics, outages, timetables, uploads, views
+from conductor import (
+    accounts, acts, channels, desk, events, health, members, metrics, outages, timetables, uploads, views,
+)
 from conductor.api.routes import api
 
 handler500 = outages.broken_page
 
 register_converter(acts.ActionConverter, "action")
+register_converter(channels.ChannelActConverter, "channel_act")
 
 admin.site.site_header = admin.site.site_title = "Engagement Conductor"
 
@@ -41,6 +44,12 @@ urlpatterns = [
     path("sessions/<uuid:session_id>/end/", timetables.end_session, name="session-end"),
     path("sessions/<uuid:session_id>/delete/", timetables.delete_session, name="session-delete"),
     path("events/<uuid:event_id>/sessions/new/", timetables.new_session, name="session-new"),
+    path("events/<uuid:event_id>/channels/", channels.channels, name="event-channels"),
+    path(
+        "events/<uuid:event_id>/channels/<uuid:channel_id>/<channel_act:what>/",
+        channels.act_on_channel,
+        name="channel-act",
+    ),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),

@@ -121,6 +121,12 @@ DOORS: dict[str, Answers] = {
     "POST /events/{event}/invitations/{invitation}/withdraw/": OWNERS_CLICK,
     "GET /invitations/{token}/": EVERYBODY,
     "POST /events/{event}/keys/{apikey}/revoke/": OWNERS_CLICK,
+    "GET /events/{event}/channels/": EDITORS_PAGE,
+    "POST /events/{event}/channels/": OWN_CLICK,
+    **{
+        f"POST /events/{{event}}/channels/{{webhook}}/{what}/": OWN_CLICK
+        for what in ("test", "pause", "resume", "delete")
+    },
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
@@ -205,6 +211,12 @@ BODIES: dict[str, object] = {
     "POST /events/{event}/invitations/": {"role": "viewer"},
     "POST /sessions/{session}/edit/": PLAN,
     "POST /events/{event}/sessions/new/": PLAN,
+    "POST /events/{event}/channels/": {
+        "kind": "webhook",
+        "target": "https://example.org/",
+        "least_severity": "WARNING",
+        "delay_seconds": 0,
+    },
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
     "POST /admin/axes/accessattempt/": {"action": "unlock", "_selected_action": "{attempt}"},
