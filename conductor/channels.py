@@ -16,9 +16,9 @@ from conductor.models import MAX_DELAY_SECONDS, MAX_TARGET, Channel, ChannelQuer
 from conductor.screens.channels import show_channels
 from conductor.telling.channels import RefusedChannel, make_channel, remove_channel
 from conductor.telling.outbox import write_test
-from conductor.views import OrganizerRequest, for_organizers
+from conductor.views import OrganizerRequest, find_event, for_organizers
 from engagement.limits import MAX_TEXT
-from engagement.models import Event
+from engagement.models import Event, Role
 
 DELAYS = [(0, "at once"), (30, "after half a minute"), (60, "after a minute"), (300, "after five minutes")]
 
@@ -117,7 +117,8 @@ def _made(request: OrganizerRequest, event: Event, form: ChannelForm) -> HttpRes
 
 
 def _event(request: OrganizerRequest, event_id: UUID) -> Event:
-    return get_object_or_404(Event.objects.for_organizer(request.user), id=event_id)
+    """Return the event, to who may change what happens in it: where a channel leads may be a secret."""
+    return find_event(request.user, event_id, Role.ORGANIZER)
 
 
 def _visible(request: OrganizerRequest, event: Event) -> ChannelQuerySet:
