@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from anomalies import watch
-from anomalies.detector.incidents import Step
+from anomalies.detector.changes import Step
 from conductor import live, wakeups
 from conductor.live import SessionChange
 from conductor.models import Message

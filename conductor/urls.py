@@ -5,7 +5,18 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path, register_converter
 
 from conductor import (
-    accounts, acts, channels, desk, events, health, members, metrics, outages, timetables, uploads, views,
+    accounts,
+    acts,
+    channels,
+    desk,
+    events,
+    health,
+    members,
+    metrics,
+    outages,
+    timetables,
+    uploads,
+    views,
 )
 from conductor.api.routes import api
 
