@@ -117,7 +117,7 @@ def test_an_event_goes_with_all_that_hangs_on_it(event):
     assert count_rows(other.id)
     assert not Upload.objects.exists()
     assert not UploadPart.objects.exists()
-    assert Erasure.objects.get().rows_erased == rows + 5
+    assert Erasure.objects.get().rows_erased == rows + 6
 
 
 def test_a_session_that_was_made_while_its_event_was_erased_goes_too(event):
