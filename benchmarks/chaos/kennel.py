@@ -23,6 +23,8 @@ SHORTEST, LONGEST = 0.05, 0.6  # seconds that a sender lives
 def main(seed: str, count: str) -> None:
     die_with_parent()
     django.setup()
+    from conductor.telling import sender  # noqa: F401  loaded once, or who is parted would be killed while it loads
+
     chance = random.Random(int(seed))
     for _ in range(int(count)):
         pid = _start()
