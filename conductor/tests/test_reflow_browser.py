@@ -88,6 +88,8 @@ def test_forced_colors_take_no_meaning_away(page, stack, event, scheme):
         return page.locator(selector).first.evaluate("(each, name) => getComputedStyle(each)[name]", name)
 
     ground = look("body", "backgroundColor")
+    assert look(".room-action", "forcedColorAdjust") == "none"
+    assert look(".room-action", "color") != look(".room-action", "backgroundColor")
     assert look(f"#room-{session.id}", "borderTopStyle") == "double"
     assert look(f"#room-{calm.id}", "borderTopStyle") == "solid"
     assert look(f"#room-{session.id} .spark path", "stroke") != ground
@@ -99,6 +101,7 @@ def test_forced_colors_take_no_meaning_away(page, stack, event, scheme):
     for mark in (".chart-line", ".chart-start"):
         assert look(mark, "stroke") != ground
     assert look(".part", "fill") != ground
+    assert look(".parts-ground", "fill") == ground
     pressed, others = "#sensitivity-normal", "#sensitivity-calm"
     assert look(pressed, "backgroundColor") != look(others, "backgroundColor")
     assert look("#range-30min", "backgroundColor") != look("#range-5min", "backgroundColor")

@@ -34,9 +34,12 @@ def test_card_tells_all_that_goes_on_and_is_acknowledged_on_the_spot(page, stack
     page.get_by_text("+1 more").click()
     assert page.locator(f"{card(room)} .room-more li").all_inner_texts()[0].startswith("Warning Gradual decline since")
     page.get_by_role("button", name="Acknowledge").click()
-    page.wait_for_selector(f"{card(room)} >> text=, acknowledged")
+    page.wait_for_selector(f"{card(room)}[data-state=warning]:not([data-quiet])")  # what nobody is on comes first
     assert page.locator(f"{card(room)} .room-more li").is_visible()
+    assert page.locator(f"{card(room)} .room-more li").inner_text().endswith(", acknowledged")
     assert Anomaly.objects.get(id=worst.id).reviewed_by.username == "mara"
+    page.get_by_role("button", name="Acknowledge").click()
+    page.wait_for_selector(f"{card(room)}[data-quiet]")
     assert page.get_by_role("button", name="Acknowledge").count() == 0
     assert page.url == f"{stack.url}/"
     page.locator(f"{card(room)} .room-value").click(force=True)  # all of the card is its link's
