@@ -233,7 +233,7 @@ class Lesson:
 
 def show_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> RoomsScreen:
     """Return the rooms of these sessions; eight queries at most, however many."""
-    chosen = choose_rooms(sessions, choice)
+    chosen = choose_rooms(sessions, choice, now)
     until = _ends(chosen.sessions, now)
     rows, courses = _last_rows(chosen.sessions), _courses(until)
     incidents = _incidents(chosen.sessions, min(until.values(), default=now) - SPARK)

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from datetime import datetime
+from enum import IntEnum, StrEnum
 from functools import reduce
 from operator import or_
 from urllib.parse import urlencode
@@ -76,11 +77,11 @@ class Chosen:
         return [session for sessions in self.sections.values() for session in sessions]
 
 
-def choose_rooms(sessions: SessionQuerySet, choice: Choice) -> Chosen:
+def choose_rooms(sessions: SessionQuerySet, choice: Choice, now: datetime) -> Chosen:
     """Return which of these sessions a page shows; three queries, and one more on the last page, however many."""
     for word in choice.words.split():
         sessions = sessions.filter(Q(title__icontains=word) | Q(event__name__icontains=word))
-    incidents = _find_open(sessions)
+    incidents = _find_open(sessions, now)
     sections = _sections(incidents)
     counts = sessions.aggregate(**{section.name: Count("pk", filter=which) for section, which in sections.items()})
     ordered = _ordered(sessions.select_related("event"), incidents, sections)
@@ -98,11 +99,21 @@ def choose_rooms(sessions: SessionQuerySet, choice: Choice) -> Chosen:
     return Chosen(by_section, {section: counts[section.name] for section in Section}, page, pages)
 
 
-def _find_open(sessions: SessionQuerySet) -> dict[UUID, bool]:
-    """Return the sessions in which an incident goes on, and whether a critical one does."""
-    found = Anomaly.objects.open().filter(session__in=sessions.values("id")).values_list("session_id", "severity")
-    critical = {id_ for id_, severity in found if severity == Anomaly.Severity.CRITICAL}
-    return {id_: id_ in critical for id_, _ in found}
+class Urgency(IntEnum):
+    """How much a room with an incident needs somebody, most first."""
+
+    CRITICAL = 0
+    WARNING = 1
+    ATTENDED = 3  # somebody is on each; rooms of which nothing can be said come before
+
+
+def _find_open(sessions: SessionQuerySet, now: datetime) -> dict[UUID, Urgency]:
+    """Return the sessions in which an incident goes on, and how urgent the most urgent is."""
+    found: dict[UUID, Urgency] = {}
+    for anomaly in Anomaly.objects.open().filter(session__in=sessions.values("id")):
+        urgency = Urgency.ATTENDED if anomaly.is_quiet(now) else Urgency[anomaly.severity]
+        found[anomaly.session_id] = min(urgency, found.get(anomaly.session_id, urgency))
+    return found
 
 
 def _sections(incidents: Collection[UUID]) -> dict[Section, Q]:
@@ -123,19 +134,18 @@ def _section_of(session: Session, incidents: Collection[UUID]) -> Section:
 
 
 def _ordered(
-    sessions: SessionQuerySet, incidents: Mapping[UUID, bool], sections: Mapping[Section, Q]
+    sessions: SessionQuerySet, incidents: Mapping[UUID, Urgency], sections: Mapping[Section, Q]
 ) -> SessionQuerySet:
     """Return the sessions, worst first. Calm rooms stand by level and title, so that they keep still."""
     newest = EngagementRow.objects.filter(session_id=OuterRef("pk"), timestamp=OuterRef("judged_until"))
     score = Subquery(newest.values("engagement_score")[:1], output_field=FloatField())
     return sessions.order_by(
         Case(
-            When(id__in=[id_ for id_, is_critical in incidents.items() if is_critical], then=0),
-            When(id__in=list(incidents), then=1),
+            *(When(id__in=[id_ for id_, found in incidents.items() if found == each], then=each) for each in Urgency),
             When(sections[Section.NEEDS_YOU], then=2),
-            When(status=STATUS.LIVE, then=3),
-            When(status=STATUS.SCHEDULED, then=4),
-            default=5,
+            When(status=STATUS.LIVE, then=4),
+            When(status=STATUS.SCHEDULED, then=5),
+            default=6,
             output_field=IntegerField(),
         ),
         Case(When(sections[Section.LIVE], then=Floor(Coalesce(score, 1.0) * len(LEVELS)))),

@@ -12,12 +12,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from conductor.practice import BEGINS_AFTER, FALLS_AFTER
 from conductor.tests import stage
-from conductor.tests.test_pages_browser import (  # noqa: F401  fixtures
-    PROJECTOR,
-    complaints,
-    page,
-    wait_until_live,
-)
+from conductor.tests.browsing import PROJECTOR, wait_until_live
 from engagement.models import ApiKey, Event, PracticeRoom, Role, Session
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -27,7 +22,7 @@ MOST_CLICKS, MOST_SECONDS = 6, 60  # from the login to the banner; seconds of th
 
 
 @pytest.fixture
-def newcomer(page, stack):  # noqa: F811
+def newcomer(page, stack):
     """A page of somebody who has a login and nothing else; it counts clicks."""
     User.objects.create_user("ada", password="correct horse")
     page.get_by_role("button", name="Log out").click()
@@ -36,18 +31,18 @@ def newcomer(page, stack):  # noqa: F811
     return page
 
 
-def log_in(page, name: str) -> None:  # noqa: F811
+def log_in(page, name: str) -> None:
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("correct horse")
     page.get_by_role("button", name="Log in").click()
 
 
-def fits(page) -> bool:  # noqa: F811
+def fits(page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_from_an_empty_account_to_a_banner_of_a_room_of_ones_own(newcomer, stack):
-    page, clicks = newcomer, 0  # noqa: F811
+    page, clicks = newcomer, 0
 
     def click(role: str, name: str) -> None:
         nonlocal clicks
@@ -82,7 +77,7 @@ def test_from_an_empty_account_to_a_banner_of_a_room_of_ones_own(newcomer, stack
 
 @pytest.mark.skipif(which("curl") is None, reason="NO CURL: the lines were not run in a terminal")
 def test_the_lines_of_a_new_key_run_in_a_terminal_as_they_are(newcomer, stack):
-    page = newcomer  # noqa: F811
+    page = newcomer
     page.get_by_role("link", name="Make an event").click()
     page.get_by_label("Name").fill("Autumn school")
     page.get_by_role("button", name="Make it").click()
@@ -97,14 +92,14 @@ def test_the_lines_of_a_new_key_run_in_a_terminal_as_they_are(newcomer, stack):
 
 
 def test_try_it_on_the_first_page_is_one_click(newcomer, stack):
-    page = newcomer  # noqa: F811
+    page = newcomer
     page.get_by_role("button", name="Try it").click()
     wait_until_live(page)
     assert Session.objects.get().event.role_of(User.objects.get(username="ada")) is Role.OWNER
     assert re.fullmatch(r"\.\d\d|1\.00", page.locator("#engagement-score .score-value").first.text_content().strip())
 
 
-def test_a_plan_is_typed_in_the_browsers_zone_and_by_keys(page, stack, event):  # noqa: F811
+def test_a_plan_is_typed_in_the_browsers_zone_and_by_keys(page, stack, event):
     page.goto(f"{stack.url}/events/{event.id}/sessions/new/")
     assert page.get_by_label("Time zone").input_value() in ("Asia/Kolkata", "Asia/Calcutta")
     page.get_by_label("Title").fill("Keynote")
@@ -124,11 +119,11 @@ def test_a_plan_is_typed_in_the_browsers_zone_and_by_keys(page, stack, event):  
     assert [f"{at:%T}" for at in session.planned_breaks[0]] == ["10:00:00", "10:15:00"]
 
 
-def wait_until_live_or_waiting(page) -> None:  # noqa: F811
+def wait_until_live_or_waiting(page) -> None:
     page.wait_for_selector("#anomaly-banner")
 
 
-def test_times_are_shown_in_the_zone_and_the_hours_that_were_chosen(page, stack, event):  # noqa: F811
+def test_times_are_shown_in_the_zone_and_the_hours_that_were_chosen(page, stack, event):
     Session.objects.create(event=event, title="Keynote", starts_at=now().replace(2026, 12, 2, 9, 5, 0, 0))
     page.goto(f"{stack.url}/accounts/")
     page.get_by_label("Time zone").select_option("America/New_York")
@@ -140,7 +135,7 @@ def test_times_are_shown_in_the_zone_and_the_hours_that_were_chosen(page, stack,
     assert page.locator("#sessions time").text_content().endswith("AM")
 
 
-def test_a_viewer_sees_no_button_of_an_incident(page, stack, event):  # noqa: F811
+def test_a_viewer_sees_no_button_of_an_incident(page, stack, event):
     event.memberships.update(role=Role.VIEWER)
     session = stage.live_session(event)
     stage.incident(session)
@@ -153,7 +148,7 @@ def test_a_viewer_sees_no_button_of_an_incident(page, stack, event):  # noqa: F8
 
 @pytest.mark.parametrize("width_and_height", [SMALL, PROJECTOR])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits(page, stack, event, width_and_height, scheme):  # noqa: F811
+def test_every_page_fits(page, stack, event, width_and_height, scheme):
     event.memberships.update(role=Role.OWNER)
     stage.organizer("leo", event)
     ApiKey.objects.issue(event, "Platform")

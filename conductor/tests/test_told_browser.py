@@ -6,7 +6,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from conductor import live
 from conductor.tests import stage
-from conductor.tests.test_pages_browser import complaints, page, session  # noqa: F401  fixtures
+from conductor.tests.test_pages_browser import session  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -15,15 +15,15 @@ def push(session) -> None:  # noqa: F811
     live.announce([live.SessionChange(session.id, row=None)], now())
 
 
-def await_title(page, title: str) -> None:  # noqa: F811
+def await_title(page, title: str) -> None:
     page.wait_for_function("wanted => document.title.startsWith(wanted)", arg=title)
 
 
-def rung(page) -> int:  # noqa: F811
+def rung(page) -> int:
     return int(page.evaluate("document.documentElement.dataset.rung ?? 0"))
 
 
-def icon(page) -> str:  # noqa: F811
+def icon(page) -> str:
     return page.evaluate("document.querySelector('link[rel=icon]').href")
 
 
@@ -83,7 +83,7 @@ def test_page_of_the_channels_fits_a_narrow_phone_and_works_without_scripts(brow
     context = browser.new_context(
         viewport={"width": 320, "height": 640}, color_scheme=scheme, java_script_enabled=False
     )
-    page = context.new_page()  # noqa: F811
+    page = context.new_page()
     page.goto(f"{stack.url}/accounts/login/?next=/events/{event.id}/channels/")
     page.get_by_label("Username").fill("mara")
     page.get_by_label("Password").fill("correct horse")

@@ -2,14 +2,7 @@
 
 import pytest
 
-from conductor.tests.test_pages_browser import (  # noqa: F401  fixtures
-    LAPTOP,
-    PHONE,
-    PROJECTOR,
-    complaints,
-    page,
-    wait_until_live,
-)
+from conductor.tests.browsing import LAPTOP, PHONE, PROJECTOR, wait_until_live
 from conductor.tests.test_uploads import ROWS
 from engagement.models import Session
 from engagement.recordings.source import MAX_BYTES
@@ -17,7 +10,7 @@ from engagement.recordings.source import MAX_BYTES
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def choose(page, content: bytes, title: str = "Rehearsal") -> None:  # noqa: F811
+def choose(page, content: bytes, title: str = "Rehearsal") -> None:
     page.get_by_label("Recording", exact=True).set_input_files(
         {"name": "room.jsonl", "mimeType": "application/json", "buffer": content}
     )
@@ -25,7 +18,7 @@ def choose(page, content: bytes, title: str = "Rehearsal") -> None:  # noqa: F81
     page.get_by_role("button", name="Read it").click()
 
 
-def test_an_upload_shows_the_session_as_it_would_have_run(page, stack):  # noqa: F811
+def test_an_upload_shows_the_session_as_it_would_have_run(page, stack):
     page.get_by_role("link", name="Upload a recording").click()
     choose(page, ROWS)
     wait_until_live(page)
@@ -37,7 +30,7 @@ def test_an_upload_shows_the_session_as_it_would_have_run(page, stack):  # noqa:
     assert page.locator("[role=alert]").text_content() == ""  # nobody is alarmed by what is over
 
 
-def test_a_broken_file_is_told_of_and_what_was_filled_in_stays(page, stack):  # noqa: F811
+def test_a_broken_file_is_told_of_and_what_was_filled_in_stays(page, stack):
     page.goto(f"{stack.url}/recordings/")
     page.get_by_label("Time zone").select_option("Europe/Oslo")
     choose(page, ROWS[:-9])
@@ -49,7 +42,7 @@ def test_a_broken_file_is_told_of_and_what_was_filled_in_stays(page, stack):  # 
     assert not Session.objects.exists()
 
 
-def test_what_is_too_large_is_told_before_it_is_sent(page, stack, tmp_path):  # noqa: F811
+def test_what_is_too_large_is_told_before_it_is_sent(page, stack, tmp_path):
     huge = tmp_path / "huge.jsonl"
     with huge.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
@@ -64,14 +57,14 @@ def test_what_is_too_large_is_told_before_it_is_sent(page, stack, tmp_path):  # 
     assert field.evaluate("field => field.validationMessage") == ""
 
 
-def test_the_time_zone_is_the_viewers_own_at_first(page, stack):  # noqa: F811
+def test_the_time_zone_is_the_viewers_own_at_first(page, stack):
     page.goto(f"{stack.url}/recordings/")
     assert page.get_by_label("Time zone").input_value() in ("Asia/Kolkata", "Asia/Calcutta")
 
 
 @pytest.mark.parametrize("width_and_height", [PHONE, LAPTOP, PROJECTOR])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits(page, stack, width_and_height, scheme):  # noqa: F811
+def test_the_page_fits(page, stack, width_and_height, scheme):
     page.set_viewport_size(dict(zip(("width", "height"), width_and_height, strict=True)))
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{stack.url}/recordings/")

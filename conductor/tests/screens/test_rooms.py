@@ -226,3 +226,15 @@ def test_lesson_names_a_key_that_works(event):
 
 def test_lesson_of_somebody_without_an_event_names_none(event):
     assert show_lesson(stage.User.objects.create_user("newcomer"), "/") == Lesson(None, None, "/")
+
+
+def test_room_that_nobody_is_on_comes_before_a_worse_one_that_somebody_is_on(event):
+    attended, warned, silent = (stage.live_session(event, title) for title in ("attended", "warned", "silent"))
+    stage.incident(attended, "CRITICAL").acknowledge(Actor("mara"), stage.NOW)
+    stage.incident(warned, "WARNING")
+    Session.objects.filter(id=silent.id).update(detector_state="UNKNOWN")
+    calm = stage.live_session(event, "calm")
+
+    rooms = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
+
+    assert [room.session for room in rooms] == [warned, silent, attended, calm]
