@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies.models import Actor, Anomaly
+from conductor.models import Channel
 from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, PHONE, session_of_now, wait_until_live
 from engagement.erasure import erase_person
-from engagement.models import ApiKey, Event, Session, Upload
+from engagement.models import ApiKey, Event, Role, Session, Upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -106,6 +107,19 @@ def test_report_comparison_and_desk(page, stack, event, session):
     for address in (f"/sessions/{session.id}/report/", f"/events/{event.id}/report/", reverse("desk")):
         page.goto(f"{stack.url}{address}")
         assert find_serious(page) == []
+
+
+def test_pages_of_an_event_and_an_account(page, stack, event, session):
+    event.memberships.update(role=Role.OWNER)
+    ApiKey.objects.issue(event, "platform")
+    where = {"kind": Channel.Kind.WEBHOOK, "target": "https://example.org/"}
+    Channel.objects.create(event=event, name="Desk", created_at=now(), **where)
+    own = f"/events/{event.id}/"
+    for address in (own, f"{own}edit/", f"{own}channels/", f"{own}sessions/new/", f"/sessions/{session.id}/edit/",
+                    f"/sessions/{session.id}/end/", "/events/new/", reverse("account")):  # fmt: skip
+        page.goto(f"{stack.url}{address}")
+        assert page.locator("h1").count() == 1, address
+        assert find_serious(page, BOTH_LOOKS) == []
 
 
 def open_everything(page) -> None:
