@@ -10,12 +10,12 @@ from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
 from anomalies import life
-from anomalies.detector.changes import Step
 from anomalies.life import Act, Action, InvalidTransition, Standing, Verdict
 from engagement.models import Event, Session
 from engagement.moments import read_moment
 
-WORSE = (Step.WORSENED, Step.RETYPED)  # what ends the quiet that somebody asked for
+# Steps of the detector that end the quiet somebody asked for: by name, as who only reads anomalies loads no NumPy.
+WORSE = ("worsened", "retyped")
 
 __all__ = ["Actor", "Anomaly", "AnomalyAction", "DetectorMemory", "InvalidTransition"]
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "timescale"}
-MAIL_SCHEMES = {"mailto", "mailtos"}
+TELLING_SCHEMES = {"mailto", "mailtos"}  # as Apprise has them
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 MAIL_SCHEMES = {"smtp", "smtps", "submission"}
 
@@ -63,7 +63,7 @@ def check_mail_url(**_: object) -> Sequence[CheckMessage]:
         return []
     try:
         url = urlsplit(settings.MAIL_URL)
-        is_right = url.scheme in MAIL_SCHEMES and bool(url.hostname) and url.port != 0
+        is_right = url.scheme in TELLING_SCHEMES and bool(url.hostname) and url.port != 0
     except ValueError:
         is_right = False
     hint = "Write mailtos://USER:PASSWORD@smtp.example.org?from=live@example.org, special characters as %XX."
@@ -98,7 +98,7 @@ def check_email_url(**_: object) -> Sequence[CheckMessage]:
         Error(
             "EMAIL_URL does not name a mail server.",
             hint="Write smtp://USER:PASSWORD@HOST:587/?tls=True, or smtps:// for TLS; special characters as %XX.",
-            id="conductor.E006",
+            id="conductor.E008",
         )
     ]
 

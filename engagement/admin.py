@@ -97,6 +97,12 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
 
 
 class MembersFormSet(BaseInlineFormSet[Membership, Event, Any]):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        """Name each field for who does not see the heads of the columns."""
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs["aria-label"] = str(field.label or "Member")
+
     def clean(self) -> None:
         """Refuse an event whose people are all something less than its owner."""
         super().clean()

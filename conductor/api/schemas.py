@@ -402,7 +402,7 @@ class IncidentAction(Taken):
 Url = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TARGET), AfterValidator(_be_storable)]
 
 
-class NewWebhook(Taken):
+class WebhookWish(Taken):
     """A webhook to make."""
 
     model_config = ConfigDict(

@@ -11,7 +11,7 @@ from conductor.api import answers
 from conductor.api.paging import page, read_cursor, write_cursor
 from conductor.api.problems import Problem, wrong_value
 from conductor.api.reach import check_event
-from conductor.api.schemas import NewWebhook, PageQuery
+from conductor.api.schemas import PageQuery, WebhookWish
 from conductor.models import Channel, ChannelQuerySet
 from conductor.payloads import delivery_payload, webhook_payload
 from conductor.telling.channels import RefusedChannel, make_channel, remove_channel
@@ -31,7 +31,7 @@ def list_webhooks(request: keys.KeyedRequest) -> JsonResponse:
 
 
 @router.post("/webhooks", response={201: answers.NewWebhook})
-def post_webhook(request: keys.KeyedRequest, body: NewWebhook) -> JsonResponse:
+def post_webhook(request: keys.KeyedRequest, body: WebhookWish) -> JsonResponse:
     """Make a webhook. The secret that it is signed with is in this answer and in no other."""
     check_event(request)
     try:

@@ -108,7 +108,7 @@ def test_page_costs_the_same_for_many_deliveries(page, client, django_assert_num
     channel = Channel.objects.get()
     click(client, channel, "test")
     page()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(8):
         page()
     for _ in range(12):
         click(client, channel, "test")

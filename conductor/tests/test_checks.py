@@ -21,10 +21,10 @@ READ = re.compile(r"""(?:environ\.get\(|environ\[|getenv\(|\bflag\(|\bwords\(|\b
         ("REDIS_URL", "redis://", "conductor.E003"),
         ("REDIS_URL", "redis://host:port/0", "conductor.E003"),
         ("ALLOWED_HOSTS", [], "conductor.E004"),
-        ("EMAIL_URL", "mail.example.org", "conductor.E006"),
-        ("EMAIL_URL", "smtp://", "conductor.E006"),
-        ("EMAIL_URL", "https://mail.example.org", "conductor.E006"),
-        ("EMAIL_URL", "smtp://host:port", "conductor.E006"),
+        ("EMAIL_URL", "mail.example.org", "conductor.E008"),
+        ("EMAIL_URL", "smtp://", "conductor.E008"),
+        ("EMAIL_URL", "https://mail.example.org", "conductor.E008"),
+        ("EMAIL_URL", "smtp://host:port", "conductor.E008"),
         ("HEARTBEAT_URL", "file:///etc/passwd", "conductor.E005"),
         ("HEARTBEAT_URL", "hc-ping.com/1234", "conductor.E005"),
         ("HEARTBEAT_URL", "https://", "conductor.E005"),
@@ -98,8 +98,8 @@ def test_command_says_what_is_wrong_without_traceback(tmp_path, variable, value,
 def test_environment_variables_are_documented():
     folders = [settings.BASE_DIR / name for name in ("anomalies", "benchmarks", "conductor", "engagement")]
     sources = [path.read_text() for folder in folders for path in folder.rglob("*.py")]
-    # What a scenario of the chaos hands to its own children, or Python reads itself, is no setting.
-    others = ("DJANGO_", "CHAOS_", "PYTHON")
+    # What a scenario of the chaos hands to its children, makes a test longer, or Python reads itself is no setting.
+    others = ("DJANGO_", "CHAOS_", "SOAK_", "PYTHON")
     read = {name for text in sources for name in READ.findall(text) if not name.startswith(others)}
     read |= set(re.findall(r"\$\{([A-Z_]+)", Path(settings.BASE_DIR, "docker-compose.yml").read_text()))
 

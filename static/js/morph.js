@@ -61,7 +61,7 @@ function morphNode(shown, next, kept) {
 }
 
 // Words that changed under a selection take its edges to their start: they go back to where they were.
-function keepingSelection(change) {
+export function keepingSelection(change) {
   const selection = getSelection();
   const { anchorNode, anchorOffset, focusNode, focusOffset, isCollapsed } = selection;
   change();

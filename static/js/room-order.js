@@ -1,7 +1,7 @@
 // Rooms keep their places while somebody points at one or is at its keys: what a card tells changes, where it stands does not.
 // The new order comes when they leave or rest.
 
-import { morph } from "./morph.js";
+import { keepingSelection, morph } from "./morph.js";
 
 const STILL_MS = 15_000; // who has moved nothing for so long only left the mouse there
 
@@ -31,8 +31,10 @@ function keepPlaces(fresh) {
 // Every card that is on the page is newer than the one in the list that waited.
 function moveRooms() {
   const focusedId = document.activeElement?.id;
-  for (const room of [...next.querySelectorAll(".room")]) room.replaceWith(document.getElementById(room.id) ?? room);
-  list().replaceWith(next);
+  keepingSelection(() => {
+    for (const room of [...next.querySelectorAll(".room")]) room.replaceWith(document.getElementById(room.id) ?? room);
+    list().replaceWith(next);
+  });
   htmx.process(next);
   next = undefined;
   waiting.replaceChildren();

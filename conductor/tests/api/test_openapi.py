@@ -74,14 +74,16 @@ def test_document_says_what_problems_look_like(document):
     }
 
 
-@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction", "NewWebhook"])
+@pytest.mark.parametrize(
+    "schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction", "WebhookWish"]
+)
 def test_document_explains_every_field_that_is_taken(document, schema):
     fields = document["components"]["schemas"][schema]["properties"]
 
     assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
-@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem", "NewWebhook"])
+@pytest.mark.parametrize("schema", ["NewSession", "SessionChanges", "Signals", "Recorded", "Problem", "WebhookWish"])
 def test_document_gives_examples(document, schema):
     assert document["components"]["schemas"][schema]["examples"]
 
@@ -121,7 +123,7 @@ def test_examples_are_taken(document, rest):
     assert made.status_code == 201
     assert rest.patch(path, schemas["SessionChanges"]["examples"][0]).status_code == 200
     assert rest.post(f"{path}/signals", schemas["Signals"]["examples"][0]).status_code == 202
-    assert rest.post("/webhooks", schemas["NewWebhook"]["examples"][0]).status_code == 201
+    assert rest.post("/webhooks", schemas["WebhookWish"]["examples"][0]).status_code == 201
 
 
 def test_answers_are_as_documented(rest):

@@ -165,7 +165,7 @@ def test_polls_of_a_session_are_those_of_its_rows_that_came_in_time(event):
 
 
 def test_course_takes_as_many_queries_however_long_it_is(event, django_assert_num_queries):
-    for hours, queries in ((3, 9), (8, 11)):  # whole buckets ask how far they are kept
+    for hours, queries in ((3, 10), (8, 12)):  # whole buckets ask how far they are kept
         session = long_session(event, title=f"{hours} h", hours=hours, status="ended")
         with django_assert_num_queries(queries):
             read_facts(session)
