@@ -5,7 +5,7 @@ VENV := .venv/bin/python
 COMPILED := anomalies/detector/__pycache__/compiled
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP517=1 $(VENV) -m pip install --quiet --no-input
 
-.PHONY: run test test-fast test-timescale soak bench chaos check audit browser nginx
+.PHONY: run test test-fast test-long test-timescale soak bench chaos check audit browser nginx
 
 run: .venv/runtime $(COMPILED)
 	@exec $(VENV) manage.py up --stop-with-parent
@@ -20,6 +20,10 @@ test: .venv/dev $(COMPILED) $(if $(T),,browser nginx)
 # What needs no server and is quick; it names the tests that have become slow.
 test-fast: .venv/dev $(COMPILED)
 	$(VENV) -m pytest $(PARALLEL) -m "not servers and not slow" --durations 5 --durations-min 2
+
+# What takes half a minute each and more: processes that are stuck, backups under load, the bench and the chaos themselves.
+test-long: .venv/dev $(COMPILED)
+	$(VENV) -m pytest -m long
 
 test-timescale: .venv/dev $(COMPILED)
 	$(VENV) -m pytest -m timescale

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_nothing_is_lost_doubled_or_judged_otherwise(tmp_path):
     out = tmp_path / "chaos.json"

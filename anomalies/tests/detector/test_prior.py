@@ -63,6 +63,7 @@ def test_shipped_prior_is_of_twenty_thousand_quiet_rows_and_more():
     assert roots[0] >= 20_000
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_learning_with_its_defaults_gives_the_shipped_prior(tmp_path):
     call_command("learn_prior", out=tmp_path / "prior.json")

@@ -84,6 +84,7 @@ def opened_in(rows: list[Reading]) -> tuple[str, list[str]]:
     return pack(states[0]).hex(), [str(change.at) for change in changes if change.step == Step.OPENED]
 
 
+@pytest.mark.long
 def test_backup_under_load_is_one_moment_and_the_product_goes_on_from_there(stack, tmp_path):
     event = Event.objects.create(name="Conference")
     sessions = [Session.objects.create(event=event, title=str(seed)) for seed in range(4)]

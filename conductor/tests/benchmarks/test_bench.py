@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 
+@pytest.mark.long
 @pytest.mark.servers
 def test_bench_prints_a_table_and_writes_the_same_as_json(tmp_path):
     asked = ["--case", "single frame", "--rate", "10", "--rooms", "8", "--seconds", "1"]

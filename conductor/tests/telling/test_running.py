@@ -122,6 +122,7 @@ def test_program_that_is_killed_in_the_middle_leaves_its_message_to_the_next(sen
     assert Attempt.objects.filter(message__channel=of).earliest("id").milliseconds is None
 
 
+@pytest.mark.long
 def test_senders_that_are_killed_lose_nothing_and_keep_the_order(stack):
     outcome = Outcome("senders", 1)
     kill_senders(random.Random().randrange(1_000), 24, outcome, stack.environment)

@@ -138,6 +138,7 @@ def children_of(up: Up, data_dir: Path) -> dict[str, int]:
     return own
 
 
+@pytest.mark.long
 def test_up_starts_again_what_dies(data_dir, port):
     up = Up(data_dir, port)
     up.await_words("Stop ")
@@ -160,6 +161,7 @@ def test_up_starts_again_what_dies(data_dir, port):
     wait_until(lambda: not processes_of(data_dir))
 
 
+@pytest.mark.long
 def test_up_goes_on_when_its_demo_is_ended(data_dir, port):
     up = Up(data_dir, port)
     up.await_words("Stop ")
@@ -173,7 +175,9 @@ def test_up_goes_on_when_its_demo_is_ended(data_dir, port):
     up.stop()
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name != "worker" else name for name in PROCESSES]
+)
 def test_up_ends_what_is_stuck_and_starts_it_again(data_dir, port, name):
     up = Up(data_dir, port, "--no-demo")
     up.await_words("Up at")
