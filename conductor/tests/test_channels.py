@@ -113,7 +113,7 @@ def test_page_costs_the_same_for_many_deliveries(page, client, django_assert_num
     for _ in range(12):
         click(client, channel, "test")
     page()
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(8):
         shown = page()
     assert shown.count('class="delivery-when"') == 10
 

@@ -348,6 +348,7 @@ def test_page_is_grey_thirty_seconds_after_the_network_was_cut(page, complaints,
     page.clock.run_for(30_000)
     assert page.locator("main[data-stale]").count() == 1
     assert re.match(r"Reconnecting, shown is (2|3)\d s old", page.locator("#connection-status").text_content())
+    page.close()  # or it would go on to complain that it reaches nobody
     complaints.clear()
 
 

@@ -13,8 +13,7 @@ function morphAttributes(shown, next) {
   }
 }
 
-// A child with an id is looked for among those that are left, any other is the one that stands at its place. What is to be
-// kept may have stood in another part.
+// A child with an id is looked for among those that are left, then in other parts; any other is the one at its place.
 function morphChildren(shown, next, kept) {
   const wanted = new Set([...next.children].map((child) => child.id).filter(Boolean));
   let place = shown.firstChild;
@@ -42,9 +41,10 @@ function dropped(node) {
 // Who can move an element without taking it out keeps its focus; one that was taken out already is put in.
 const move = (parent, node, place) => (node.isConnected && parent.moveBefore ? parent.moveBefore(node, place) : parent.insertBefore(node, place));
 
+// What is shown already and stands in another part from now on, by its id.
 function findKept(shown, next) {
-  const ids = [...next.querySelectorAll(`[${KEPT}][id]`)].map(({ id }) => id);
-  return new Map(ids.map((id) => [id, shown.querySelector(`#${CSS.escape(id)}`)]).filter(([, node]) => node));
+  const found = [...next.querySelectorAll("[id]")].map(({ id }) => [id, document.getElementById(id)]);
+  return new Map(found.filter(([, node]) => node && shown.contains(node)));
 }
 
 function morphNode(shown, next, kept) {
