@@ -11,7 +11,7 @@ from anomalies.life import Action
 from anomalies.models import Anomaly, AnomalyAction
 from anomalies.remedies import Effect
 from conductor.screens.doubts import Doubt
-from conductor.screens.facts import SessionFacts
+from conductor.screens.facts import SessionFacts, find_most_urgent
 from conductor.screens.rows import Row
 from engagement.models import Session
 
@@ -73,7 +73,7 @@ class Banner:
 def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Banner:
     """Return the banner of a session; `doubt` is why what is known of it may not hold."""
     session, newest = facts.session, facts.newest
-    if incident := _most_urgent(facts, now):
+    if incident := find_most_urgent(facts.going_on, now):
         return Banner(
             BannerKind.OPEN,
             incident,
@@ -97,12 +97,6 @@ def show_banner(facts: SessionFacts, doubt: Doubt | None, now: datetime) -> Bann
         return Banner(BannerKind.LEARNING, learning_seconds_left=facts.outlook.learning_seconds_left)
     dismissed = next(iter(facts.going_on), None)  # an open one would be shown
     return Banner(BannerKind.CALM, remainder=_remainder(facts), dismissed=dismissed, is_below=_is_below(facts))
-
-
-def _most_urgent(facts: SessionFacts, now: datetime) -> Anomaly | None:
-    """Return the worst open incident that nobody is on, else the worst."""
-    unattended = (a for a in facts.going_on if a.status != Anomaly.Status.DISMISSED and not a.is_quiet(now))
-    return next(unattended, facts.open_incident)
 
 
 def _attempts(facts: SessionFacts, incident: Anomaly) -> tuple[Attempt, ...]:

@@ -91,7 +91,7 @@ class SessionFacts:
     @property
     def open_incident(self) -> Anomaly | None:
         """The newest of the worst incidents that go on and that nobody called a false alarm."""
-        return next((a for a in self.going_on if a.status != Anomaly.Status.DISMISSED), None)
+        return next(iter(_open_ones(self.going_on)), None)
 
 
 def sort_worst_first(incidents: Iterable[Anomaly]) -> list[Anomaly]:
@@ -105,6 +105,16 @@ def sort_worst_first(incidents: Iterable[Anomaly]) -> list[Anomaly]:
         newest_first,
         key=lambda a: (a.status == Anomaly.Status.DISMISSED, a.severity != Anomaly.Severity.CRITICAL),
     )
+
+
+def find_most_urgent(going_on: Sequence[Anomaly], now: datetime) -> Anomaly | None:
+    """Return the worst open incident that nobody is on, else the worst open one; they are given worst first."""
+    open_ones = _open_ones(going_on)
+    return next((each for each in open_ones if not each.is_quiet(now)), next(iter(open_ones), None))
+
+
+def _open_ones(going_on: Sequence[Anomaly]) -> list[Anomaly]:
+    return [each for each in going_on if each.status != Anomaly.Status.DISMISSED]
 
 
 def read_facts(session: Session, is_whole: bool = False) -> SessionFacts:

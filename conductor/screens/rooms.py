@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from anomalies.models import Anomaly
 from conductor.screens.charts import Moment, draw_spark
 from conductor.screens.doubts import Doubt, find_doubt
-from conductor.screens.facts import sort_worst_first
+from conductor.screens.facts import find_most_urgent, sort_worst_first
 from conductor.screens.rows import Row, read_courses, read_rows_since
 from conductor.screens.standing import MOST_ENDED, Choice, Section, choose_rooms
 from engagement.models import ApiKey, Event, Role, Session, SessionQuerySet
@@ -333,9 +333,7 @@ def _room(session: Session, rows: Sequence[Row], spark: _Spark, now: datetime) -
     newest = rows[-1] if rows else None
     doubt = find_doubt(session, rows, now)
     going_on = sort_worst_first(each for each in spark.incidents if not each.is_resolved)
-    open_ones = [each for each in going_on if each.status != Anomaly.Status.DISMISSED]
-    unattended = [each for each in open_ones if not each.is_quiet(now)]
-    incident = next(iter(unattended or open_ones), None)
+    incident = find_most_urgent(going_on, now)
     return RoomCard(
         kind=_kind(session, newest, incident, doubt),
         session=session,
@@ -346,7 +344,7 @@ def _room(session: Session, rows: Sequence[Row], spark: _Spark, now: datetime) -
         going_on=going_on,
         doubt=doubt,
         incident=incident,
-        is_quiet=incident is not None and not unattended,
+        is_quiet=incident is not None and incident.is_quiet(now),
     )
 
 

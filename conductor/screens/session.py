@@ -50,13 +50,6 @@ PARTS = (
     "event_sensitivity",
 )
 
-TRIED_CHOICES = (
-    (Tried.POLL, "a poll"),
-    (Tried.QUESTION, "a question"),
-    (Tried.BREAK, "a break"),
-    (Tried.FIXED, "mending sound or picture"),
-    (Tried.OTHER, "something else"),
-)
 SNOOZE_MINUTES = (5, 15, 30)
 SPANS = {Range.FIVE_MINUTES: LEAST_SPAN, Range.HALF_HOUR: SPAN, Range.WHOLE: None}
 
@@ -126,7 +119,7 @@ def render_session(screen: SessionScreen) -> SafeString:
 
 def render_parts(screen: SessionScreen) -> list[SafeString]:
     """Return the live part of a page, part by part. They know no request and no user."""
-    known = {"screen": screen, "tried_choices": TRIED_CHOICES, "snooze_minutes": SNOOZE_MINUTES}
+    known = {"screen": screen, "tried_choices": tuple(Tried), "snooze_minutes": SNOOZE_MINUTES}
     return [render_to_string(f"sessions/_{name}.html", known) for name in PARTS]
 
 

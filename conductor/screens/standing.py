@@ -110,7 +110,8 @@ class Urgency(IntEnum):
 def _find_open(sessions: SessionQuerySet, now: datetime) -> dict[UUID, Urgency]:
     """Return the sessions in which an incident goes on, and how urgent the most urgent is."""
     found: dict[UUID, Urgency] = {}
-    for anomaly in Anomaly.objects.open().filter(session__in=sessions.values("id")):
+    open_ones = Anomaly.objects.open().filter(session__in=sessions.values("id"))
+    for anomaly in open_ones.only("session_id", "severity", "metadata", "acknowledged_at", "snoozed_until"):
         urgency = Urgency.ATTENDED if anomaly.is_quiet(now) else Urgency[anomaly.severity]
         found[anomaly.session_id] = min(urgency, found.get(anomaly.session_id, urgency))
     return found

@@ -105,8 +105,13 @@ def action_words(action: AnomalyAction) -> str:
 
 
 @register.filter
-def percent(share: float) -> str:
-    return write_percent(share)
+def tried_noun(tried: str) -> str:
+    """Write what can be tried to win an audience back.
+
+    >>> tried_noun("fixed")
+    'mending sound or picture'
+    """
+    return TRIED_NOUNS[tried]
 
 
 @register.filter
@@ -119,7 +124,7 @@ def effect_words(effect: Effect) -> str:
     """
     after, alone = (write_duration(each or timedelta()) for each in (effect.median_after, effect.median_alone))
     return (
-        f"In this event {TRIED_NOUNS[effect.tried]} helped: people were back after {after} ({effect.cases} times), "
+        f"In this event {tried_noun(effect.tried)} helped: people were back after {after} ({effect.cases} times), "
         f"without it after {alone} ({effect.left_alone} times)."
     )
 
