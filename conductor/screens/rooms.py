@@ -81,7 +81,7 @@ class RoomCard:
         return self.kind, told, self.doubt and self.doubt.kind, self.is_quiet
 
 
-CALM: Hashable = (RoomKind.LIVE, None, None, False)  # the mark of a room that nobody has to look at
+CALM: Hashable = (RoomKind.LIVE, (), None, False)  # the mark of a room that nobody has to look at
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from anomalies.models import Actor, Anomaly
-from conductor.screens.rooms import Lesson, RoomKind, SparkMark, list_rooms, show_lesson, show_rooms
+from conductor.screens.rooms import CALM, Lesson, RoomKind, SparkMark, list_rooms, show_lesson, show_rooms
 from conductor.screens.standing import Choice, Section
 from conductor.tests import stage
 from engagement.models import ApiKey, Event, Session
@@ -238,3 +238,11 @@ def test_room_that_nobody_is_on_comes_before_a_worse_one_that_somebody_is_on(eve
     rooms = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
 
     assert [room.session for room in rooms] == [warned, silent, attended, calm]
+
+
+def test_mark_of_a_calm_room_says_that_nobody_has_to_look(session):
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
+    assert room.mark == CALM
+    stage.incident(session)
+    [room] = show_rooms(Session.objects.all(), Choice(), stage.NOW).rooms
+    assert room.mark != CALM
