@@ -1,13 +1,14 @@
 """System checks of the environment: what a variable gets wrong, said with a hint before anything starts."""
 
-from collections.abc import Sequence
-from urllib.parse import urlsplit
+from collections.abc import Collection, Sequence
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "timescale"}
 TELLING_SCHEMES = {"mailto", "mailtos"}  # as Apprise has them
+PAGE_SCHEMES = {"http", "https"}
 REDIS_SCHEMES = {"redis", "rediss", "unix"}
 MAIL_SCHEMES = {"smtp", "smtps", "submission"}
 
@@ -41,17 +42,12 @@ def check_redis_url(**_: object) -> list[CheckMessage]:
 def check_public_url(**_: object) -> Sequence[CheckMessage]:
     """CONDUCTOR_PUBLIC_URL is how a page's address begins; it is missed where people are told by mail."""
     hint = "Write how people reach the server: https://live.example.org."
-    try:
-        url = urlsplit(settings.PUBLIC_URL)
-        is_right = (
-            url.scheme in {"http", "https"} and url.hostname and url.port != 0 and not (url.query or url.fragment)
-        )
-    except ValueError:
-        is_right = False
+    url = _read_url(settings.PUBLIC_URL, PAGE_SCHEMES)
+    is_right = url is not None and not (url.query or url.fragment) and _is_plain(settings.PUBLIC_URL)
     if not settings.PUBLIC_URL and settings.MAIL_URL:
         words = "CONDUCTOR_PUBLIC_URL is not set: what people are told links nowhere."
         return [Warning(words, hint=hint, id="conductor.W001")]
-    if not settings.PUBLIC_URL or (is_right and settings.PUBLIC_URL.isprintable() and " " not in settings.PUBLIC_URL):
+    if not settings.PUBLIC_URL or is_right:
         return []
     return [Error("CONDUCTOR_PUBLIC_URL is no address of pages.", hint=hint, id="conductor.E006")]
 
@@ -59,15 +55,10 @@ def check_public_url(**_: object) -> Sequence[CheckMessage]:
 @register("environment")
 def check_mail_url(**_: object) -> Sequence[CheckMessage]:
     """CONDUCTOR_MAIL_URL is empty, or one of a mail server that Apprise can read."""
-    if not settings.MAIL_URL:
+    if not settings.MAIL_URL or _read_url(settings.MAIL_URL, TELLING_SCHEMES):
         return []
-    try:
-        url = urlsplit(settings.MAIL_URL)
-        is_right = url.scheme in TELLING_SCHEMES and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_right = False
     hint = "Write mailtos://USER:PASSWORD@smtp.example.org?from=live@example.org, special characters as %XX."
-    return [] if is_right else [Error("CONDUCTOR_MAIL_URL names no mail server.", hint=hint, id="conductor.E007")]
+    return [Error("CONDUCTOR_MAIL_URL names no mail server.", hint=hint, id="conductor.E007")]
 
 
 @register("environment")
@@ -87,12 +78,7 @@ def check_allowed_hosts(**_: object) -> Sequence[CheckMessage]:
 @register("environment")
 def check_email_url(**_: object) -> Sequence[CheckMessage]:
     """EMAIL_URL is empty, or names a mail server."""
-    try:
-        url = urlsplit(settings.EMAIL_URL)
-        is_right = url.scheme in MAIL_SCHEMES and bool(url.hostname) and url.port != 0
-    except ValueError:
-        is_right = False
-    if not settings.EMAIL_URL or is_right:
+    if not settings.EMAIL_URL or _read_url(settings.EMAIL_URL, MAIL_SCHEMES):
         return []
     return [
         Error(
@@ -107,12 +93,8 @@ def check_email_url(**_: object) -> Sequence[CheckMessage]:
 def check_heartbeat_url(**_: object) -> Sequence[CheckMessage]:
     """CONDUCTOR_HEARTBEAT_URL is empty, or something that can be called over HTTP."""
     text = settings.HEARTBEAT_URL
-    try:
-        url = urlsplit(text)
-        is_right = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and "@" not in url.netloc
-    except ValueError:
-        is_right = False
-    if not text or (is_right and text.isascii() and text.isprintable() and " " not in text):
+    url = _read_url(text, PAGE_SCHEMES)
+    if not text or (url and "@" not in url.netloc and text.isascii() and _is_plain(text)):
         return []
     return [
         Error(
@@ -121,3 +103,17 @@ def check_heartbeat_url(**_: object) -> Sequence[CheckMessage]:
             id="conductor.E005",
         )
     ]
+
+
+def _read_url(text: str, schemes: Collection[str]) -> SplitResult | None:
+    """Return the parts of an address with a host and one of these schemes; None where it is none."""
+    try:
+        url = urlsplit(text)
+        return url if url.scheme in schemes and url.hostname and url.port != 0 else None
+    except ValueError:  # of a bracket that is not closed, or a port that is no number
+        return None
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text has nothing in it that an address would have to write as %XX."""
+    return text.isprintable() and " " not in text
