@@ -1,6 +1,5 @@
 """The review desk of the admin: settle alerts with a key each, and see what the verdicts come to."""
 
-import csv
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -17,10 +16,10 @@ from django.views.decorators.http import require_POST, require_safe
 from anomalies.life import Action, InvalidTransition
 from anomalies.models import Actor, Anomaly
 from conductor.acts import ACTS, ActionForm
-from conductor.report_csv import harmless
 from conductor.screens.desk import Desk, show_desk
 from conductor.screens.verdicts import reviewable, tally_verdicts
-from engagement.moments import write_moment
+from conductor.spreadsheet import Cell, write_table
+from engagement.moments import write_known_moment, write_moment
 
 MOST_PASSED = 200  # alerts that one sitting passes over
 COLUMNS = (
@@ -43,12 +42,8 @@ def for_reviewers(view: Any) -> Any:
 @require_safe
 def desk(request: HttpRequest) -> HttpResponse:
     """The alert that is next, and what the verdicts come to."""
-    event_id = _event(request.GET.get("event"))
-    page = {
-        "desk": show_desk(event_id, _passed(request.GET)),
-        "tables": tally_verdicts(event_id),
-        "passed": _passed(request.GET),
-    }
+    event_id, passed = _event(request.GET.get("event")), _passed(request.GET)
+    page = {"desk": show_desk(event_id, passed), "tables": tally_verdicts(event_id), "passed": passed}
     return render(request, "desk/desk.html", page)
 
 
@@ -77,25 +72,21 @@ def skip(request: HttpRequest, anomaly_id: UUID) -> HttpResponse:
 @require_safe
 def export(request: HttpRequest) -> HttpResponse:
     """Every alert that was settled, as CSV."""
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="verdicts.csv"'
-    response.write("\ufeff")
-    writer = csv.writer(response)
-    writer.writerow(COLUMNS)
     settled = reviewable(_event(request.GET.get("event"))).exclude(review=Anomaly.Review.UNREVIEWED)
-    for each in settled.select_related("session__event", "reviewed_by").order_by("timestamp", "id").iterator(1_000):
-        writer.writerow([harmless(cell) for cell in _export(each)])
-    return response
+    found = settled.select_related("session__event", "reviewed_by").order_by("timestamp", "id").iterator(1_000)
+    table = write_table(COLUMNS, map(_export, found))
+    headers = {"Content-Disposition": 'attachment; filename="verdicts.csv"'}
+    return HttpResponse(table, "text/csv; charset=utf-8", headers=headers)
 
 
-def _export(anomaly: Anomaly) -> list[str | float | None]:
+def _export(anomaly: Anomaly) -> list[Cell]:
     event = anomaly.session.event
     return [
         str(anomaly.id), str(anomaly.session_id), anomaly.session.title, event.name, write_moment(anomaly.timestamp),
-        None if anomaly.resolved_at is None else write_moment(anomaly.resolved_at), anomaly.anomaly_type,
+        write_known_moment(anomaly.resolved_at), anomaly.anomaly_type,
         anomaly.severity, anomaly.anomaly_score, anomaly.metadata.get("sensitivity", event.sensitivity),
         anomaly.get_review_display(), None if anomaly.reviewed_by is None else anomaly.reviewed_by.get_username(),
-        None if anomaly.reviewed_at is None else write_moment(anomaly.reviewed_at), anomaly.note,
+        write_known_moment(anomaly.reviewed_at), anomaly.note,
     ]  # fmt: skip
 
 

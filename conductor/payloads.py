@@ -1,7 +1,6 @@
 """The JSON shapes of the contract: the same for REST, the stream and the pages."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
@@ -11,7 +10,7 @@ from conductor.models import Channel, Message
 from conductor.report import Report
 from engagement.course import Reached
 from engagement.models import EngagementRow, Erasure, Session
-from engagement.moments import write_moment
+from engagement.moments import write_known_moment, write_moment
 from engagement.readings import MEASURED
 from engagement.scoring import level
 
@@ -30,8 +29,8 @@ def session_payload(session: Session) -> dict[str, object]:
         "external_id": session.external_id,
         "status": session.status,
         "detector_state": session.detector_state,
-        "starts_at": _moment(session.starts_at),
-        "ends_at": _moment(session.ends_at),
+        "starts_at": write_known_moment(session.starts_at),
+        "ends_at": write_known_moment(session.ends_at),
         "breaks": session.breaks,
         "lateness_seconds": session.lateness_seconds,
         "url": reverse("session", args=[session.id]),
@@ -39,7 +38,7 @@ def session_payload(session: Session) -> dict[str, object]:
 
 
 def erasure_payload(erasure: Erasure) -> dict[str, object]:
-    return {"id": str(erasure.id), "kind": erasure.kind, "requested_at": _moment(erasure.requested_at)}
+    return {"id": str(erasure.id), "kind": erasure.kind, "requested_at": write_known_moment(erasure.requested_at)}
 
 
 def row_payload(row: EngagementRow) -> dict[str, object]:
@@ -80,12 +79,12 @@ def anomaly_payload(anomaly: Anomaly) -> dict[str, object]:
         "deviation": anomaly.deviation,
         "signals": anomaly.signals,
         "metadata": anomaly.metadata,
-        "resolved_at": _moment(anomaly.resolved_at),
+        "resolved_at": write_known_moment(anomaly.resolved_at),
         "status": anomaly.status,
         "description": anomaly.description,
-        "acknowledged_at": _moment(anomaly.acknowledged_at),
+        "acknowledged_at": write_known_moment(anomaly.acknowledged_at),
         "acknowledged_by": anomaly.acknowledged_by or None,
-        "snoozed_until": _moment(anomaly.snoozed_until),
+        "snoozed_until": write_known_moment(anomaly.snoozed_until),
         "verdict": VERDICTS[anomaly.review],
         "actions": [_action_payload(action) for action in anomaly.actions.all()],
     }
@@ -111,7 +110,7 @@ def webhook_payload(channel: Channel) -> dict[str, object]:
         "types": channel.types,
         "least_severity": channel.least_severity,
         "created_at": write_moment(channel.created_at),
-        "paused_at": _moment(channel.paused_at),
+        "paused_at": write_known_moment(channel.paused_at),
         "pause_reason": channel.pause_reason or None,
     }
 
@@ -123,10 +122,10 @@ def delivery_payload(message: Message) -> dict[str, object]:
         "session_id": message.session_id and str(message.session_id),
         "anomaly_id": message.anomaly_id and str(message.anomaly_id),
         "created_at": write_moment(message.created_at),
-        "delivered_at": _moment(message.delivered_at),
-        "given_up_at": _moment(message.given_up_at),
+        "delivered_at": write_known_moment(message.delivered_at),
+        "given_up_at": write_known_moment(message.given_up_at),
         "given_up": message.given_up or None,
-        "next_attempt_at": _moment(message.next_attempt_at),
+        "next_attempt_at": write_known_moment(message.next_attempt_at),
         "attempts": [
             {
                 "at": write_moment(attempt.at),
@@ -140,15 +139,11 @@ def delivery_payload(message: Message) -> dict[str, object]:
     }
 
 
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else write_moment(at)
-
-
 def report_payload(report: Report) -> dict[str, object]:
     course = report.course
     return {
         "session": session_payload(report.session),
-        "began_at": _moment(report.began_at),
+        "began_at": write_known_moment(report.began_at),
         "seconds": report.lasted.total_seconds(),
         "minutes": course.minutes,
         "mean_score": course.mean_score,

@@ -58,6 +58,11 @@ def write_moment(at: datetime, timespec: str = "auto") -> str:
     return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
+def write_known_moment(at: datetime | None) -> str | None:
+    """Return a moment as `write_moment` does, None where there is none."""
+    return None if at is None else write_moment(at)
+
+
 def read_zone(name: str) -> tzinfo:
     """Return a time zone by its name. A machine without zone files knows UTC all the same."""
     return UTC if name == "UTC" else ZoneInfo(name)
