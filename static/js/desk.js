@@ -17,5 +17,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const button = [...document.querySelectorAll("#desk-case [data-key]")].find((each) => each.dataset.key === event.key);
-  button?.click();
+  if (!button) return;
+  htmx.process(button.form); // one that has just come is not htmx's yet, and would be sent as a page of its own
+  button.click();
 });
