@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from anomalies.life import Action, InvalidTransition
 from anomalies.models import Actor, Anomaly
+from conductor import live
 from conductor.acts import ACTS, ActionForm
 from conductor.screens.desk import Desk, show_desk
 from conductor.screens.verdicts import reviewable, tally_verdicts
@@ -51,13 +52,14 @@ def desk(request: HttpRequest) -> HttpResponse:
 def settle(request: HttpRequest, anomaly_id: UUID, action: Action) -> HttpResponse:
     """Settle an alert, or take back what was said of it; answer with the next."""
     assert isinstance(request.user, User)
-    event_id, passed = _event(request.POST.get("event")), _passed(request.POST)
+    event_id, passed, at = _event(request.POST.get("event")), _passed(request.POST), now()
     anomaly = get_object_or_404(reviewable().select_related("session"), id=anomaly_id)
     form = ActionForm(action, request.POST)
     settled = None
     if form.is_valid():
         with suppress(InvalidTransition):  # somebody else was faster: the next alert is what there is to do
-            ACTS[action](anomaly, form.cleaned_data, Actor.of(request.user), now())
+            ACTS[action](anomaly, form.cleaned_data, Actor.of(request.user), at)
+            live.announce([live.SessionChange(anomaly.session_id, row=None, acted=(anomaly,))], at)
             settled = None if action == Action.UNDO else anomaly
     return _next(request, show_desk(event_id, passed, settled), passed)
 

@@ -1,6 +1,7 @@
 """The review desk: a key a verdict, and what the verdicts come to."""
 
 import csv
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -10,9 +11,11 @@ from django.urls import reverse
 
 from anomalies.models import Actor, Anomaly
 from anomalies.precision import Tally
+from conductor import live
 from conductor.screens.desk import show_case, show_desk
 from conductor.screens.verdicts import read_tallies, tally_verdicts
 from conductor.tests import stage
+from conductor.tests.told import Told
 from engagement.models import Event
 
 HTMX = {"HX-Request": "true"}
@@ -42,6 +45,16 @@ def test_verdict_is_kept_and_the_next_comes(client, reviewer, session):
     text = answer.content.decode()
     assert address("desk-settle", older, "confirm") in text
     assert "1 to settle" in text
+
+
+def test_verdict_is_told_to_every_screen_and_stream(client, reviewer, session):
+    anomaly, stream = stage.incident(session), Told(live.stream_group(session.id))
+
+    client.post(address("desk-settle", anomaly, "dismiss"), headers=HTMX)
+    client.post(address("desk-settle", anomaly, "dismiss"), headers=HTMX)  # a second one changes nothing
+
+    (message,) = map(json.loads, stream.frames())
+    assert (message["type"], message["anomaly"]["verdict"]) == ("anomaly:updated", "false_alarm")
 
 
 def test_undo_brings_the_last_one_back(client, reviewer, session):
