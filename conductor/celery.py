@@ -10,6 +10,7 @@ from celery.signals import heartbeat_sent, task_prerun, worker_init, worker_proc
 from django.conf import settings
 from django.db import close_old_connections
 
+from conductor.broker import keep_connections
 from conductor.local.children import die_with_parent
 from conductor.local.pulse import Pulse, pulse_folder
 
@@ -21,7 +22,6 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["conductor"])
 # A pool process keeps its connection to the database from task to task: to open one costs more than a sweep does.
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
-KEPT_SECONDS = 300
 
 
 def _pulse(name: str) -> Pulse:
@@ -41,9 +41,7 @@ def start_pool_process(**_: object) -> None:
     """A pool process whose worker was killed would otherwise wait for tasks for ever, and for the database too."""
     die_with_parent()
     _pulse("worker").beat_while(lambda: True)  # what is frozen does not get to it
-    database = settings.DATABASES["default"]
-    database.setdefault("OPTIONS", {})["options"] = settings.WORKER_PATIENCE
-    database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"] = KEPT_SECONDS, True
+    keep_connections()
     task_prerun.connect(lambda **_: close_old_connections(), weak=False)  # or see that it still works
 
 

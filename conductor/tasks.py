@@ -15,11 +15,10 @@ from celery.signals import heartbeat_sent, worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
-from kombu.exceptions import LimitExceeded
-from kombu.exceptions import OperationalError as BrokerError
 
 from anomalies.detector.replay import prepare
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, practice, wakeups
+from conductor.broker import call
 from conductor.celery import app
 from conductor.telling import outbox
 from engagement import condense, uploads
@@ -28,7 +27,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
-PRODUCER_SECONDS = 1.0
 LONG_SECONDS = 2.0
 ADVANCE_SECONDS = 0.25  # then it is the turn of whatever goes before
 CATCH_UP_SECONDS = 0.2
@@ -213,9 +211,4 @@ TASKS: dict[wakeups.Queue, Task[[], None]] = {wakeups.DUE: advance, wakeups.LEFT
 
 
 def _send(task: Task[P, None], *args: P.args, **_: P.kwargs) -> None:
-    try:
-        # A connection of the pool is waited for so long and no longer: what the task is for is stored already.
-        with app.producer_pool.acquire(block=True, timeout=PRODUCER_SECONDS) as producer:
-            task.apply_async(args, producer=producer, retry=False)
-    except (BrokerError, LimitExceeded) as error:
-        log.warning("Nobody was woken for %s%s, the clock will see to it: %s", task.name, args, error)
+    call(app, f"{task.name}{args}", lambda producer: task.apply_async(args, producer=producer, retry=False))

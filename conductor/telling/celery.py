@@ -11,10 +11,10 @@ from celery import Celery
 from celery.signals import heartbeat_sent, import_modules, worker_init
 from django.conf import settings
 
+from conductor.broker import keep_connections
 from conductor.local.pulse import Pulse, pulse_folder
 
 QUEUE = "telling"
-KEPT_SECONDS = 300
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conductor.settings")
 # Celery's own care for Django would, where another application is at work, close its connections after each task.
@@ -39,6 +39,4 @@ def begin(sender: Any, **_: object) -> None:
     pulse = Pulse(pulse_folder(settings.DATA_DIR), QUEUE)
     pulse.beat()
     heartbeat_sent.connect(lambda **_: pulse.beat(), weak=False)
-    database = settings.DATABASES["default"]
-    database.setdefault("OPTIONS", {})["options"] = settings.WORKER_PATIENCE
-    database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"] = KEPT_SECONDS, True
+    keep_connections()

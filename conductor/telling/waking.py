@@ -1,22 +1,17 @@
 """Call a sender, after the commit: one is enough, as each calls the next before it waits for anybody."""
 
-import logging
 from contextlib import suppress
+from typing import Any
 
 import redis
 from django.db import transaction
-from kombu.exceptions import LimitExceeded
-from kombu.exceptions import OperationalError as BrokerError
 
-from conductor import carrier
+from conductor import broker, carrier
 from conductor.telling.celery import QUEUE, app
 
 TELL = "conductor.telling.tasks.tell"
 CALLED = "conductor:telling:called"
 CALLED_SECONDS = 5  # a task that got lost is forgotten after this long
-PRODUCER_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 
 def wake() -> None:
@@ -30,7 +25,7 @@ def call() -> None:
         with carrier.reach() as client:
             is_first = client.set(CALLED, 1, nx=True, ex=CALLED_SECONDS)
         if is_first:
-            _send()
+            broker.call(app, TELL, _send)
 
 
 def answer() -> None:
@@ -39,9 +34,5 @@ def answer() -> None:
         client.delete(CALLED)
 
 
-def _send() -> None:
-    try:
-        with app.producer_pool.acquire(block=True, timeout=PRODUCER_SECONDS) as producer:
-            app.send_task(TELL, queue=QUEUE, producer=producer, retry=False, ignore_result=True)
-    except (BrokerError, LimitExceeded) as error:
-        log.warning("No sender was called, the clock will see to it: %s", error)
+def _send(producer: Any) -> None:
+    app.send_task(TELL, queue=QUEUE, producer=producer, retry=False, ignore_result=True)
