@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
-from anomalies.models import Actor, Anomaly, InvalidTransition
+from anomalies.life import InvalidTransition
+from anomalies.models import Actor, Anomaly
 from engagement.moments import read_moment
 from engagement.readings import Signal
 from engagement.wording import signal_of, write_change, write_duration, write_evidence, write_score

@@ -17,8 +17,6 @@ from engagement.moments import read_moment
 # Steps of the detector that end the quiet somebody asked for: by name, as who only reads anomalies loads no NumPy.
 WORSE = ("worsened", "retyped")
 
-__all__ = ["Actor", "Anomaly", "AnomalyAction", "DetectorMemory", "InvalidTransition"]
-
 
 class DetectorMemory(models.Model):
     """All that a session's detector remembers; written in one commit with the anomalies it led to."""

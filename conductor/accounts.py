@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.views.decorators.http import require_http_methods
 
-from conductor.views import OrganizerRequest, for_organizers
+from conductor.views import OrganizerRequest, for_organizers, posted
 from conductor.zones import preferences_of, zone_choices
 from engagement.models import Preferences
 
@@ -49,7 +49,7 @@ class EmailForm(forms.ModelForm[User]):
 @for_organizers
 def account(request: OrganizerRequest) -> HttpResponse:
     """How somebody wants to see times, and where their mail goes."""
-    data = request.POST if request.method == "POST" else None
+    data = posted(request)
     shown = PreferencesForm(data, instance=preferences_of(request.user))
     email = EmailForm(data, instance=User.objects.get(pk=request.user.pk), label_suffix="")
     if all([shown.is_valid(), email.is_valid()]):

@@ -16,7 +16,7 @@ from conductor.models import MAX_DELAY_SECONDS, MAX_TARGET, Channel, ChannelQuer
 from conductor.screens.channels import show_channels
 from conductor.telling.channels import RefusedChannel, make_channel, remove_channel
 from conductor.telling.outbox import write_test
-from conductor.views import OrganizerRequest, find_event, for_organizers
+from conductor.views import OrganizerRequest, find_event, for_organizers, posted
 from engagement.limits import MAX_TEXT
 from engagement.models import Event, Role
 
@@ -60,7 +60,7 @@ class ChannelForm(forms.Form):
 def channels(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
     """The channels of an event; a form that is sent makes another one."""
     event = _event(request, event_id)
-    form = ChannelForm(request.POST if request.method == "POST" else None)
+    form = ChannelForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
             return _made(request, event, form)

@@ -7,13 +7,13 @@ from django import forms
 from django.contrib.auth.models import User
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from conductor import practice, tasks
-from conductor.views import OrganizerRequest, find_event, for_organizers
+from conductor.views import OrganizerRequest, find_event, for_organizers, posted
 from engagement.membership import create_event
 from engagement.models import ApiKey, Event, Invitation, Membership, Role, Session
 
@@ -132,7 +132,7 @@ def _newest(event: Event) -> QuerySet[Session]:
 @for_organizers
 def new_event(request: OrganizerRequest) -> HttpResponse:
     """The form for a new event; whoever sends it is its owner."""
-    form = NewEventForm(_posted(request), label_suffix="")
+    form = NewEventForm(posted(request), label_suffix="")
     if form.is_valid():
         return redirect("event", create_event(form.cleaned_data["name"], request.user).id)
     return render(request, "events/new.html", {"form": form})
@@ -143,7 +143,7 @@ def new_event(request: OrganizerRequest) -> HttpResponse:
 def edit_event(request: OrganizerRequest, event_id: UUID) -> HttpResponse:
     """The form of what may change about an event; a change of its sensitivity counts from the next rows on."""
     event = find_event(request.user, event_id, Role.ORGANIZER)
-    form = EventForm(_posted(request), instance=event, label_suffix="")
+    form = EventForm(posted(request), instance=event, label_suffix="")
     if form.is_valid():
         form.save()
         return redirect("event", event.id)
@@ -182,7 +182,3 @@ def practise(request: OrganizerRequest, event_id: UUID | None = None) -> HttpRes
         raise Http404 from None
     tasks.wake([session.id])
     return redirect("session", session.id)
-
-
-def _posted(request: OrganizerRequest) -> QueryDict | None:
-    return request.POST if request.method == "POST" else None

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST
 
 from conductor.events import InvitationForm, MemberForm, RoleForm, show_event
-from conductor.views import HtmxRequest, OrganizerRequest, find_event, for_organizers, is_logged_in
+from conductor.views import HtmxRequest, OrganizerRequest, find_event, for_organizers, is_logged_in, posted
 from engagement.membership import (
     InvalidInvitation,
     NoOwnerLeft,
@@ -117,12 +117,12 @@ def invitation(request: HtmxRequest, token: str) -> HttpResponse:
     try:
         found = find_invitation(token, now())
     except InvalidInvitation:
-        return render(request, "accounts/invitation_over.html", status=404)
+        return _over(request)
     if is_logged_in(request):
         if request.method == "POST":
             return _accept(request, token, request.user)
         return render(request, "accounts/invitation.html", {"invitation": found})
-    form = NewUserForm(request.POST if request.method == "POST" else None, label_suffix="")
+    form = NewUserForm(posted(request), label_suffix="")
     if form.is_valid():
         return _join(request, token, form)
     return render(request, "accounts/invitation.html", {"invitation": found, "form": form})
@@ -135,7 +135,7 @@ def _join(request: HtmxRequest, token: str, form: NewUserForm) -> HttpResponse:
             user = form.save()
             event = accept_invitation(token, user, now())
     except InvalidInvitation:
-        return render(request, "accounts/invitation_over.html", status=404)
+        return _over(request)
     login(request, user, MODEL_BACKEND)
     return redirect("event", event.id)
 
@@ -144,7 +144,11 @@ def _accept(request: HtmxRequest, token: str, user: User) -> HttpResponse:
     try:
         return redirect("event", accept_invitation(token, user, now()).id)
     except InvalidInvitation:
-        return render(request, "accounts/invitation_over.html", status=404)
+        return _over(request)
+
+
+def _over(request: HtmxRequest) -> HttpResponse:
+    return render(request, "accounts/invitation_over.html", status=404)
 
 
 def _back(event: Event) -> HttpResponse:

@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 
 from conductor import pipeline
 from conductor.local.demo import WEBINAR
+from conductor.local.demo.story import FALLS_SECONDS, LOOKED_SECONDS
 from engagement.ingest import SessionEnded, record_rows
 from engagement.membership import create_event
 from engagement.models import Event, PracticeRoom, Role, Session
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 
 TITLE = "Practice room"
 EVENT_NAME = "Practice"
-FALLS_AFTER = timedelta(minutes=12)  # in the recording
-BEGINS_AFTER = FALLS_AFTER - timedelta(seconds=15)  # what came before is there at once, so that the room is known
+FALLS_AFTER = timedelta(seconds=FALLS_SECONDS)  # in the recording
+BEGINS_AFTER = timedelta(seconds=LOOKED_SECONDS)  # what came before is there at once, so that the room is known
 LASTS = timedelta(minutes=17, seconds=30)  # by then its people have come back
 
 

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods
 
 from conductor import live, pipeline, tasks
-from conductor.views import OrganizerRequest, find_event, find_session, for_organizers
+from conductor.views import OrganizerRequest, find_event, find_session, for_organizers, posted
 from conductor.zones import MomentField, ZonedForm, find_zone, known_zone, remember_zone, zone_choices
 from engagement.cursors import Busy
 from engagement.erasure import erase_sessions
@@ -85,7 +85,7 @@ class Plan:
     @classmethod
     def read(cls, request: OrganizerRequest, session: Session | None) -> "Plan":
         """Return the form; one more break in it where that was asked for, and nothing said of what is not done yet."""
-        data = request.POST if request.method == "POST" else None
+        data = posted(request)
         wants_break = data is not None and "add_break" in data
         name = (data.get("zone") if data else None) or find_zone(request, request.user)
         zone = known_zone(name)

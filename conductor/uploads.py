@@ -18,7 +18,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from conductor import tasks
 from conductor.views import OrganizerRequest, for_organizers
-from conductor.zones import zone_choices
+from conductor.zones import write_local, zone_choices
 from engagement.limits import MAX_TEXT
 from engagement.models import Event, EventQuerySet, Role, Session, Upload
 from engagement.moments import read_moment, read_zone
@@ -180,7 +180,7 @@ def _refused_form(request: OrganizerRequest, upload: Upload) -> RecordingForm:
     filled = {"event": upload.event_id, "title": upload.title, "zone": upload.zone}
     zone = read_zone(upload.zone)
     for name, at in (("starts_at", upload.starts_at), ("ends_at", upload.ends_at)):
-        filled[name] = f"{at.astimezone(zone):%Y-%m-%dT%H:%M}" if at else ""
+        filled[name] = write_local(at, zone)
     form = RecordingForm(Event.objects.for_organizer(request.user, Role.ORGANIZER), initial=filled)
     form.errors[upload.refused_field] = form.error_class([upload.refusal])
     return form

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils.decorators import sync_and_async_middleware
@@ -200,6 +200,11 @@ def _told(
 
 def _as_file(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """Return what was sent, for a form; None where it is only looked at."""
+    return request.POST if request.method == "POST" else None
 
 
 def find_event(user: User, event_id: UUID, least: Role = Role.VIEWER) -> Event:

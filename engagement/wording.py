@@ -28,11 +28,11 @@ def write_score(value: float) -> str:
     return (MINUS if value < 0 and digits != "0.00" else "") + digits.removeprefix("0")
 
 
-def write_level(name: str) -> str:
-    """Write a level.
+def write_name(name: str) -> str:
+    """Write the name of a level, a type or a severity.
 
-    >>> write_level("VERY_LOW")
-    'Very low'
+    >>> write_name("VERY_LOW"), write_name("MASS_EXIT"), write_name("CRITICAL")
+    ('Very low', 'Mass exit', 'Critical')
     """
     return name.replace("_", " ").capitalize()
 

@@ -148,10 +148,6 @@ class States(Records):
         """Return what happened in the newest slot."""
         return self.history[..., signal, NEWEST].astype(np.float64)
 
-    def last_minute(self, signal: Series) -> Floats:
-        """Return what happened in each slot of the last minute: (sessions, slots)."""
-        return self.history[..., signal, LAST_MINUTE].astype(np.float64)
-
     def usual_of(self, what: Usual) -> Floats:
         return self.usual[..., what].astype(np.float64)
 

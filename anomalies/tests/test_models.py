@@ -7,7 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from anomalies.models import Actor, Anomaly, InvalidTransition
+from anomalies.detector.changes import Step
+from anomalies.life import InvalidTransition
+from anomalies.models import WORSE, Actor, Anomaly
 from engagement.models import Event, Session
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -248,3 +250,7 @@ def test_of_two_at_once_one_acknowledges_and_the_other_is_told(session):
     assert len(refused) == 1
     assert [each.by for each in anomaly.actions.all()] == [stored(anomaly).acknowledged_by]
     assert stored(anomaly).acknowledged_by not in refused
+
+
+def test_steps_that_end_the_quiet_are_those_of_the_detector():
+    assert WORSE == (Step.WORSENED, Step.RETYPED)

@@ -17,11 +17,6 @@ class Delivery:
     message: Message
     state: str  # delivered, waiting, failing or given-up
 
-    @property
-    def last_error(self) -> str:
-        tries = list(self.message.tries.all())
-        return tries[-1].error if tries else ""
-
 
 @dataclass(frozen=True, slots=True)
 class ChannelCard:

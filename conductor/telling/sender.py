@@ -24,7 +24,6 @@ from conductor.telling.people import tell_people
 from conductor.telling.webhooks import post_message
 
 LEASE = timedelta(seconds=45)  # longer than any attempt
-SENDERS = 16  # of one process; `manage.py up` and docker compose say it too
 MOST_FAILING = 8  # of all senders who may be busy with channels that failed the last time
 BROKE_OFF = "The sender ended while it was under way: it may have arrived."
 GONE = "The receiver answered 410: it wants nothing any more."

@@ -5,15 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engagement.moments import read_moment
-from engagement.wording import write_duration, write_score
+from engagement.wording import write_duration, write_name, write_score
 
-KINDS = {
-    "MASS_EXIT": "Mass exit",
-    "LOW_ENGAGEMENT": "Low engagement",
-    "SUDDEN_DROP": "Sudden drop",
-    "GRADUAL_DECLINE": "Gradual decline",
-}
-SEVERITIES = {"WARNING": "Warning", "CRITICAL": "Critical"}
 RESOLVED, TEST = "anomaly.resolved", "webhook.test"
 
 
@@ -31,11 +24,11 @@ def write_message(kind: str, data: Mapping[str, Any], room: str, event: str, lin
     """
     if kind == TEST:
         return Words(f"Test: {event} can reach you here", "Nothing has happened. Incidents are told like this.")
-    what = KINDS.get(data["anomaly_type"], data["anomaly_type"])
+    what = write_name(data["anomaly_type"])
     if kind == RESOLVED:
         lasted = write_duration(read_moment(data["resolved_at"]) - read_moment(data["timestamp"]))
         return Words(f"{room}: {what.lower()} is over", _lines(f"It lasted {lasted}.", link))
-    title = f"{SEVERITIES[data['severity']]} in {room}: {what.lower()}"
+    title = f"{write_name(data['severity'])} in {room}: {what.lower()}"
     return Words(title, _lines(data["description"], _write_scores(data), _write_advice(data), link))
 
 

@@ -16,8 +16,8 @@ from engagement.wording import (
     signal_of,
     write_change,
     write_duration,
-    write_level,
     write_measured,
+    write_name,
     write_percent,
     write_score,
     write_unit,
@@ -86,12 +86,12 @@ def signal_name(name: str) -> str:
 
 @register.filter
 def level_name(name: str | None) -> str:
-    return write_level(name or "")
+    return write_name(name or "")
 
 
 @register.filter
 def level_of(value: float) -> str:
-    return write_level(level(value))
+    return write_name(level(value))
 
 
 @register.filter

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from engagement.slots import ROW_SECONDS
 
 KNOWN_SECONDS = 10 * 60  # what is posted at once
-LOOKED_SECONDS = 12 * 60 - 15  # from here on, as soon as somebody looks; with nobody there it comes by itself
+FALLS_SECONDS = 12 * 60  # when attention falls
+LOOKED_SECONDS = FALLS_SECONDS - 15  # from here on, as soon as somebody looks; with nobody there it comes by itself
 AGAIN_SECONDS = 10 * 60 + 20  # from here on when it is over: the room is as full then as it is here
 
 # From which second on what is said.
 CAPTIONS = (
     (0, "The room is as usual: the line lies in the pale band of what is expected here."),
     (LOOKED_SECONDS, "In a moment people look away and write no more. Watch the line leave the pale band."),
-    (12 * 60, "People look away. The banner turns amber: it says what moved, and what to try."),
+    (FALLS_SECONDS, "People look away. The banner turns amber: it says what moved, and what to try."),
     (14 * 60 + 30, "They are back. When the room has been itself for a minute the banner goes without a click."),
     (16 * 60 + 30, "The host has opened a poll. It stands under the line, and does not let the score fall."),
     (17 * 60 + 40, "The poll is closed. Next, many people leave: watch their number, under the line."),
