@@ -131,7 +131,7 @@ def test_times_are_shown_in_the_zone_and_the_hours_that_were_chosen(page, stack,
     page.get_by_role("button", name="Save").click()
     page.wait_for_selector("text=Saved.")
     page.goto(f"{stack.url}/events/{event.id}/")
-    page.wait_for_function("document.querySelector('#sessions time').textContent.includes('04:05')")
+    page.wait_for_function("() => document.querySelector('#sessions time').textContent.includes('04:05')")
     assert page.locator("#sessions time").text_content().endswith("AM")
 
 

@@ -12,8 +12,9 @@ from websockets.sync.client import connect
 
 from anomalies.detector.changes import Reason
 from anomalies.models import Anomaly
+from conductor import pipeline
 from conductor.tests import browsing, stage
-from conductor.tests.browsing import LAPTOP, PHONE, PROJECTOR, post_a_row, wait_until_live
+from conductor.tests.browsing import LAPTOP, PHONE, PROJECTOR, post_a_row, session_of_now, wait_until_live
 from conductor.tests.network import Network
 from engagement.ingest import record_rows
 from engagement.models import ApiKey, EngagementRow, Event, Session
@@ -218,15 +219,26 @@ def test_push_leaves_a_selection_over_words_that_change_where_it_is(incident_pag
     assert re.fullmatch(r"Chat\s+moved\s+3.?", page.evaluate("getSelection().toString()"))
 
 
-def test_list_keeps_a_selection_when_rooms_change_places(page, stack, event, session):
-    others = [stage.live_session(event, title) for title in ("Second", "Third")]
+def test_list_keeps_a_selection_when_rooms_change_places(page, stack, event):
+    selected, other = (session_of_now(event, title) for title in ("Second", "Third"))
     page.goto(f"{stack.url}/")
     wait_until_live(page)
-    page.evaluate(SELECT, f"#room-{others[0].id} h3")
-    stage.incident(others[1])
-    page.wait_for_selector(f".room-group .room:first-child[id='room-{others[1].id}']", timeout=15_000)
+    page.evaluate(SELECT, f"#room-{selected.id} h3")
+    stage.incident(other)
+    page.wait_for_selector(f".room-group .room:first-child[id='room-{other.id}']", timeout=15_000)
     assert page.evaluate("getSelection().toString()") == "econd"
-    assert page.locator(".room").count() == page.locator(".room h3").count() == 3
+    assert page.locator(".room").count() == page.locator(".room h3").count() == 2
+
+
+def test_list_keeps_a_selection_when_a_room_comes_to_a_section_that_was_not_there(page, stack, event):
+    selected, _ = (session_of_now(event, title) for title in ("Second", "Third"))
+    page.goto(f"{stack.url}/")
+    wait_until_live(page)
+    page.evaluate(SELECT, f"#room-{selected.id} h3")
+    pipeline.end_session(selected.id, now())
+    page.wait_for_selector(f"[aria-labelledby=rooms-over] [id='room-{selected.id}']", timeout=15_000)
+    assert page.evaluate("getSelection().toString()") == "econd"
+    assert page.locator(".room").count() == page.locator(".room h3").count() == 2
 
 
 def test_resolved_incident_turns_calm_and_closes_by_itself(page, stack, session):
@@ -298,7 +310,7 @@ def test_page_says_its_age_while_the_server_is_frozen_and_is_right_again_by_itse
         pill = page.locator("#connection-status")
         assert re.match(r"Reconnecting, shown is 3\d s old", pill.text_content())
         page.clock.fast_forward(45_000)
-        page.wait_for_function("document.getElementById('connection-status').textContent.includes('7')")
+        page.wait_for_function("() => document.getElementById('connection-status').textContent.includes('7')")
         assert re.match(r"Reconnecting, shown is 7\d s old", pill.text_content())
     finally:
         web.send_signal(signal.SIGCONT)

@@ -49,7 +49,7 @@ def test_critical_sounds_once_for_who_asked_and_is_remembered(page, stack, sessi
     page.goto(f"{stack.url}/sessions/{session.id}/")
     page.locator("#connection-status[data-state=live]").wait_for()
     page.get_by_label("Sound when critical").check()
-    page.wait_for_function("document.documentElement.dataset.rung === '1'")  # how it sounds
+    page.wait_for_function("() => document.documentElement.dataset.rung === '1'")  # how it sounds
 
     anomaly = stage.incident(session, "WARNING")
     push(session)
@@ -58,7 +58,7 @@ def test_critical_sounds_once_for_who_asked_and_is_remembered(page, stack, sessi
 
     Anomaly.objects.filter(id=anomaly.id).update(severity="CRITICAL")
     push(session)
-    page.wait_for_function("document.documentElement.dataset.rung === '2'")
+    page.wait_for_function("() => document.documentElement.dataset.rung === '2'")
     Anomaly.objects.filter(id=anomaly.id).update(anomaly_type="LOW_ENGAGEMENT")
     push(session)
     page.locator("[data-anomaly-type=LOW_ENGAGEMENT]").wait_for()

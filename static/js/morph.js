@@ -22,8 +22,10 @@ function morphChildren(shown, next, kept) {
     let match = place;
     if (child.id) while (match && match.id !== child.id) match = match.nextSibling;
     match ??= kept.get(child.id);
-    if (!match || !isAlike(match, child)) shown.insertBefore(child, place);
-    else {
+    if (!match || !isAlike(match, child)) {
+      shown.insertBefore(child, place);
+      settle(child, kept);
+    } else {
       if (match === place) place = place.nextSibling;
       else move(shown, match, place);
       morphNode(match, child, kept);
@@ -40,6 +42,19 @@ function dropped(node) {
 
 // Who can move an element without taking it out keeps its focus; one that was taken out already is put in.
 const move = (parent, node, place) => (node.isConnected && parent.moveBefore ? parent.moveBefore(node, place) : parent.insertBefore(node, place));
+
+// What was shown elsewhere takes its place in a part that is new.
+function settle(part, kept) {
+  for (const child of [...(part.children ?? [])]) {
+    const match = kept.get(child.id);
+    if (!match || match === child || !isAlike(match, child)) settle(child, kept);
+    else {
+      move(part, match, child);
+      child.remove();
+      morphNode(match, child, kept);
+    }
+  }
+}
 
 // What is shown already and stands in another part from now on, by its id.
 function findKept(shown, next) {
