@@ -1,4 +1,4 @@
-"""The lives of incidents that are told to webhooks while senders are killed, and what must have arrived of them."""
+"""The lives of incidents that are told of while senders are killed, and what must have arrived of them."""
 
 import os
 import random
@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 
 from django.conf import settings
 from django.db import transaction
@@ -17,10 +18,12 @@ from django.utils.timezone import now
 
 from anomalies.models import Anomaly
 from benchmarks.chaos.figures import Outcome
+from benchmarks.chaos.mailbox import Mailbox
 from conductor.models import Attempt, Channel, Message
 from conductor.telling import outbox
 from conductor.telling.rules import Kind
 from conductor.telling.sender import BROKE_OFF
+from conductor.telling.wording import write_message
 from engagement.models import Event, Session
 from engagement.moments import write_moment
 
@@ -31,8 +34,8 @@ FAILS = 0.1  # part of requests that are answered 500
 SLOWEST = 0.03  # seconds until an answer
 
 
-def kill_senders(seed: int, count: int, outcome: Outcome, environment: Mapping[str, str] | None = None) -> None:
-    """Kill senders so many times while incidents are told; each message arrives, and none of an incident too early."""
+def kill_senders(seed: int, kills: int, outcome: Outcome, environment: Mapping[str, str] | None = None) -> None:
+    """Kill senders so many times while webhooks are told; each message arrives, and none of an incident too early."""
     event = Event.objects.create(name="Told of")
     with _receiver(random.Random(seed)) as (url, received):
         for place in range(CHANNELS):
@@ -40,19 +43,41 @@ def kill_senders(seed: int, count: int, outcome: Outcome, environment: Mapping[s
                 event=event, kind=Channel.Kind.WEBHOOK, name=f"Receiver {place}", target=f"{url}/{place}",
                 secret=Channel.draw_secret(), created_at=now(),
             )  # fmt: skip
-        with subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.chaos.kennel", str(seed), str(count)],
-            cwd=settings.BASE_DIR,
-            env={**os.environ, **(environment or {}), "CONDUCTOR_PRIVATE_RECEIVERS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as kennel:
-            _tell_until_over(kennel, event)
-            kennel.communicate("all is told\n")
-        outcome.promise(kennel.returncode == 0, f"the senders ended with {kennel.returncode}")
-        outcome.figures["kills"] = count
+        _kill(event, seed, kills, outcome, {**(environment or {}), "CONDUCTOR_PRIVATE_RECEIVERS": "1"})
         _compare(list(received), outcome)
+
+
+def kill_mailers(
+    seed: int, kills: int, outcome: Outcome, mailbox: Mailbox, environment: Mapping[str, str] | None = None
+) -> int:
+    """Kill senders so many times while people are sent mail; return how many mails came twice.
+
+    Each arrives, and that something is over not before that it began.
+    """
+    event = Event.objects.create(name="Told of")
+    for place in range(CHANNELS):
+        Channel.objects.create(
+            event=event, kind=Channel.Kind.MAIL, name=f"Receiver {place}", target=f"receiver{place}@example.org",
+            created_at=now(),
+        )  # fmt: skip
+    _kill(event, seed, kills, outcome, {**(environment or {}), "CONDUCTOR_MAIL_URL": mailbox.url})
+    return _compare_mails(mailbox.taken, outcome)
+
+
+def _kill(event: Event, seed: int, kills: int, outcome: Outcome, environment: Mapping[str, str]) -> None:
+    """Tell of incidents while senders are killed, and until all is told."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.chaos.kennel", str(seed), str(kills)],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as kennel:
+        _tell_until_over(kennel, event)
+        kennel.communicate("all is told\n")
+    outcome.promise(kennel.returncode == 0, f"the senders ended with {kennel.returncode}")
+    outcome.figures["kills"] = kills
 
 
 def _tell_until_over(kennel: "subprocess.Popen[str]", event: Event) -> None:
@@ -65,10 +90,10 @@ def _tell_until_over(kennel: "subprocess.Popen[str]", event: Event) -> None:
         is_over.set()
 
     threading.Thread(target=listen, daemon=True).start()
-    session = Session.objects.create(event=event, title="Keynote")
+    places = count()
     while not is_over.is_set():
         if Message.objects.pending().count() < PENDING:
-            _live(session)
+            _live(Session.objects.create(event=event, title=f"Keynote {next(places)}"))
         else:
             time.sleep(0.02)
 
@@ -80,6 +105,7 @@ def _live(session: Session) -> None:
         severity=Anomaly.Severity.WARNING, anomaly_score=0.9, metadata={"history": []},
     )  # fmt: skip
     for kind in LIFE:
+        anomaly.resolved_at = now() if kind == Kind.RESOLVED else None
         anomaly.metadata["history"].append({"at": write_moment(now()), "change": kind})
         with transaction.atomic():
             outbox.tell_incidents([(kind, anomaly)], now())
@@ -141,3 +167,32 @@ def _compare(received: list[tuple[str, bool]], outcome: Outcome) -> None:
         arrived[messages[key].channel_id, messages[key].anomaly_id].append(messages[key].id)
     early = sum(order != sorted(order) for order in arrived.values())
     outcome.promise(not early, f"of {early} incidents something was told after what came later")
+
+
+def _compare_mails(taken: list[tuple[str, str]], outcome: Outcome) -> int:
+    """Note what is lost, came twice, or came before its time; a mail is known by its receiver and subject."""
+    told = Message.objects.select_related("channel", "session").order_by("id")
+    wanted = [(message.channel.target, _subject(message)) for message in told]
+    arrived = Counter(taken)
+    lost, twice = set(wanted) - set(arrived), arrived.total() - len(arrived)
+    undone = sum(message.delivered_at is None for message in told)
+    outcome.figures |= {
+        "messages": len(wanted),
+        "came twice": twice,
+        "attempts broken off": Attempt.objects.filter(error=BROKE_OFF).count(),
+    }
+    outcome.promise(bool(wanted), "nothing was told")
+    outcome.promise(not lost, f"{len(lost)} mails never arrived")
+    outcome.promise(not undone, f"{undone} mails arrived and nobody knows")
+    first = {mail: place for place, mail in reversed(list(enumerate(taken)))}
+    by_life: dict[object, list[int]] = defaultdict(list)
+    for message, mail in zip(told, wanted, strict=True):
+        by_life[message.channel_id, message.anomaly_id].append(first.get(mail, -1))
+    early = sum(order != sorted(order) for order in by_life.values())
+    outcome.promise(not early, f"of {early} incidents the end was told before the beginning")
+    return twice
+
+
+def _subject(message: Message) -> str:
+    title = message.session.title if message.session else ""
+    return write_message(message.type, message.payload["data"], title, "", "").title

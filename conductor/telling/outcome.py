@@ -11,6 +11,7 @@ class Outcome:
     status: int | None = None  # of the answer
     answer: str = ""  # how it began
     is_unwanted: bool = False  # the receiver wants nothing any more
+    wait_seconds: float = 0.0  # that the receiver asked for
 
     @property
     def is_delivered(self) -> bool:

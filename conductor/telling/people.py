@@ -3,7 +3,7 @@
 import logging
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,8 +50,8 @@ def check_chat(address: str) -> None:
         raise RefusedAddress(f"it is not how Apprise writes one of {scheme}: github.com/caronc/apprise/wiki says how")
 
 
-def tell_people(channel: Channel, message: Message) -> Outcome:
-    """Tell people once; return what came of it."""
+def tell_people(channel: Channel, message: Message, taken: Callable[[], None]) -> Outcome:
+    """Tell people once; return what came of it. `taken` is called where a service says so before it takes its leave."""
     try:
         check_mail(channel.target) if channel.kind == Channel.Kind.MAIL else check_chat(channel.target)
     except RefusedAddress as refused:
@@ -60,6 +60,7 @@ def tell_people(channel: Channel, message: Message) -> Outcome:
     if service is None:
         return Outcome("Nobody was told: the address of the mail server cannot be used.")
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS
+    service.mark_delivered = lambda *_, **__: taken()  # Apprise's own note, for a second attempt of its own
     words = _write(channel, message)
     with _listening() as said:
         is_told = service.notify(

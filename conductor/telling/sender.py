@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from conductor.models import Attempt, Channel, Message, MessageQuerySet
@@ -48,7 +48,7 @@ def send_next(now: Callable[[], datetime], before: Callable[[], None] = lambda: 
         return False
     before()
     began = time.monotonic()
-    outcome = _send(claim, now())
+    outcome = _send(claim, now)
     _finish(claim, outcome, round(1_000 * (time.monotonic() - began)), now())
     return True
 
@@ -94,18 +94,31 @@ def _find_due(now: datetime) -> MessageQuerySet:
     return due.exclude(of_anomaly).exclude(Q(anomaly_id=None) & of_session)
 
 
-def _send(claim: Claim, now: datetime) -> Outcome:
+def _send(claim: Claim, now: Callable[[], datetime]) -> Outcome:
     channel, message = claim.channel, claim.message
     try:
         if not channel.is_webhook:
-            return tell_people(channel, message)
+            return tell_people(channel, message, lambda: _note_taken(claim, now()))
         return post_message(
-            channel.target, channel.secret, str(message.key), message.payload, now,
+            channel.target, channel.secret, str(message.key), message.payload, now(),
             may_be_private=settings.PRIVATE_RECEIVERS,
         )  # fmt: skip
     except Exception:  # a fault of ours must not keep the lease
         log.exception("Message %s could not be sent.", message.key)
         return Outcome("Something broke on our side. It has been logged.")
+
+
+def _note_taken(claim: Claim, now: datetime) -> None:
+    """Write at once that people have been told, who know no message by its key: a sender may be killed any moment.
+
+    What a killed process has committed stays, also where the disk has not been waited for.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO off")
+        claim.message.deliver(now)
+        took = round((now - claim.attempt.at) / timedelta(milliseconds=1))
+        Attempt.objects.filter(id=claim.attempt.id).update(milliseconds=max(took, 0))
 
 
 def _finish(claim: Claim, outcome: Outcome, milliseconds: int, now: datetime) -> None:
@@ -127,7 +140,8 @@ def _finish(claim: Claim, outcome: Outcome, milliseconds: int, now: datetime) ->
             channel.messages.all().give_up(now, REMOVED)
         else:
             channel.failures += 1
-            channel.rests_until = now + rules.find_rest(channel.failures, random.random())
+            rest = rules.find_rest(channel.failures, random.random())
+            channel.rests_until = now + max(rest, timedelta(seconds=outcome.wait_seconds))
             _postpone(claim, channel, outcome, now)
         channel.lease = channel.leased_until = None
         moved = ("paused_at", "pause_reason", "failures", "rests_until", "lease", "leased_until")
@@ -137,7 +151,8 @@ def _finish(claim: Claim, outcome: Outcome, milliseconds: int, now: datetime) ->
 def _postpone(claim: Claim, channel: Channel, outcome: Outcome, now: datetime) -> None:
     """Say when a message is tried again, or that it is not."""
     message = channel.messages.filter(id=claim.message.id)
-    again_at = now + rules.find_retry(claim.message.attempts, random.random())
+    retry = rules.find_retry(claim.message.attempts, random.random())
+    again_at = now + max(retry, timedelta(seconds=outcome.wait_seconds))
     if rules.is_over(channel.kind, claim.message.due_at, again_at):
         message.give_up(now, f"{TOO_LATE} {outcome.error}"[:200])
         log.warning(

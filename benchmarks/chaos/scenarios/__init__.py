@@ -6,6 +6,7 @@ from benchmarks.chaos.figures import Outcome
 from benchmarks.chaos.scenarios.clock import clock
 from benchmarks.chaos.scenarios.disk import full_disk
 from benchmarks.chaos.scenarios.kills import kills
+from benchmarks.chaos.scenarios.mails import mails
 from benchmarks.chaos.scenarios.noisy import noisy
 from benchmarks.chaos.scenarios.outages import frozen_redis, pool, postgres_down
 from benchmarks.chaos.scenarios.senders import senders
@@ -21,5 +22,6 @@ SCENARIOS: dict[str, Callable[[int, int], Outcome]] = {
     "pool": pool,
     "clock": clock,
     "senders": senders,
+    "mails": mails,
     "short": short,
 }

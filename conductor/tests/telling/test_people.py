@@ -2,12 +2,14 @@
 
 import email
 import socket
+from collections.abc import Callable
 from email.policy import default
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from aiosmtpd.controller import Controller
+from apprise import URLBase
 from django.conf import settings as configured
 
 from conductor.models import Channel, Message
@@ -106,6 +108,25 @@ def test_mail_that_is_refused_is_tried_again_and_says_why(event, mailbox):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_mail_that_was_taken_is_not_sent_again_by_who_follows_a_killed_sender(event, mailbox, monkeypatch):
+    channel = make_channel(event.id, Channel.Kind.MAIL, "mara@example.org", NOW)
+    tell(Kind.DETECTED, stage.incident(stage.live_session(event)))
+
+    def be_killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sender, "_finish", be_killed)
+        with pytest.raises(SystemExit):
+            send_all()
+    assert channel.messages.get().delivered_at == NOW
+    assert channel.messages.get().tries.get().milliseconds == 0
+
+    assert send_all(NOW + sender.LEASE) == 0
+    assert len(mailbox.mails) == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_line_breaks_in_a_title_make_no_header(event, mailbox):
     make_channel(event.id, Channel.Kind.MAIL, "mara@example.org", NOW)
     session = stage.live_session(event, "Keynote\r\nBcc: everybody@example.org")
@@ -147,13 +168,14 @@ def called(monkeypatch) -> list[str]:
         raise requests.ConnectionError(f"nobody is at {url}")
 
     monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(URLBase, "throttle", lambda *_, **__: None)  # seconds between two targets of one address
     return hosts
 
 
-def in_memory(target: str) -> tuple[Channel, Message]:
+def in_memory(target: str) -> tuple[Channel, Message, Callable[[], None]]:
     event = stage.Event(name="Spring summit")
     channel = Channel(event=event, kind=Channel.Kind.CHAT, name="chat", target=target)
-    return channel, Message(channel=channel, type=Message.Type.TEST, payload={"data": {}})
+    return channel, Message(channel=channel, type=Message.Type.TEST, payload={"data": {}}), lambda: None
 
 
 def test_every_service_that_is_allowed_is_known_here():

@@ -13,7 +13,8 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from benchmarks.chaos.figures import Outcome
-from benchmarks.chaos.told import kill_senders
+from benchmarks.chaos.mailbox import mail_server
+from benchmarks.chaos.told import kill_mailers, kill_senders
 from conductor import tasks
 from conductor.models import Attempt, Channel, Message
 from conductor.telling.webhooks import TOTAL_SECONDS
@@ -126,6 +127,15 @@ def test_program_that_is_killed_in_the_middle_leaves_its_message_to_the_next(sen
 def test_senders_that_are_killed_lose_nothing_and_keep_the_order(stack):
     outcome = Outcome("senders", 1)
     kill_senders(random.Random().randrange(1_000), 24, outcome, stack.environment)
+    assert outcome.broken == []
+    assert outcome.figures["attempts broken off"] > 0 < outcome.figures["messages"]
+
+
+@pytest.mark.long
+def test_senders_that_are_killed_lose_no_mail(stack):
+    outcome = Outcome("mails", 1)
+    with mail_server(1) as mailbox:
+        kill_mailers(random.Random().randrange(1_000), 24, outcome, mailbox, stack.environment)
     assert outcome.broken == []
     assert outcome.figures["attempts broken off"] > 0 < outcome.figures["messages"]
 
