@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from anomalies.models import Anomaly
 from conductor.models import MAX_DELAY_SECONDS, MAX_TARGET, Channel, ChannelQuerySet
 from conductor.screens.channels import show_channels
-from conductor.telling.channels import RefusedChannel, make_channel, remove_channel
+from conductor.telling.channels import TYPES, RefusedChannel, make_channel, remove_channel
 from conductor.telling.outbox import write_test
 from conductor.views import OrganizerRequest, find_event, for_organizers, posted
 from engagement.limits import MAX_TEXT
@@ -34,6 +34,14 @@ class ChannelForm(forms.Form):
         "https://….",
     )
     name = forms.CharField(required=False, max_length=MAX_TEXT, help_text="What this page calls it.")
+    types = forms.MultipleChoiceField(
+        label="Of what",
+        required=False,
+        choices=[(each, each) for each in TYPES],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="A webhook is told of all these where none is chosen. By mail and chat come one message of an "
+        "incident and one of its end.",
+    )
     least_severity = forms.ChoiceField(
         label="From", choices=Anomaly.Severity.choices, help_text="Less is not told, until it gets worse."
     )
@@ -107,6 +115,7 @@ def _made(request: OrganizerRequest, event: Event, form: ChannelForm) -> HttpRes
     wanted = form.cleaned_data
     channel = make_channel(
         event.id, Channel.Kind(wanted["kind"]), wanted["target"], now(), name=wanted["name"],
+        types=wanted["types"] if wanted["kind"] == Channel.Kind.WEBHOOK else (),
         user=request.user if wanted["is_mine"] else None, least_severity=wanted["least_severity"],
         delay_seconds=min(wanted["delay_seconds"], MAX_DELAY_SECONDS), tells_end=wanted["tells_end"],
     )  # fmt: skip

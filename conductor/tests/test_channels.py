@@ -46,6 +46,15 @@ def test_channel_is_made_with_what_the_form_says_and_its_secret_is_shown_once(pa
     assert not any(word in again for word in (channel.secret, "whsec_", "secret-path"))
 
 
+def test_webhook_is_told_of_what_was_chosen_and_people_of_incidents(page, settings):
+    settings.MAIL_URL = "mailto://127.0.0.1?from=live@example.org"
+    page(name="Stage", types=["anomaly.detected", "session.ended"])
+    page(name="Mara", kind="mail", target="mara@example.org", types=["session.ended"])
+    assert [each.types for each in Channel.objects.all()] == [["anomaly.detected", "session.ended"], []]
+    assert "anomaly.detected, session.ended" in page()
+    assert "form-error" in page(name="Pigeon", types=["anomaly.imagined"])
+
+
 @pytest.mark.parametrize(
     "fields",
     [

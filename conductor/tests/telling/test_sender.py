@@ -247,3 +247,20 @@ def test_fault_of_ours_is_an_attempt_like_any_other(event, monkeypatch, caplog):
     assert (of.failures, of.lease) == (1, None)
     assert "Something broke on our side" in Attempt.objects.get().error
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_receiver_that_asks_for_time_is_given_it(event, status):
+    def wait(handler, before):
+        answer(handler, status, **{"Retry-After": "900"}) if not before else answer(handler, 204)
+
+    with receiver(wait) as found:
+        of = hook(event, found.url)
+        life(event, Kind.DETECTED)
+        send_all()
+        message = of.messages.get()
+        of.refresh_from_db()
+        assert (of.rests_until, message.next_attempt_at) == (NOW + timedelta(seconds=900),) * 2
+        assert send_all(NOW + timedelta(seconds=899)) == 0
+        assert send_all(NOW + timedelta(seconds=900)) == 1
+        assert of.messages.get().delivered_at is not None
