@@ -11,14 +11,16 @@ Cell = str | float | None
 
 
 def write_table(columns: Sequence[str], lines: Iterable[Iterable[Cell]]) -> str:
-    """Return the lines under the names of their columns.
+    """Return the lines under the names of their columns, the last cells of a short one empty.
 
     A cell that somebody else wrote is harmless: what a spreadsheet would take for a formula has an apostrophe before.
     """
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
-    writer.writerows([_harmless(cell) for cell in line] for line in lines)
+    for line in lines:
+        cells = [_harmless(cell) for cell in line]
+        writer.writerow(cells + [None] * (len(columns) - len(cells)))
     return BYTE_ORDER_MARK + text.getvalue()
 
 

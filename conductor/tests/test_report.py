@@ -1,7 +1,10 @@
 """The report of a session: the same figures on the page, in CSV, in JSON and over REST."""
 
 import csv
-from datetime import timedelta
+import shutil
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from statistics import fmean
 
@@ -11,11 +14,12 @@ from django.contrib.auth.models import User
 from anomalies.models import Actor
 from conductor.payloads import anomaly_payload
 from conductor.report import compare_sessions, write_report
-from conductor.report_csv import write_csv
+from conductor.report_csv import COLUMNS, write_csv
 from conductor.tests import stage
 from conductor.tests.rest import Rest
 from engagement.ingest import record_rows
 from engagement.models import Session
+from engagement.moments import read_moment
 from engagement.wording import write_score
 
 pytestmark = pytest.mark.django_db
@@ -106,6 +110,44 @@ def test_no_cell_is_a_formula(told):
     assert "'+mara" in cells
     for cell in cells:
         assert not cell.startswith(("=", "+", "-", "@")) or float(cell) < 0
+
+
+def through_gnumeric(text: str, folder) -> list[list[str]]:
+    """Return the cells as Gnumeric shows them that was given this file."""
+    (folder / "report.csv").write_text(text, encoding="utf-8")
+    run = ["ssconvert", "--import-encoding=UTF-8", "report.csv", "shown.csv"]
+    subprocess.run(run, cwd=folder, check=True, capture_output=True, timeout=60)
+    return list(csv.reader(StringIO((folder / "shown.csv").read_text(encoding="utf-8"))))
+
+
+def is_same(shown: str, written: str) -> bool:
+    """Tell whether a cell is the same number, the same moment, or the same text without the mark that makes it text."""
+    with suppress(ValueError):
+        return float(shown) == pytest.approx(float(written))
+    with suppress(ValueError):
+        return datetime.strptime(shown, "%Y/%m/%d %H:%M:%S").replace(tzinfo=UTC) == read_moment(written)
+    return shown == written.removeprefix("'")
+
+
+@pytest.mark.skipif(not shutil.which("ssconvert"), reason="no Gnumeric here: apt-get install gnumeric")
+def test_spreadsheet_program_reads_the_cells_and_computes_none(told, tmp_path):
+    assert through_gnumeric("=1+1,2\n", tmp_path) == [["2", "2"]], "or this would prove nothing"
+    told.title = "=1+1"
+    text = write_csv(write_report(told))
+
+    shown = through_gnumeric(text, tmp_path)
+
+    written = list(csv.reader(StringIO(text.removeprefix("\ufeff"))))
+    assert shown[0] == list(COLUMNS)
+    assert len(shown) == len(written) > 20
+    assert "=1+1" in shown[1]
+    different = [
+        (cell, wanted)
+        for line, expected in zip(shown, written, strict=True)
+        for cell, wanted in zip(line, expected, strict=True)
+        if not is_same(cell, wanted)
+    ]
+    assert different == []
 
 
 def test_session_of_which_nothing_came_has_a_report(rest: Rest, client, mara):
