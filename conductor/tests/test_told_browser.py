@@ -1,5 +1,7 @@
 """Who looks elsewhere is told by the title, the icon and, where they asked for it, a sound."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils.timezone import now
 
@@ -68,6 +70,68 @@ def test_critical_sounds_once_for_who_asked_and_is_remembered(page, stack, sessi
     assert page.get_by_label("Sound when critical").is_checked()
     assert not page.get_by_label("Notification when critical").is_checked()
     assert rung(page) == 0, "what was there already is no news"
+
+
+RECORD = """
+window.shown = [];
+window.Notification = class extends Notification {
+  constructor(title, { body, tag }) {
+    super(title, { body, tag });
+    shown.push([title, body, tag]);
+  }
+};
+"""
+REFUSE = """
+window.Notification = class {
+  static permission = "granted";
+  static requestPermission = async () => "granted";
+  constructor() { throw new TypeError("Illegal constructor"); }
+};
+"""
+
+
+def ask_for_notifications(page, stack, room, script: str) -> None:
+    page.context.grant_permissions(["notifications"], origin=stack.url)
+    page.add_init_script(script)
+    page.goto(f"{stack.url}/sessions/{room.id}/")
+    page.locator("#connection-status[data-state=live]").wait_for()
+    page.get_by_label("Notification when critical").check()
+
+
+def test_critical_is_notified_once_to_who_asked(page, stack, session):  # noqa: F811
+    ask_for_notifications(page, stack, session, RECORD)
+
+    anomaly = stage.incident(session, "WARNING")
+    push(session)
+    await_title(page, "(1) Keynote")
+    assert page.evaluate("shown") == []
+
+    Anomaly.objects.filter(id=anomaly.id).update(severity="CRITICAL")
+    push(session)
+    page.wait_for_function("() => shown.length")
+    Anomaly.objects.filter(id=anomaly.id).update(anomaly_type="LOW_ENGAGEMENT")
+    push(session)
+    page.locator("[data-anomaly-type=LOW_ENGAGEMENT]").wait_for()
+    ((title, words, tag),) = page.evaluate("shown")
+    assert (title, tag) == ("Critical: Keynote", str(anomaly.id))
+    assert "Chat fell from 14 to 2 a minute" in words
+
+
+def test_browser_that_lets_no_page_notify_still_sounds(page, stack, session):  # noqa: F811
+    ask_for_notifications(page, stack, session, REFUSE)
+    page.get_by_label("Sound when critical").check()
+    for place in (2, 3):
+        stage.incident(session, timestamp=session.judged_until + timedelta(seconds=place))
+        push(session)
+        page.wait_for_function("wanted => document.documentElement.dataset.rung === wanted", arg=str(place))
+
+
+def test_box_stays_empty_where_a_browser_says_no(page, stack, session):  # noqa: F811
+    page.context.clear_permissions()
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    box = page.get_by_label("Notification when critical")
+    box.click()
+    page.wait_for_function("box => !box.checked", arg=box.element_handle())
 
 
 def test_list_counts_the_rooms_that_need_somebody(page, stack, session):  # noqa: F811

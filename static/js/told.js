@@ -50,7 +50,12 @@ function notify(incident) {
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   const room = incident.closest(".room")?.querySelector("h3").textContent ?? title.split(" · ")[0];
   const words = (incident.querySelector(".incident-why") ?? incident).textContent.trim();
-  new Notification(`Critical: ${room}`, { body: words, tag: incident.dataset.anomalyId });
+  try {
+    const shown = new Notification(`Critical: ${room}`, { body: words, tag: incident.dataset.anomalyId });
+    shown.addEventListener("click", () => window.focus());
+  } catch {
+    // A phone's browser allows none to a page: there the title, the sound and the banner have to do.
+  }
 }
 
 function look(isFirst) {
