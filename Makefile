@@ -11,7 +11,7 @@ run: .venv/runtime $(COMPILED)
 	@exec $(VENV) manage.py up --stop-with-parent
 
 # A file at a time to each processor, each with servers of its own; four of those are enough.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").
 test: .venv/dev $(COMPILED) $(if $(T),,browser nginx)

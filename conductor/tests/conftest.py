@@ -51,10 +51,21 @@ class Stack:
                 [sys.executable, "-m", *command], env=self.environment, cwd=settings.BASE_DIR, stdout=log, stderr=log
             )
 
+    def start_all(self) -> None:
+        """Start what `manage.py up` does but for the senders; they load side by side."""
+        self._launch_web()
+        self.launch_worker()
+        self.start_beat()
+        self.wait_for("web", self._web_answers)
+        self.wait_for("worker", self._worker_answers)
+
     def start_web(self) -> None:
+        self._launch_web()
+        self.wait_for("web", self._web_answers)
+
+    def _launch_web(self) -> None:
         host, port = self.url.removeprefix("http://").split(":")
         self.start("web", "daphne", "-b", host, "-p", port, "conductor.asgi:application")
-        self.wait_for("web", self._web_answers)
 
     def start_worker(self) -> None:
         self.launch_worker()
@@ -155,9 +166,7 @@ def stack(django_db_setup, static_root, tmp_path_factory) -> Iterator[Stack]:
     environment.pop("CONDUCTOR_DB_POOL", None)  # the ASGI application sets it for its own process
     stack = Stack(f"http://127.0.0.1:{port}", environment, tmp_path_factory.mktemp("stack"))
     try:
-        stack.start_web()
-        stack.start_worker()
-        stack.start_beat()
+        stack.start_all()
         yield stack
     finally:
         for name in reversed(list(stack.processes)):

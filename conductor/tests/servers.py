@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -76,8 +77,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker("servers")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=needs_servers)  # the others first: they are quicker, and find no server by luck
+    if config.getoption("dist", "no") != "no":
+        # Of several processes none is left alone with a file of browser tests at the end.
+        cost = Counter({item.path: 0 for item in items})
+        for item in items:
+            cost[item.path] += 20 if item.get_closest_marker("browser") else 1 + needs_servers(item)
+        items.sort(key=lambda item: -cost[item.path])
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes test: one more than there are processors, as tests wait a third of their time."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,7 @@ def choose(page, content: bytes, title: str = "Rehearsal") -> None:
 
 
 def test_an_upload_shows_the_session_as_it_would_have_run(page, stack):
+    page.goto(stack.url)
     page.get_by_role("link", name="Upload a recording").click()
     choose(page, ROWS)
     wait_until_live(page)
