@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import OWN_SETTINGS
 from benchmarks.chaos.figures import Outcome, read_outcome, write_json, write_table
 
-SCENARIOS = ("kills", "noisy", "frozen-redis", "postgres-down", "full-disk", "pool", "clock", "senders")
+SCENARIOS = ("kills", "noisy", "frozen-redis", "postgres-down", "full-disk", "pool", "clock", "senders", "mails")
 SHORT = "short"  # the suite's
 
 
@@ -22,7 +22,7 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--scenario", choices=(*SCENARIOS, SHORT), action="append", help="default: all of them")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=100, help="how many faults `kills` and `senders` do")
+    parser.add_argument("--kills", type=int, default=100, help="how many faults `kills`, `senders` and `mails` do")
     parser.add_argument("--out", type=Path, help="default: chaos.json in the data folder")
     arguments = parser.parse_args()
     out = arguments.out or Path(os.environ.get("CONDUCTOR_DATA_DIR") or ".data").resolve() / "chaos.json"

@@ -2,6 +2,7 @@
 
 import asyncio
 import email
+import logging
 import random
 import socket
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def mail_server(seed: int) -> Iterator[Mailbox]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     mailbox = Mailbox(random.Random(seed), port)
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells of every command
     controller = Controller(mailbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:

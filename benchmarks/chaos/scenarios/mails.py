@@ -13,5 +13,6 @@ def mails(seed: int, count: int) -> Outcome:
     outcome = Outcome("mails", seed)
     with mail_server(seed) as mailbox, running({"CONDUCTOR_MAIL_URL": mailbox.url}):
         twice = kill_mailers(seed, count, outcome, mailbox)
-    outcome.promise(twice <= TWICE * count, f"{twice} mails came twice")
+    if twice > TWICE * count:  # what lies between a server's yes and our note of it depends on the machine
+        outcome.missed.append(f"{twice} mails came twice, not {TWICE * count:g}")
     return outcome
