@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import cast
 from urllib.parse import urlsplit
+
+from conductor.retry_after import read_retry_after
 
 TIMEOUT_SECONDS = 30
 PATIENCE_SECONDS = 120.0  # how long one request is repeated before we give up
@@ -85,22 +86,8 @@ class RestClient:
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
         self._connection.request("POST", self._prefix + path, payload, headers)
         response = self._connection.getresponse()
-        return response.status, _seconds(response.headers.get("Retry-After", "")), response.read()
-
-
-def _seconds(retry_after: str) -> float:
-    """Read a Retry-After header, which holds seconds or a date; 0 where it holds neither.
-
-    >>> _seconds("7"), _seconds(""), _seconds("soon"), _seconds("Thu, 01 Jan 1970 00:00:00 GMT")
-    (7.0, 0.0, 0.0, 0.0)
-    """
-    if retry_after.isdigit():
-        return float(retry_after)
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return 0.0
-    return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+        wait = read_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
+        return response.status, wait, response.read()
 
 
 def _explain(answer: bytes) -> str:

@@ -12,9 +12,9 @@ from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, RemoteDisconnected
 from typing import Any
 
-from django.utils.http import parse_http_date_safe
 from standardwebhooks import Webhook
 
+from conductor.retry_after import read_retry_after
 from conductor.telling.addresses import SCHEMES, RefusedAddress, connect, read_url
 from conductor.telling.outcome import Outcome
 
@@ -146,24 +146,8 @@ def _judge(answer: HTTPResponse, text: str) -> Outcome:
         return Outcome("It answered 410: it wants nothing any more.", status, text, is_unwanted=True)
     if 300 <= status < 400:
         return Outcome(f"It answered {status}: redirects are not followed.", status, text)
-    wait = read_wait(answer.getheader("Retry-After", ""), time.time()) if status in ASKS_TO_WAIT else 0.0
-    return Outcome(f"It answered {status}.", status, text, wait_seconds=wait)
-
-
-def read_wait(written: str, now: float) -> float:
-    """Return how many seconds a Retry-After asks for, as RFC 9110 writes it; 0 where it says nothing.
-
-    >>> read_wait("120", now=0), read_wait("Thu, 01 Jan 1970 00:01:30 GMT", now=60)
-    (120.0, 30.0)
-    >>> read_wait("soon", now=0), read_wait("9" * 20, now=0)
-    (0.0, 3600.0)
-    """
-    until = parse_http_date_safe(written)
-    if until is not None:
-        seconds = float(until - now)
-    else:
-        seconds = float(written) if written.isascii() and written.isdigit() else 0.0
-    return min(max(seconds, 0.0), LONGEST_WAIT)
+    wait = read_retry_after(answer.getheader("Retry-After", ""), datetime.now(UTC)) if status in ASKS_TO_WAIT else 0.0
+    return Outcome(f"It answered {status}.", status, text, wait_seconds=min(wait, LONGEST_WAIT))
 
 
 def _words(error: Exception) -> str:
