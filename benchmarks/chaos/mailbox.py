@@ -4,13 +4,14 @@ import asyncio
 import email
 import logging
 import random
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.policy import default
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from benchmarks.chaos.product import HOST, free_port
 
 FAILS = 0.1  # part of mails that are refused for now
 SLOWEST = 0.05  # seconds until a mail is taken
@@ -19,8 +20,9 @@ SLOWEST = 0.05  # seconds until a mail is taken
 class Mailbox:
     """What it took: to whom, and under which subject."""
 
-    def __init__(self, chance: random.Random, port: int):
-        self.url = f"mailto://127.0.0.1:{port}?from=live@example.org"
+    url: str
+
+    def __init__(self, chance: random.Random):
         self.taken: list[tuple[str, str]] = []
         self._chance = chance
 
@@ -34,16 +36,21 @@ class Mailbox:
 
 
 @contextmanager
-def mail_server(seed: int) -> Iterator[Mailbox]:
-    """Yield the mailbox of a server that is ended afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mailbox = Mailbox(random.Random(seed), port)
-    logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd tells of every command
-    controller = Controller(mailbox, hostname="127.0.0.1", port=port)
+def serve_mail(handler: object) -> Iterator[str]:
+    """Yield the address of a mail server, as Apprise writes it, whose mail goes to a handler of aiosmtpd's."""
+    logging.getLogger("mail.log").setLevel(logging.WARNING)  # it tells of every command
+    port = free_port()
+    controller = Controller(handler, hostname=HOST, port=port)
     controller.start()
     try:
-        yield mailbox
+        yield f"mailto://{HOST}:{port}?from=live@example.org"
     finally:
         controller.stop()
+
+
+@contextmanager
+def mail_server(seed: int) -> Iterator[Mailbox]:
+    """Yield the mailbox of a server that is ended afterwards."""
+    mailbox = Mailbox(random.Random(seed))
+    with serve_mail(mailbox) as mailbox.url:
+        yield mailbox

@@ -38,11 +38,7 @@ def kill_senders(seed: int, kills: int, outcome: Outcome, environment: Mapping[s
     """Kill senders so many times while webhooks are told; each message arrives, and none of an incident too early."""
     event = Event.objects.create(name="Told of")
     with _receiver(random.Random(seed)) as (url, received):
-        for place in range(CHANNELS):
-            Channel.objects.create(
-                event=event, kind=Channel.Kind.WEBHOOK, name=f"Receiver {place}", target=f"{url}/{place}",
-                secret=Channel.draw_secret(), created_at=now(),
-            )  # fmt: skip
+        _add_channels(event, Channel.Kind.WEBHOOK, f"{url}/{{}}", secret=Channel.draw_secret())
         _kill(event, seed, kills, outcome, {**(environment or {}), "CONDUCTOR_PRIVATE_RECEIVERS": "1"})
         _compare(list(received), outcome)
 
@@ -55,13 +51,17 @@ def kill_mailers(
     Each arrives, and that something is over not before that it began.
     """
     event = Event.objects.create(name="Told of")
-    for place in range(CHANNELS):
-        Channel.objects.create(
-            event=event, kind=Channel.Kind.MAIL, name=f"Receiver {place}", target=f"receiver{place}@example.org",
-            created_at=now(),
-        )  # fmt: skip
+    _add_channels(event, Channel.Kind.MAIL, "receiver{}@example.org")
     _kill(event, seed, kills, outcome, {**(environment or {}), "CONDUCTOR_MAIL_URL": mailbox.url})
     return _compare_mails(mailbox.taken, outcome)
+
+
+def _add_channels(event: Event, kind: Channel.Kind, target: str, secret: str = "") -> None:
+    for place in range(CHANNELS):
+        Channel.objects.create(
+            event=event, kind=kind, name=f"Receiver {place}", target=target.format(place), secret=secret,
+            created_at=now(),
+        )  # fmt: skip
 
 
 def _kill(event: Event, seed: int, kills: int, outcome: Outcome, environment: Mapping[str, str]) -> None:

@@ -1,17 +1,16 @@
 """Mail to a real SMTP server, and chat services as far as their doors."""
 
 import email
-import socket
 from collections.abc import Callable
 from email.policy import default
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from aiosmtpd.controller import Controller
 from apprise import URLBase
 from django.conf import settings as configured
 
+from benchmarks.chaos.mailbox import serve_mail
 from conductor.models import Channel, Message
 from conductor.telling import outbox, people, sender
 from conductor.telling.addresses import RefusedAddress
@@ -56,17 +55,9 @@ class Mailbox:
 @pytest.fixture
 def mailbox(settings):
     box = Mailbox()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        settings.MAIL_URL = f"mailto://127.0.0.1:{port}?from=live@example.org"
-        settings.PUBLIC_URL = "https://live.example.org"
+    settings.PUBLIC_URL = "https://live.example.org"
+    with serve_mail(box) as settings.MAIL_URL:
         yield box
-    finally:
-        controller.stop()
 
 
 @pytest.mark.django_db(transaction=True)
