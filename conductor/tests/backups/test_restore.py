@@ -182,7 +182,7 @@ OF_NO_EVENT = b"\t".join(
 VIOLATES = 'The database refused it, and is as it was: insert or update on table "engagement_apikey" violates'
 
 
-@pytest.mark.parametrize(
+BROKEN = pytest.mark.parametrize(
     ("rows", "count", "sentence"),
     [
         (b"1\tmara\n", 1, "The database refused it, and is as it was: invalid input syntax for type uuid"),
@@ -190,18 +190,21 @@ VIOLATES = 'The database refused it, and is as it was: insert or update on table
         (OF_NO_EVENT, 1, VIOLATES),
     ],
 )
+
+
+@BROKEN
 def test_restore_that_fails_leaves_an_empty_database_empty(backup, empty, tmp_path, rows, count, sentence):
     path = rewritten(backup, tmp_path / "b.zip", "engagement_apikey", rows, count)
     assert refusal(empty, "restore", path).startswith(sentence)
     assert tables_of(empty) == []
 
 
-def test_restore_that_fails_leaves_what_was_there(backup, empty, tmp_path):
-    path = rewritten(backup, tmp_path / "b.zip", "engagement_apikey", OF_NO_EVENT, 1)
-    manage(empty, "restore", backup)
-    before = rows_of(empty)
-    assert refusal(empty, "restore", path, "--overwrite").startswith(VIOLATES)
-    assert rows_of(empty) == before
+@BROKEN
+def test_restore_that_fails_leaves_what_was_there(backup, original, tmp_path, rows, count, sentence):
+    path = rewritten(backup, tmp_path / "b.zip", "engagement_apikey", rows, count)
+    before = rows_of(original)
+    assert refusal(original, "restore", path, "--overwrite").startswith(sentence)
+    assert rows_of(original) == before
 
 
 @pytest.mark.parametrize("cut", [0, 1, 1000])
