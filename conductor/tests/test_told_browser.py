@@ -8,6 +8,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from conductor import live
 from conductor.tests import stage
+from conductor.tests.browsing import wait_until_live
 from conductor.tests.test_pages_browser import session  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -15,6 +16,17 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def push(session) -> None:  # noqa: F811
     live.announce([live.SessionChange(session.id, row=None)], now())
+
+
+def change(anomaly: Anomaly, session, **fields) -> None:  # noqa: F811
+    """Have the detector have changed an incident, and tell the screens."""
+    Anomaly.objects.filter(id=anomaly.id).update(**fields)
+    push(session)
+
+
+def open_room(page, stack, session) -> None:  # noqa: F811
+    page.goto(f"{stack.url}/sessions/{session.id}/")
+    wait_until_live(page)
 
 
 def await_title(page, title: str) -> None:
@@ -30,8 +42,7 @@ def icon(page) -> str:
 
 
 def test_title_and_icon_tell_of_an_incident_and_of_its_end(page, stack, session):  # noqa: F811
-    page.goto(f"{stack.url}/sessions/{session.id}/")
-    page.locator("#connection-status[data-state=live]").wait_for()
+    open_room(page, stack, session)
     assert page.title().startswith("Keynote")
     plain = icon(page)
 
@@ -40,16 +51,14 @@ def test_title_and_icon_tell_of_an_incident_and_of_its_end(page, stack, session)
     await_title(page, "(1) Keynote")
     assert icon(page).startswith("data:image/svg+xml")
 
-    Anomaly.objects.filter(id=anomaly.id).update(resolved_at=now(), status="resolved")
-    push(session)
+    change(anomaly, session, resolved_at=now(), status="resolved")
     await_title(page, "Keynote")
     assert icon(page) == plain
     assert rung(page) == 0, "nobody asked for a sound"
 
 
 def test_critical_sounds_once_for_who_asked_and_is_remembered(page, stack, session):  # noqa: F811
-    page.goto(f"{stack.url}/sessions/{session.id}/")
-    page.locator("#connection-status[data-state=live]").wait_for()
+    open_room(page, stack, session)
     page.get_by_label("Sound when critical").check()
     page.wait_for_function("() => document.documentElement.dataset.rung === '1'")  # how it sounds
 
@@ -58,11 +67,9 @@ def test_critical_sounds_once_for_who_asked_and_is_remembered(page, stack, sessi
     await_title(page, "(1) Keynote")
     assert rung(page) == 1
 
-    Anomaly.objects.filter(id=anomaly.id).update(severity="CRITICAL")
-    push(session)
+    change(anomaly, session, severity="CRITICAL")
     page.wait_for_function("() => document.documentElement.dataset.rung === '2'")
-    Anomaly.objects.filter(id=anomaly.id).update(anomaly_type="LOW_ENGAGEMENT")
-    push(session)
+    change(anomaly, session, anomaly_type="LOW_ENGAGEMENT")
     page.locator("[data-anomaly-type=LOW_ENGAGEMENT]").wait_for()
     assert rung(page) == 2, "a correction is no news"
 
@@ -90,11 +97,10 @@ window.Notification = class {
 """
 
 
-def ask_for_notifications(page, stack, room, script: str) -> None:
+def ask_for_notifications(page, stack, session, script: str) -> None:  # noqa: F811
     page.context.grant_permissions(["notifications"], origin=stack.url)
     page.add_init_script(script)
-    page.goto(f"{stack.url}/sessions/{room.id}/")
-    page.locator("#connection-status[data-state=live]").wait_for()
+    open_room(page, stack, session)
     page.get_by_label("Notification when critical").check()
 
 
@@ -106,11 +112,9 @@ def test_critical_is_notified_once_to_who_asked(page, stack, session):  # noqa: 
     await_title(page, "(1) Keynote")
     assert page.evaluate("shown") == []
 
-    Anomaly.objects.filter(id=anomaly.id).update(severity="CRITICAL")
-    push(session)
+    change(anomaly, session, severity="CRITICAL")
     page.wait_for_function("() => shown.length")
-    Anomaly.objects.filter(id=anomaly.id).update(anomaly_type="LOW_ENGAGEMENT")
-    push(session)
+    change(anomaly, session, anomaly_type="LOW_ENGAGEMENT")
     page.locator("[data-anomaly-type=LOW_ENGAGEMENT]").wait_for()
     ((title, words, tag),) = page.evaluate("shown")
     assert (title, tag) == ("Critical: Keynote", str(anomaly.id))
