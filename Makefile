@@ -10,7 +10,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_USE_PEP51
 run: .venv/runtime $(COMPILED)
 	@exec $(VENV) manage.py up --stop-with-parent
 
-# A file at a time to each processor, each with servers of its own; four of those are enough.
+# A file at a time to each process, of which there is one more than processors, and four are enough; each has its servers.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # All of it, or T: a path, path::name, or whatever else pytest takes (make test T="-k banner").

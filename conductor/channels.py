@@ -39,8 +39,8 @@ class ChannelForm(forms.Form):
         required=False,
         choices=[(each, each) for each in TYPES],
         widget=forms.CheckboxSelectMultiple,
-        help_text="A webhook is told of all these where none is chosen. By mail and chat come one message of an "
-        "incident and one of its end.",
+        help_text="A webhook is told of all these where none is chosen. Mail and chat tell of an incident "
+        "once, and of its end.",
     )
     least_severity = forms.ChoiceField(
         label="From", choices=Anomaly.Severity.choices, help_text="Less is not told, until it gets worse."

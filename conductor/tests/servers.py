@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=needs_servers)  # the others first: they are quicker, and find no server by luck
     if config.getoption("dist", "no") != "no":
         # Of several processes none is left alone with a file of browser tests at the end.
-        cost = Counter({item.path: 0 for item in items})
+        cost: Counter[Path] = Counter()
         for item in items:
             cost[item.path] += 20 if item.get_closest_marker("browser") else 1 + needs_servers(item)
         items.sort(key=lambda item: -cost[item.path])
