@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
@@ -17,13 +18,13 @@ NOW = START + timedelta(hours=1)
 
 
 @cache
-def hashed_password() -> str:
-    """Return the hash of everybody's password, which takes a third of a second to make."""
+def hashed_password(hasher: str) -> str:
+    """Return the hash of everybody's password by the hasher of the settings, which may take a third of a second."""
     return make_password(PASSWORD)
 
 
 def organizer(name: str = "organizer", event: Event | None = None, role: Role = Role.ORGANIZER) -> User:
-    user = User.objects.create(username=name, password=hashed_password())
+    user = User.objects.create(username=name, password=hashed_password(settings.PASSWORD_HASHERS[0]))
     (event or Event.objects.create(name=f"Event of {name}")).memberships.create(user=user, role=role)
     return user
 
