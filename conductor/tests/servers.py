@@ -80,10 +80,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=needs_servers)  # the others first: they are quicker, and find no server by luck
     if config.getoption("dist", "no") != "no":
-        # Of several processes none is left alone with a file of browser tests at the end.
+        # Of several processes none is left alone at the end with a file of browsers, or of programs that are started.
         cost: Counter[Path] = Counter()
         for item in items:
-            cost[item.path] += 20 if item.get_closest_marker("browser") else 1 + needs_servers(item)
+            is_long = item.get_closest_marker("browser") or not item.get_closest_marker("django_db")
+            cost[item.path] += 20 if needs_servers(item) and is_long else 1 + needs_servers(item)
         items.sort(key=lambda item: -cost[item.path])
 
 
