@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -65,9 +65,10 @@ def test_large_event_goes_while_another_ones_posts_go_on(event, caplog):
 
 
 def test_worker_that_dies_between_steps_loses_nothing(stack, event):
-    sessions = [full_session(event, rows=100_000, events=50_000) for _ in range(2)]
-    rows = sum(count_rows(session.id) for session in sessions)
-    fact = erase_events([event.id], "ada", NOW)[0]
+    with transaction.atomic():  # or the worker would read the sessions before they are erased and add to them
+        sessions = [full_session(event, rows=100_000, events=50_000) for _ in range(2)]
+        rows = sum(count_rows(session.id) for session in sessions)
+        fact = erase_events([event.id], "ada", NOW)[0]
 
     def is_in_the_middle() -> bool:
         fact.refresh_from_db()
