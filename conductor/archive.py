@@ -15,7 +15,7 @@ from engagement.ingest import RefusedReading, record_rows
 from engagement.models import Event, Session, Upload
 from engagement.moments import read_zone, write_moment
 from engagement.readings import Reading
-from engagement.recordings import BadRecording, Recording, open_recordings
+from engagement.recordings import BadRecording, Hints, Recording, open_recordings
 from engagement.sessions import RefusedTimetable, create_session
 
 MAX_KEPT_ROWS = 20_000  # a day of one every 5 s
@@ -55,8 +55,8 @@ def read_next_upload(now: datetime) -> Finished | None:
 
 
 def _read(upload: Upload, now: datetime) -> UUID | None:
-    files, zone = uploads.open_upload(upload), read_zone(upload.zone)
-    recording = open_recordings(files, starts_at=upload.starts_at, zone=zone)
+    hints = Hints(upload.starts_at, read_zone(upload.zone), now=now)
+    recording = open_recordings(uploads.open_upload(upload), hints)
     rows = recording.readings()  # no transaction waits for what takes long
     with uploads.finishing(upload) as is_ours:
         if not is_ours:

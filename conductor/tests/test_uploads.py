@@ -18,10 +18,11 @@ from conductor.tests import stage, sweeping
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session, Upload, UploadPart
 from engagement.recordings.jsonl import signals_object
+from engagement.tests.recordings.test_attendance import REPORT, SEVEN_PM
 from engagement.tests.recordings.test_bigbluebutton import document, join, leave
 from engagement.tests.recordings.test_bigbluebutton import event as recorded
 from engagement.tests.recordings.test_chatlog import DATED
-from engagement.tests.recordings.test_zoom import REPORT, SAVED, SEVEN_PM
+from engagement.tests.recordings.test_zoom_chat import SAVED
 from engagement.uploads import MOST_UNFINISHED, claim_upload, keep_upload
 
 pytestmark = pytest.mark.django_db
