@@ -16,6 +16,7 @@ from engagement.recordings import (
     chatlog,
     downloaded,
     jsonl,
+    slack,
     youtube,
     zoom_chat,
 )
@@ -37,6 +38,7 @@ FORMATS: tuple[Format, ...] = (
     youtube.ANSWERED,
     youtube.PYTCHAT,
     downloaded.TWITCH,
+    slack.FORMAT,
     downloaded.CHAT_DOWNLOADER,
     chatlog.FORMAT,
     attendance.OTHER,
