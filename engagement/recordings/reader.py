@@ -19,6 +19,7 @@ from engagement.recordings import (
     irc,
     jsonl,
     slack,
+    transcripts,
     youtube,
     zoom_chat,
 )
@@ -43,6 +44,7 @@ FORMATS: tuple[Format, ...] = (
     discord.FORMAT,
     slack.FORMAT,
     downloaded.CHAT_DOWNLOADER,
+    transcripts.FORMAT,
     irc.FORMAT,
     chatlog.FORMAT,
     attendance.OTHER,
