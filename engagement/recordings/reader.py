@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from engagement.recordings import (
     attendance,
+    bbb_webhooks,
     bigbluebutton,
     chatlog,
     discord,
@@ -40,6 +41,7 @@ FORMATS: tuple[Format, ...] = (
     bigbluebutton.FORMAT,
     learning_dashboard.FORMAT,
     attendance.report_of("bigbluebutton"),
+    bbb_webhooks.FORMAT,
     youtube.STORED,
     youtube.ANSWERED,
     youtube.PYTCHAT,
