@@ -18,7 +18,7 @@ from engagement.recordings.stays import Span, Stay, find_span, gather_stays
 from engagement.recordings.tables import Row, read_rows
 from engagement.recordings.vocabulary import Columns, Kind, Vocabulary, find_kind, load, normal
 
-PLATFORMS = ("zoom", "teams", "webex", "meet", "bigbluebutton")
+PLATFORMS = ("zoom", "teams", "webex", "meet", "gotowebinar", "bigbluebutton")
 MAX_NAME = 200
 MAX_STAYS = 500_000
 NUMBERED = re.compile(r"\d\. \S")  # Teams numbers its tables, in every language

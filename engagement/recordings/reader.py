@@ -38,6 +38,7 @@ FORMATS: tuple[Format, ...] = (
     attendance.report_of("teams"),
     attendance.report_of("webex"),
     attendance.report_of("meet"),
+    attendance.report_of("gotowebinar"),
     bigbluebutton.FORMAT,
     learning_dashboard.FORMAT,
     attendance.report_of("bigbluebutton"),

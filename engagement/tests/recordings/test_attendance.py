@@ -351,3 +351,16 @@ def test_a_report_of_webex_is_read(quote):
     recording = open_recording(content)
     assert told(content) == [("join", 0, "u1"), ("leave", 1200, "u1")]
     assert (recording.format, recording.ended_at) == ("Webex attendance report", SEVEN_PM + timedelta(minutes=30))
+
+
+def test_a_report_of_gotowebinar_is_read():
+    about = 'Webinar Name,Webinar ID,Actual Start Date/Time,Duration\nA talk,1,"Mar 02, 2026 07:00 PM UTC",30\n\n'
+    header = "Attended,Interest Rating,Last Name,First Name,Email Address,Registration Date/Time,Join Time,Leave Time"
+    registered = '"Mar 01, 2026 09:00 AM UTC"'
+    here = f'Yes,80,One,Guest,one@example.org,{registered},"Mar 02, 2026 07:00 PM UTC","Mar 02, 2026 07:20 PM UTC"\n'
+    away = f"No,--,Two,Guest,two@example.org,{registered},--,--\n"
+    recording = open_recording(f"{about}{header}\n{here}{away}".encode())
+    assert (recording.format, recording.people) == ("GoToWebinar attendee report", 1)
+    assert [event.timestamp for event in recording.events] == [SEVEN_PM, SEVEN_PM + timedelta(minutes=20)]
+    assert recording.ended_at == SEVEN_PM + timedelta(minutes=30)
+    assert recording.unused == {"people who registered and did not come": 1}
