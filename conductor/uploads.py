@@ -1,6 +1,7 @@
 """The door for recordings: files come in, a page says what becomes of them, and ends at their session's."""
 
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +14,19 @@ from django.template.loader import render_to_string
 from django.utils.datastructures import MultiValueDict
 from django.utils.timezone import now
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRefresh
 
-from conductor import tasks
-from conductor.views import OrganizerRequest, for_organizers
-from conductor.zones import write_local, zone_choices
+from conductor import archive, tasks
+from conductor.views import OrganizerRequest, find_event, for_organizers
+from conductor.zones import read_local, write_local, zone_choices
+from engagement.ingest import RefusedReading
 from engagement.limits import MAX_TEXT
 from engagement.models import Event, EventQuerySet, Role, Session, Upload
 from engagement.moments import read_moment, read_zone
+from engagement.recordings import FORMATS, DateOrder
 from engagement.recordings.source import MAX_BYTES
-from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, keep_upload
+from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, answer, keep_upload
 
 MAX_FILES = 5
 MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
@@ -49,6 +52,26 @@ class FilesField(forms.FileField):
         return [super(FilesField, self).clean(each, initial) for each in chosen or [None]]
 
 
+class ColumnsForm(forms.Form):
+    """What the columns of a table hold, which nobody but its people can tell."""
+
+    name = forms.ChoiceField(label="The name")
+    joined = forms.ChoiceField(label="When somebody joined")
+    left = forms.ChoiceField(label="When they left")
+
+    def __init__(self, columns: Sequence[str], data: QueryDict | None = None) -> None:
+        super().__init__(data, label_suffix="")
+        for field in self.fields.values():
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [(column, column) for column in columns]
+
+    def clean(self) -> dict[str, Any]:
+        chosen = [self.cleaned_data.get(name) for name in self.fields]
+        if len({*chosen}) < len(chosen):
+            raise forms.ValidationError("Choose a column of its own for each.")
+        return self.cleaned_data
+
+
 class RecordingForm(forms.Form):
     """What is needed to read a recording, and whose it is to be."""
 
@@ -62,6 +85,12 @@ class RecordingForm(forms.Form):
         initial="UTC",
         choices=zone_choices,
         help_text="Of times that name none, in the files and below.",
+    )
+    date_order = forms.ChoiceField(
+        label="Dates such as 03/04",
+        required=False,
+        choices=[("", "As the file says"), (DateOrder.MONTH_FIRST, "Month first"), (DateOrder.DAY_FIRST, "Day first")],
+        help_text="Where the file does not say it, you are asked.",
     )
     starts_at = forms.DateTimeField(
         label="Planned start",
@@ -99,7 +128,15 @@ class RecordingForm(forms.Form):
 
     def _in_zone(self, name: str) -> datetime | None:
         at: datetime | None = self.cleaned_data[name]
-        return at and at.replace(tzinfo=self.cleaned_data.get("zone", UTC)).astimezone(UTC)
+        return at and read_local(at, self.cleaned_data.get("zone", UTC))
+
+
+def known_formats() -> dict[str, dict[str, list[str]]]:
+    """Return what can be read, as the page has it: what is exported, by where it comes from."""
+    found: dict[str, list[str]] = {}
+    for each in FORMATS:
+        found.setdefault(each.platform, []).append(each.export)
+    return {"known": found}
 
 
 @csrf_exempt  # the check would read the whole body before we have looked at its size and at who sends it
@@ -109,7 +146,9 @@ def upload(request: OrganizerRequest) -> HttpResponse:
     """The form, and what becomes of it."""
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
         form = RecordingForm(Event.objects.for_organizer(request.user, Role.ORGANIZER))
-        return render(request, "recordings/upload.html", {"form": form, "refused": TOO_LARGE}, status=413)
+        return render(
+            request, "recordings/upload.html", {"form": form, "refused": TOO_LARGE} | known_formats(), status=413
+        )
     return _upload(request)
 
 
@@ -117,11 +156,11 @@ def upload(request: OrganizerRequest) -> HttpResponse:
 def _upload(request: OrganizerRequest) -> HttpResponse:
     events = Event.objects.for_organizer(request.user, Role.ORGANIZER)
     if request.method != "POST":
-        return render(request, "recordings/upload.html", {"form": RecordingForm(events)})
+        return render(request, "recordings/upload.html", {"form": RecordingForm(events)} | known_formats())
     form = RecordingForm(events, request.POST, request.FILES)
     kept = _keep(form) if form.is_valid() else None
     if kept is None:
-        return render(request, "recordings/upload.html", {"form": form})
+        return render(request, "recordings/upload.html", {"form": form} | known_formats())
     tasks.wake_reader()
     return redirect("recording-progress", kept.id)
 
@@ -131,7 +170,7 @@ def _keep(form: RecordingForm) -> Upload | None:
     fields = form.cleaned_data
     files: list[UploadedFile[bytes]] = fields["files"]
     upload = Upload(
-        **{name: fields[name] for name in ("event", "title", "starts_at", "ends_at")},
+        **{name: fields[name] for name in ("event", "title", "date_order", "starts_at", "ends_at")},
         zone=str(fields["zone"]),
         file_names=[file.name for file in files],
         size=sum(file.size or 0 for file in files),
@@ -145,31 +184,83 @@ def _keep(form: RecordingForm) -> Upload | None:
     return upload
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @for_organizers
 def progress(request: OrganizerRequest, upload_id: UUID) -> HttpResponse:
-    """What becomes of an upload; once that is known its session, or the form with what is wrong."""
+    """What becomes of an upload, and what is asked meanwhile; once that is known its session, or what is wrong."""
     upload = get_object_or_404(Upload.objects.for_organizer(request.user).select_related("event"), id=upload_id)
+    if request.method == "POST":
+        find_event(request.user, upload.event_id, Role.ORGANIZER)
+        return _correct(request, upload)
     session = Session.objects.filter(id=upload.session_id).first() if upload.session_id else None
     # While its rows are judged, its page would alarm people of what is over.
     if session and session.is_settling:
         return _show_progress(request, upload, session)
-    if upload.finished_at and request.htmx:
+    if request.htmx and (upload.finished_at or upload.status == Upload.Status.ASKED):
         return HttpResponseClientRefresh()
+    if upload.status == Upload.Status.ASKED:
+        return render(request, "recordings/question.html", _question(upload))
     if upload.status == Upload.Status.DONE:
-        report = {**upload.report, "ended_at": upload.report["ended_at"] and read_moment(upload.report["ended_at"])}
-        messages.info(request, render_to_string("recordings/_recording_report.html", {"recording": report}))
-        return redirect("session", upload.session_id)
+        return _lead_to_session(request, upload)
     if upload.status == Upload.Status.REFUSED:
-        return render(request, "recordings/upload.html", {"form": _refused_form(request, upload)})
+        return render(request, "recordings/upload.html", {"form": _refused_form(request, upload)} | known_formats())
     return _show_progress(request, upload, None)
+
+
+def _correct(request: OrganizerRequest, upload: Upload) -> HttpResponse:
+    """Take an answer to what was asked, or have dates read in the other order that were read in the wrong one."""
+    if upload.status == Upload.Status.ASKED:
+        form = ColumnsForm(upload.question["columns"], request.POST) if "columns" in upload.question else None
+        if form is not None and not form.is_valid():
+            return render(request, "recordings/question.html", _question(upload, form))
+        chosen = request.POST.get("date_order", "")
+        order = chosen if chosen in list(DateOrder) else ""
+        if (order or form is not None) and answer(
+            upload.id, date_order=order, columns=form.cleaned_data if form is not None else None
+        ):
+            tasks.wake_reader()
+    elif upload.status == Upload.Status.DONE and "redate" in request.POST:
+        try:
+            session = archive.redate(upload, request.user.get_username(), now())
+        except RefusedReading as error:
+            messages.error(request, f"A time in the recording {error.detail}, so it was not read in that order.")
+        else:
+            if session is not None:
+                tasks.wake([session.id])
+    return redirect("recording-progress", upload.id)
+
+
+def _question(upload: Upload, form: ColumnsForm | None = None) -> dict[str, Any]:
+    """Return what the page needs that asks how an upload is to be read."""
+    days = upload.question.get("dates", {}).get("days", {})
+    return {
+        "upload": upload,
+        "days": [(order, date.fromisoformat(day)) for order, day in days.items()],
+        "form": form or (ColumnsForm(upload.question["columns"]) if "columns" in upload.question else None),
+    }
+
+
+def _lead_to_session(request: OrganizerRequest, upload: Upload) -> HttpResponse:
+    """Go to the session that it became, which says how it was read."""
+    ended_at, dates = upload.report["ended_at"], upload.report.get("dates") or {}
+    days = {order: date.fromisoformat(day) for order, day in dates.get("days", {}).items()}
+    other = next((order for order in days if order != dates["order"]), None)
+    report = {
+        **upload.report,
+        "ended_at": ended_at and read_moment(ended_at),
+        "day": days.get(dates.get("order")),
+        "other_day": days.get(other),
+    }
+    context = {"recording": report, "upload": upload}
+    messages.info(request, render_to_string("recordings/_recording_report.html", context, request))
+    return redirect("session", upload.session_id)
 
 
 def _show_progress(request: OrganizerRequest, upload: Upload, session: Session | None) -> HttpResponse:
     context = {
         "upload": upload,
         "session": session,
-        "before": Upload.objects.unfinished().filter(uploaded_at__lt=upload.uploaded_at).count(),
+        "before": Upload.objects.waiting().filter(uploaded_at__lt=upload.uploaded_at).count(),
         "lasted": now() - upload.reading_at if upload.reading_at else None,
     }
     return render(request, f"recordings/{'_recording_progress' if request.htmx else 'progress'}.html", context)
@@ -177,7 +268,7 @@ def _show_progress(request: OrganizerRequest, upload: Upload, session: Session |
 
 def _refused_form(request: OrganizerRequest, upload: Upload) -> RecordingForm:
     """Return the form as it was filled in, the files aside, and what is wrong."""
-    filled = {"event": upload.event_id, "title": upload.title, "zone": upload.zone}
+    filled = {"event": upload.event_id, "title": upload.title, "zone": upload.zone, "date_order": upload.date_order}
     zone = read_zone(upload.zone)
     for name, at in (("starts_at", upload.starts_at), ("ends_at", upload.ends_at)):
         filled[name] = write_local(at, zone)

@@ -586,8 +586,12 @@ class UploadQuerySet(models.QuerySet["Upload"]):
         return self.filter(event__in=Event.objects.for_organizer(user))
 
     def unfinished(self) -> "UploadQuerySet":
-        """Those that wait to be read, or are being read."""
+        """Those that wait to be read or for an answer, or are being read."""
         return self.filter(finished_at=None)
+
+    def waiting(self) -> "UploadQuerySet":
+        """Those of them that a reader can go on with."""
+        return self.unfinished().exclude(status=Upload.Status.ASKED)
 
 
 class Upload(models.Model):
@@ -599,6 +603,7 @@ class Upload(models.Model):
     class Status(models.TextChoices):
         WAITING = "waiting"
         READING = "reading"
+        ASKED = "asked"
         DONE = "done"
         REFUSED = "refused"
 
@@ -606,6 +611,9 @@ class Upload(models.Model):
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="uploads")
     title = models.CharField(max_length=MAX_TEXT)
     zone = models.CharField(max_length=100, help_text="That of times which name none.")
+    date_order = models.CharField(max_length=20, blank=True, default="", help_text="Of 03/04, where somebody said it.")
+    columns = models.JSONField(default=dict, help_text="What a table's columns hold, where somebody said it.")
+    question = models.JSONField(default=dict, help_text="What only a person can say, until it is answered.")
     starts_at = models.DateTimeField(null=True)
     ends_at = models.DateTimeField(null=True)
     file_names = ArrayField(models.TextField(), help_text="What messages call the files, until they are read.")

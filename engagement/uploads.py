@@ -6,7 +6,7 @@ the lock was left by a reader that died.
 
 import io
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -21,9 +21,12 @@ PART_BYTES = 1024 * 1024
 MOST_UNFINISHED = 5  # of an event: a few hundred megabytes
 MOST_ATTEMPTS = 2
 KEPT = timedelta(days=1)
+# What may hold words out of the files, or of whoever chose them, goes with the files.
+FORGOTTEN: dict[str, object] = {"file_names": [], "columns": {}, "question": {}}
 
 TWICE_BROKEN = "It could not be read: twice the reading broke off. Split the recording, and upload a part of it."
 TOO_LATE = "It was not read within a day, and the files are gone. Upload it again."
+NOT_ANSWERED = "Nobody said within a day how it is to be read, and the files are gone. Upload it again."
 
 
 class TooManyUploads(Exception):
@@ -68,7 +71,7 @@ def claim_upload(now: datetime) -> Upload | None:
     Under the lock of `reading_alone`. One at which readers died is refused, and the next one is returned.
     """
     with transaction.atomic():
-        for upload in Upload.objects.unfinished().select_for_update(of=("self",)).order_by("uploaded_at", "id"):
+        for upload in Upload.objects.waiting().select_for_update(of=("self",)).order_by("uploaded_at", "id"):
             if upload.attempts < MOST_ATTEMPTS:
                 upload.status, upload.reading_at, upload.attempts = Upload.Status.READING, now, upload.attempts + 1
                 upload.save(update_fields=["status", "reading_at", "attempts"])
@@ -78,7 +81,7 @@ def claim_upload(now: datetime) -> Upload | None:
 
 
 def is_one_waiting() -> bool:
-    return Upload.objects.unfinished().exists()
+    return Upload.objects.waiting().exists()
 
 
 def open_upload(upload: Upload) -> list[tuple[BinaryIO, str]]:
@@ -111,6 +114,26 @@ def finishing(upload: Upload) -> Iterator[bool]:
         yield is_ours and Event.objects.filter(id=upload.event_id).exists()
 
 
+def ask(upload: Upload, question: Mapping[str, object]) -> None:
+    """Let an upload that is being read wait for what only a person can say; its files stay until then."""
+    with finishing(upload) as is_ours:
+        if is_ours:
+            upload.status, upload.question, upload.attempts = Upload.Status.ASKED, dict(question), 0
+            upload.save(update_fields=["status", "question", "attempts"])
+
+
+def answer(upload_id: uuid.UUID, *, date_order: str = "", columns: Mapping[str, str] | None = None) -> bool:
+    """Have an upload read on, with what was asked; tell whether it still waited for that."""
+    with transaction.atomic():
+        asked = Upload.objects.filter(id=upload_id, status=Upload.Status.ASKED).select_for_update(of=("self",)).first()
+        if asked is None:
+            return False
+        asked.status, asked.question = Upload.Status.WAITING, {}
+        asked.date_order, asked.columns = date_order or asked.date_order, dict(columns or asked.columns)
+        asked.save(update_fields=["status", "question", "date_order", "columns"])
+        return True
+
+
 def mark_done(upload: Upload, session_id: uuid.UUID, report: object, now: datetime) -> None:
     """Say what became of an upload, within `finishing`; its words are the session's now."""
     _finish(upload, Upload.Status.DONE, now, session_id=session_id, report=report, title="")
@@ -126,9 +149,9 @@ def mark_refused(upload: Upload, field: str, words: str, now: datetime) -> None:
 def _finish(upload: Upload, status: Upload.Status, now: datetime, **fields: object) -> None:
     """Finish an upload; its files go in the same commit."""
     UploadPart.objects.filter(upload=upload)._raw_delete(connection.alias)
-    for name, value in {"status": status, "finished_at": now, "file_names": [], **fields}.items():
+    for name, value in {"status": status, "finished_at": now, **FORGOTTEN, **fields}.items():
         setattr(upload, name, value)
-    upload.save(update_fields=["status", "finished_at", "file_names", *fields])
+    upload.save(update_fields=["status", "finished_at", *FORGOTTEN, *fields])
 
 
 def forget_uploads(now: datetime) -> None:
@@ -136,5 +159,6 @@ def forget_uploads(now: datetime) -> None:
     with transaction.atomic():
         late = Upload.objects.unfinished().filter(uploaded_at__lte=now - KEPT)
         for upload in late.exclude(reading_at__gt=now - KEPT).select_for_update(of=("self",), skip_locked=True):
-            _finish(upload, Upload.Status.REFUSED, now, refused_field="files", refusal=TOO_LATE)
+            words = NOT_ANSWERED if upload.status == Upload.Status.ASKED else TOO_LATE
+            _finish(upload, Upload.Status.REFUSED, now, refused_field="files", refusal=words)
     Upload.objects.filter(finished_at__lte=now - KEPT)._raw_delete(connection.alias)

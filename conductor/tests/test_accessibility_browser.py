@@ -169,6 +169,12 @@ def test_recordings(page, stack, event):
     for address in ("/recordings/", f"/recordings/{upload.id}/"):
         page.goto(f"{stack.url}{address}")
         assert find_serious(page) == []
+    days = {"month-first": "2026-04-05", "day-first": "2026-05-04"}
+    for question in ({"dates": {"order": "month-first", "days": days}}, {"columns": ["Nimi", "Liittyi", "Poistui"]}):
+        Upload.objects.update(status="asked", question=question)
+        page.goto(f"{stack.url}/recordings/{upload.id}/")
+        assert page.get_by_role("button", name="Read it").is_visible()
+        assert find_serious(page) == []
 
 
 def test_pages_of_errors(page, stack):

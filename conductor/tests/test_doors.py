@@ -131,6 +131,7 @@ DOORS: dict[str, Answers] = {
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
     "GET /recordings/{upload}/": OWN_PAGE,
+    "POST /recordings/{upload}/": OWN_CLICK,
     "GET /accounts/": OWN_LIST,
     "POST /accounts/": ANYBODYS_CLICK,
     "GET /accounts/password/": OWN_LIST,

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, post_a_row, session_of_now, wait_until_live
-from engagement.models import Session
+from engagement.models import Session, Upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -57,7 +57,11 @@ def test_no_page_scrolls_sideways(page, stack, event, complaints, width, height,
     User.objects.update(is_staff=True, is_superuser=True)
     reports = (f"{own[0]}report/", f"/events/{event.id}/report/", reverse("desk"))
     reports += (f"/events/{event.id}/", f"/events/{event.id}/channels/", f"{own[0]}edit/", "/accounts/")
-    elsewhere = (f"{own[0]}anomalies/", "/recordings/", f"/?q={LONG}", "/nowhere/")
+    question = {"columns": [LONG, "Joined", "Left"]}
+    asked = Upload.objects.create(
+        event=event, title=LONG, zone="UTC", file_names=[], size=1, uploaded_at=now(), status="asked", question=question
+    )
+    elsewhere = (f"{own[0]}anomalies/", "/recordings/", f"/recordings/{asked.id}/", f"/?q={LONG}", "/nowhere/")
     for address in ("/", "/?projector=1", *own, *reports, *elsewhere):
         page.goto(f"{stack.url}{address}")
         open_everything(page)

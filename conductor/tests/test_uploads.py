@@ -16,13 +16,14 @@ from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import archive, uploads
 from conductor.tests import stage, sweeping
 from engagement.ingest import record_rows
-from engagement.models import EngagementRow, Event, Session, Upload, UploadPart
+from engagement.models import EngagementRow, Event, Role, Session, Upload, UploadPart
 from engagement.recordings.jsonl import signals_object
+from engagement.tests.recordings.test_attendance import REPORT, SEVEN_PM
 from engagement.tests.recordings.test_bigbluebutton import document, join, leave
 from engagement.tests.recordings.test_bigbluebutton import event as recorded
 from engagement.tests.recordings.test_chatlog import DATED
-from engagement.tests.recordings.test_zoom import REPORT, SAVED, SEVEN_PM
-from engagement.uploads import MOST_UNFINISHED, claim_upload, keep_upload
+from engagement.tests.recordings.test_zoom_chat import SAVED
+from engagement.uploads import MOST_UNFINISHED, claim_upload, forget_uploads, keep_upload
 
 pytestmark = pytest.mark.django_db
 
@@ -366,3 +367,114 @@ def test_the_progress_of_an_erased_event_is_gone(client, organizer, event):
     address = send(client, event)
     Event.objects.update(erased_at=now())
     assert client.get(address).status_code == 404
+
+
+UNSAID = (
+    b"Name (Original Name),User Email,Join Time,Leave Time,Duration (Minutes),Guest\n"
+    b"Xylophonia Quux,x@example.org,04/05/2026 18:00:00,04/05/2026 18:30:00,30,No\n"
+    b"Guest Two,y@example.org,04/05/2026 18:00:10,04/05/2026 18:30:00,30,No\n"
+)
+APRIL, MAY = datetime(2026, 4, 5, 18, tzinfo=UTC), datetime(2026, 5, 4, 18, tzinfo=UTC)
+
+
+def begins() -> datetime:
+    return Session.objects.get().rows.order_by("timestamp").first().timestamp - timedelta(seconds=5)
+
+
+@pytest.fixture
+def asked(client, organizer, event) -> str:
+    """The address of an upload of which nobody can tell whether it was in April or in May."""
+    address = send(client, event, UNSAID)
+    archive.read_next_upload(now())
+    return address
+
+
+def test_an_order_of_dates_that_nothing_tells_is_asked_for(client, asked):
+    page = client.get(asked).content.decode()
+    assert (Session.objects.count(), UploadPart.objects.count()) == (0, 1)
+    assert "5 April 2026" in page
+    assert "4 May 2026" in page
+    assert client.get(asked, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
+    assert archive.read_next_upload(now()) is None
+    assert client.post(asked, {"date_order": "day-first"})["Location"] == asked
+    archive.read_next_upload(now())
+    assert begins() == MAY
+    assert not UploadPart.objects.exists()
+
+
+def test_an_answer_that_is_none_leaves_the_question(client, asked):
+    for answer in ({}, {"date_order": "year-first"}, {"redate": "1"}):
+        client.post(asked, answer)
+    assert Upload.objects.get().status == "asked"
+
+
+def test_a_question_that_nobody_answers_ends_after_a_day(client, asked):
+    forget_uploads(now() + timedelta(days=2))
+    assert not UploadPart.objects.exists()
+    assert "Nobody said within a day how it is to be read" in client.get(asked).content.decode()
+
+
+@pytest.mark.parametrize(("order", "begin"), [("day-first", MAY), ("month-first", APRIL)])
+def test_an_order_that_was_chosen_is_not_asked_for(upload, order, begin):
+    upload(UNSAID, date_order=order)
+    assert begins() == begin
+
+
+def test_dates_that_were_read_in_the_wrong_order_are_put_right_afterwards(client, upload):
+    upload(UNSAID, date_order="month-first", ends_at="2026-04-05T18:30")
+    kept = Upload.objects.get()
+    address = f"/recordings/{kept.id}/"
+    page = client.get(client.get(address)["Location"]).content.decode()
+    assert "It was on 5 April 2026." in page
+    assert "No, it was on 4 May 2026" in page
+    before = list(Session.objects.get().rows.order_by("timestamp").values_list("total_users", flat=True))
+
+    assert client.post(address, {"redate": "1"})["Location"] == address
+
+    session = Session.objects.get()
+    assert begins() == MAY
+    assert session.ends_at == MAY + timedelta(minutes=30)
+    assert list(session.rows.order_by("timestamp").values_list("total_users", flat=True)) == before
+    sweeping.sweep_all(now())
+    assert client.get(address)["Location"] == f"/sessions/{session.id}/"
+    assert "It was on 4 May 2026." in client.get(f"/sessions/{session.id}/").content.decode()
+
+
+def test_who_may_only_read_answers_nothing(client, asked, event):
+    client.force_login(stage.organizer("reader", event, Role.VIEWER))
+    assert client.post(asked, {"date_order": "day-first"}).status_code == 403
+    assert Upload.objects.get().status == "asked"
+
+
+FINNISH = (
+    b"Nimi,Ilmoittautui,Liittyi,Poistui\n"
+    b"Xylophonia Quux,2026-03-01 09:00:00,2026-03-02 19:00:00,2026-03-02 19:30:00\n"
+    b"Guest Two,2026-03-01 09:00:00,2026-03-02 19:00:10,2026-03-02 19:30:00\n"
+)
+
+
+def test_columns_that_nobody_knows_are_asked_for_once(client, organizer, event):
+    address = send(client, event, FINNISH)
+    archive.read_next_upload(now())
+    page = client.get(address).content.decode()
+    assert page.count('<option value="Liittyi">') == 3
+    assert "Xylophonia" not in page
+    wrong = client.post(address, {"name": "Nimi", "joined": "Liittyi", "left": "Liittyi"})
+    assert "Choose a column of its own for each." in wrong.content.decode()
+    client.post(address, {"name": "Nimi", "joined": "Liittyi", "left": "Poistui"})
+    archive.read_next_upload(now())
+    assert begins() == SEVEN_PM
+    assert "Liittyi" not in everything_stored()
+
+
+def test_a_time_that_clocks_leave_out_is_refused(upload):
+    answer = upload(ROWS, zone="Europe/Oslo", starts_at="2026-03-29T02:30")
+    assert "there is no such time on that day" in error_of(answer)
+
+
+def test_a_normal_end_is_no_mass_exit(upload):
+    lines = [f"Guest {n},g{n}@example.org,2026-03-02 19:00:0{n % 9},2026-03-02 20:0{n % 2}:00,60,No" for n in range(30)]
+    header = "Name (Original Name),User Email,Join Time,Leave Time,Duration (Minutes),Guest"
+    upload("\n".join([header, *lines]).encode())
+    assert Session.objects.get().ends_at == SEVEN_PM + timedelta(hours=1)
+    assert not Anomaly.objects.exists()

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from xml.parsers import expat
 
 from engagement.moments import EPOCH, read_moment
+from engagement.recordings.formats import Format
 from engagement.recordings.recording import Gathering
 from engagement.recordings.source import Source
 
+HTML = ("<!doctype html", "<html")
 MAX_DEPTH = 32
 MAX_TAG = 1024 * 1024  # the parser reads a tag again from its start with every piece that comes
 MAX_FIELD = 200  # of a field that we read; what is longer is none of them
@@ -262,3 +264,12 @@ def _at(milliseconds: int) -> datetime:
         return EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
         raise ValueError("an event's time cannot be read") from None
+
+
+FORMAT = Format(
+    name="BigBlueButton events",
+    platform="BigBlueButton",
+    export="A recording’s events.xml, with hands, microphones, cameras and who talks.",
+    knows=lambda look: look.start.startswith("<") and not look.start[:100].lower().startswith(HTML),
+    read=read,
+)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from engagement.moments import read_moment, write_moment
 from engagement.readings import BY_NAME, MEASURED, MOST, OPTIONAL, Reading, SignalKind
+from engagement.recordings.documents import is_lines, read_object
+from engagement.recordings.formats import Format
 from engagement.recordings.recording import MAX_SPAN, Gathering, check_year
 from engagement.recordings.source import Source
 from engagement.room import EVENT_TYPES
@@ -42,17 +44,6 @@ def read(source: Source, gathering: Gathering) -> None:
             raise source.wrong(str(error)) from None
         if has_events and gathering.rows:
             raise source.wrong("raw events and signals objects are mixed")
-
-
-def read_object(source: Source, line: str) -> dict[str, object]:
-    """Return the object of a line. Raises `BadRecording`."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):  # also a number of 5,000 digits
-        raise source.wrong("is not JSON, or breaks off") from None
-    if not isinstance(record, dict):
-        raise source.wrong("is not a JSON object")
-    return record
 
 
 def _gather_event(event: RawEvent, gathering: Gathering) -> None:
@@ -145,3 +136,12 @@ def _people(name: str, value: float) -> int:
     if value != int(value):
         raise ValueError(f"{name} is not whole")
     return int(value)
+
+
+FORMAT = Format(
+    name="JSON Lines",
+    platform="JSON Lines",
+    export="One raw event or one signals object a line, as the REST endpoint takes them.",
+    knows=lambda look: look.is_json and is_lines(look.start),
+    read=read,
+)

@@ -1,13 +1,15 @@
 """What a recording is once read: events under pseudonyms, or rows, and what could not be used. Pure."""
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from operator import attrgetter, itemgetter
 
 from engagement.limits import FIRST_YEAR, LAST_YEAR
 from engagement.readings import Reading
+from engagement.recordings.date_order import DateOrder, DatesRead
+from engagement.recordings.endings import find_end
 from engagement.room import EVENT_TYPES, RANK
 from engagement.windows import RawEvent, Windows
 
@@ -22,12 +24,27 @@ class BadRecording(Exception):
     """
 
 
+class UnknownColumns(BadRecording):
+    """A table of people and moments in a language that nobody knows: somebody has to say what its columns hold.
+
+    What these are called is for the page on which that is asked, and not in the message.
+    """
+
+    def __init__(self, name: str, columns: Sequence[str]):
+        super().__init__(
+            f"{name} is a table of who joined and left, and what its columns are is not known: "
+            "say which one holds the name, the time of joining and the time of leaving"
+        )
+        self.columns = list(columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A session as its platform recorded it: `events` or `rows`, in time order, the other is empty.
 
     `unused` counts by reason what the file holds and we cannot use, `notes` say how it was read where that was a
-    choice; both are words for people. `ended_at` is when the platform says that the session was ended.
+    choice; both are words for people. `ended_at` is when the platform says that the session was ended, or when all who
+    were still there left together. `dates` says how dates such as 03/04 were read, where there were any.
     """
 
     format: str
@@ -37,6 +54,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     people: int = 0
     ended_at: datetime | None = None
+    dates: DatesRead | None = None
 
     def readings(self) -> list[Reading]:
         """Return its rows; events are windowed, as a session's own are."""
@@ -44,7 +62,25 @@ class Recording:
             return self.rows
         windows = Windows()
         windows.add(self.events)
-        return [row for row in windows.finish() if not row.is_empty]
+        rows = [row for row in windows.finish() if not row.is_empty]
+        # Of messages by nobody it is unknown how many wrote them.
+        return rows if self.people else [replace(row, active_users=None) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What whoever has a recording knows of it, and its files may not say.
+
+    `starts_at` dates what has only times of the day or since the start; times that name no zone are of `zone`, and
+    `date_order` says which of 03/04 is the day. `columns` are the names of a table's columns by what they hold: "name",
+    "joined", "left". Nothing is later than `now`.
+    """
+
+    starts_at: datetime | None = None
+    zone: tzinfo = UTC
+    date_order: DateOrder | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    now: datetime | None = None
 
 
 class Gathering:
@@ -54,10 +90,14 @@ class Gathering:
     here only while the files are read, and goes with this object.
     """
 
-    def __init__(self, starts_at: datetime | None = None, zone: tzinfo = UTC):
-        self.starts_at = starts_at
-        self.zone = zone
+    def __init__(self, hints: Hints):
+        self.starts_at = hints.starts_at
+        self.zone = hints.zone
+        self.date_order = hints.date_order
+        self.columns = hints.columns
+        self.now = hints.now
         self.ended_at: datetime | None = None
+        self.dates: DatesRead | None = None
         self.rows: list[Reading] = []
         self._events: list[tuple[datetime, int, str | None, str | None]] = []
         self._people: dict[Hashable, str] = {}
@@ -135,6 +175,20 @@ class Gathering:
         """Say, once, how something was read that could have been read otherwise."""
         self._notes[text] = None
 
+    def end_with_the_last(self) -> None:
+        """Take the moment at which all who were still there left together for the end, where none is told."""
+        here: dict[str | None, datetime] = {}
+        spans = []
+        for at, rank, user, _ in sorted(self._events, key=itemgetter(0, 1)):
+            if EVENT_TYPES[rank] == "join":
+                here.setdefault(user, at)
+            elif EVENT_TYPES[rank] == "leave" and user in here:
+                spans.append((here.pop(user), at))
+        end = find_end(spans)
+        if self.ended_at is None and not here and len(spans) > 1 and end is not None:
+            self.ended_at = end
+            self.note("No end is told: it was when those who were still there left together.")
+
     def finish(self, name: str, formats: Mapping[str, None], fingerprint: str) -> Recording:
         """Return the recording. Raises `BadRecording` where nothing can be used, or it is more than we take.
 
@@ -164,6 +218,7 @@ class Gathering:
             notes=tuple(self._notes),
             people=people,
             ended_at=self.ended_at,
+            dates=self.dates,
         )
 
 

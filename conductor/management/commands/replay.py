@@ -20,8 +20,9 @@ from conductor.local.rest_client import CannotReach, Refused, RestClient
 from engagement.limits import MAX_BATCH
 from engagement.moments import NoOffset, read_moment
 from engagement.readings import Reading
-from engagement.recordings import BadRecording, Recording, open_recording
+from engagement.recordings import BadRecording, DateOrder, Hints, Recording, UnknownColumns, open_recordings
 from engagement.recordings.jsonl import event_object, signals_object
+from engagement.recordings.reader import known
 from engagement.windows import RawEvent
 
 EVENTS_EVERY_SECONDS = 1.0  # a request for each event would be many; later ones could come late
@@ -122,6 +123,14 @@ def moment(text: str) -> datetime:
         raise ArgumentTypeError(f"{text!r} is no date and time") from None
 
 
+def column(text: str) -> tuple[str, str]:
+    """Read what a column holds, and what it is called."""
+    field, _, name = text.partition("=")
+    if field not in ("name", "joined", "left") or not name.strip():
+        raise ArgumentTypeError(f"{text!r} is not such as joined=Beitritt; there are name, joined and left")
+    return field, name
+
+
 def zone(name: str) -> tzinfo:
     """Read the name of a time zone."""
     try:
@@ -132,9 +141,8 @@ def zone(name: str) -> tzinfo:
 
 class Command(BaseCommand):
     help = (
-        "Posts a recording through the REST endpoint in event time. It may be JSON Lines of signals objects or raw "
-        "events, BigBlueButton's events.xml, a Zoom webinar's attendee report or chat, or a chat log of YouTube or "
-        "Twitch. What is there already counts as a duplicate, so it may be replayed into a session again."
+        f"Posts a recording through the REST endpoint in event time. It may be {known()}. What is there already counts "
+        "as a duplicate, so it may be replayed into a session again."
     )
 
     def add_arguments(self, parser: Any) -> None:
@@ -155,12 +163,26 @@ class Command(BaseCommand):
         parser.add_argument(
             "--time-zone", type=zone, default=UTC, metavar="ZONE", help="of times that name none (default UTC)"
         )
+        parser.add_argument(
+            "--date-order",
+            type=DateOrder,
+            choices=list(DateOrder),
+            help="of dates such as 03/04 (default: what the file says, else month-first)",
+        )
+        parser.add_argument(
+            "--column",
+            action="append",
+            default=[],
+            type=column,
+            metavar="WHAT=NAME",
+            help="what a column of a table is called in a language that is not known: name, joined and left",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 <= options["speed"] < float("inf") or not 0 <= options["backfill"] < 1e6:
             raise CommandError("--speed and --backfill are 0 or more.")
         speed, backfill = options["speed"], timedelta(minutes=options["backfill"])
-        recording = self._read(options["file"], options["starts_at"], options["time_zone"])
+        recording = self._read(options)
         items: Items = recording.events or recording.rows
         kind = "event" if recording.events else "row"
         if options["now"]:
@@ -185,16 +207,28 @@ class Command(BaseCommand):
             client.close()
         self.stdout.write(f"{done.accepted:,} {kind}s accepted, {done.duplicates:,} duplicates, {done.late:,} late.")
 
-    def _read(self, path: Path, starts_at: datetime | None, time_zone: tzinfo) -> Recording:
-        """Return the recording, and say what in it cannot be used."""
+    def _read(self, options: dict[str, Any]) -> Recording:
+        """Return the recording, and say how it was read and what in it cannot be used."""
+        path = options["file"]
+        hints = Hints(
+            options["starts_at"],
+            options["time_zone"],
+            options["date_order"],
+            dict(options["column"]),
+            datetime.now(UTC),
+        )
         try:
-            recording = open_recording(path, str(path), starts_at=starts_at, zone=time_zone)
+            recording = open_recordings([(path, str(path))], hints)
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}") from None
+        except UnknownColumns as error:
+            raise CommandError(f"{error}, with --column name=…, --column joined=… and --column left=….") from None
         except BadRecording as error:
             raise CommandError(str(error)) from None
         for note in recording.notes:
             self.stdout.write(note)
+        if recording.dates is not None and recording.dates.is_doubtful:
+            self.stdout.write(f"Was it on {recording.dates.day_first}? Then say --date-order {DateOrder.DAY_FIRST}.")
         for reason, count in recording.unused.items():
             self.stdout.write(f"Not used: {count:,} {reason}.")
         return recording

@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engagement.recordings import BadRecording, open_recording
+from engagement.tests.recordings.test_attendance import REPORT
 from engagement.tests.recordings.test_bigbluebutton import document, event, join, leave
 from engagement.tests.recordings.test_chatlog import DATED, NINE, NINE_USEC, youtube
+from engagement.tests.recordings.test_messages import answered, of_pytchat
 from engagement.tests.recordings.test_reader import GOOD
-from engagement.tests.recordings.test_zoom import REPORT, SAVED
+from engagement.tests.recordings.test_tables import COLUMNS, workbook
+from engagement.tests.recordings.test_zoom_chat import SAVED
 
 CHAT = event(3, "CHAT", "PublicChatEvent", senderId="w_a", sender="Guest Xylophone", message="Marzipan")
 TALK = event(4, "VOICE", "ParticipantTalkingEvent", participant="w_a", talking="true", callername="Guest Xylophone")
@@ -26,6 +29,15 @@ WHOLE = {
     "youtube": youtube(0, authorName={"simpleText": "Guest Xylophone"}, timestampUsec=str(NINE_USEC)).encode(),
     "twitch": json.dumps({"comments": DATED}).replace("Guest 1", "Guest Xylophone").encode(),
     "log": b"[0:00:05] Guest Xylophone: Marzipan\n",
+    "list": "Full Name\tUser Action\tTimestamp\nGuest Xylophone\tJoined\t3/2/2026, 9:00:00 AM\n".encode("utf-16"),
+    "unknown language": b"Nimi,Liittyi,Poistui\nGuest Xylophone,2.3.2026 9.00,2.3.2026 9.30\n"
+    + b"Marzipan,2.3.2026 9.00,2.3.2026 9.30\n",
+    "workbook": workbook([COLUMNS, ["Guest Xylophone", "", NINE.replace(tzinfo=None), NINE.replace(tzinfo=None), 0]]),
+    "pytchat": json.dumps([of_pytchat(0, 1)])
+    .replace("Guest 1", "Guest Xylophone")
+    .replace("hello", "Marzipan")
+    .encode(),
+    "api": json.dumps({"items": [answered(0, 1)]}).replace("Guest 1", "Guest Xylophone").encode(),
     "packed": gzip.compress(b"[0:00:05] Guest Xylophone: Marzipan\n"),
 }
 

@@ -66,7 +66,7 @@ DATED = [comment(9.5, created_at="2026-03-02T09:00:09.5Z"), comment(2, "2", crea
 def test_a_twitch_chat_is_read(indent):
     document = {"FileInfo": {"Version": {}}, "video": {"title": 'no "comments": [1]'}, "comments": DATED, "emotes": []}
     content = json.dumps(document, indent=indent).encode()
-    assert told(content) == [("chat", 2, "u2"), ("chat", 9, "u1")]
+    assert told(content) == [("chat", 2, "u2"), ("chat", 9.5, "u1")]
     assert open_recording(content).format == "Twitch chat"
 
 

@@ -272,3 +272,34 @@ def test_a_start_without_an_offset_and_a_zone_that_is_none_are_refused(tmp_path)
     ):
         with pytest.raises(CommandError, match=words):
             call_command("replay", str(tmp_path / "chat.txt"), option, value)
+
+
+JOINED = "Name (Original Name),User Email,Join Time,Leave Time\nGuest,,04/05/2026 18:00:00,04/05/2026 18:30:00\n"
+UNKNOWN = "Nimi,Ilmoittautui,Liittyi,Poistui\n" + 2 * "Guest,2026-03-01 9:00,2026-03-02 9:00,2026-03-02 9:30\n"
+
+
+def replay_file(tmp_path, content: str, *options: str) -> tuple[Platform, str]:
+    """Post a file, and return what the server got and what the command said."""
+    path, out = tmp_path / "report.csv", StringIO()
+    path.write_text(content)
+    with platform() as server:
+        target = ("--url", server.url, "--api-key", "ec_key", "--session", "s", "--speed", "0")
+        call_command("replay", str(path), *target, *options, stdout=out)
+    return server, out.getvalue()
+
+
+@pytest.mark.parametrize(("options", "day"), [((), "2026-04-05"), (("--date-order", "day-first"), "2026-05-04")])
+def test_the_order_of_dates_can_be_said(tmp_path, options, day):
+    server, said = replay_file(tmp_path, JOINED, *options)
+    assert server.batches[0][0]["timestamp"] == f"{day}T18:00:00.000Z"
+    assert ("Was it on 2026-05-04? Then say --date-order day-first." in said) == (not options)
+
+
+def test_columns_that_nobody_knows_can_be_said(tmp_path):
+    with pytest.raises(CommandError, match="--column joined="):
+        replay_file(tmp_path, UNKNOWN)
+    with pytest.raises(CommandError, match="is not such as joined=Beitritt"):
+        replay_file(tmp_path, UNKNOWN, "--column", "when=Liittyi")
+    columns = [f"--column={each}" for each in ("name=Nimi", "joined=Liittyi", "left=Poistui")]
+    server, _ = replay_file(tmp_path, UNKNOWN, *columns)
+    assert [event["type"] for event in server.batches[0]] == ["join", "join", "leave", "leave"]
