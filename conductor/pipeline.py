@@ -16,7 +16,7 @@ from anomalies import watch
 from anomalies.detector.changes import Step
 from conductor import live, wakeups
 from conductor.live import SessionChange
-from conductor.models import Message
+from conductor.models import Connection, Message
 from conductor.telling import outbox
 from conductor.telling.rules import Kind
 from engagement import cursors
@@ -174,6 +174,7 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
     resolved = watch.resolve_at_end(session, judged_until or now)
     outbox.tell_incidents([(Kind.RESOLVED, each) for each in resolved], now)
+    Connection.objects.filter(session_id=session.id).delete()
     if forget_people(session):
         session.settled_at = now
     moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
