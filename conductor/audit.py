@@ -26,7 +26,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
 from anomalies.models import Anomaly
-from conductor.models import Channel
+from conductor.models import Channel, Platform
 from engagement.models import ApiKey, Event, Membership, Session
 
 # Never a password, the digest of a key, or where a channel leads, which may be a secret; and of people no more than
@@ -38,6 +38,7 @@ FIELDS: dict[type[Model], list[str]] = {
     Session: ["event", "title", "starts_at", "ends_at", "breaks", "lateness_seconds"],
     Anomaly: ["status", "review", "note"],
     Channel: ["event", "user", "kind", "name", "types", "least_severity", "delay_seconds", "tells_end", "paused_at"],
+    Platform: ["event", "kind", "name"],
     User: ["username", "is_active", "is_staff", "is_superuser"],
     Group: ["name"],
 }

@@ -11,7 +11,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from importlib import import_module
+from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +22,7 @@ from django.db.models import Count, Exists, Max, Min, Model, OuterRef, QuerySet
 
 from anomalies.models import Anomaly, AnomalyAction, DetectorMemory
 from conductor.logins import forget_failures
-from conductor.models import Attempt, Channel, Message
+from conductor.models import Attempt, Channel, Connection, Heard, Message, Platform
 from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
 from engagement.models import (
@@ -62,7 +64,12 @@ class Table:
 
 # Children come before what they hang on. A table that is missing here keeps its session or event from ever going, and
 # a test says so before.
-RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
+RAW_EVENTS = (
+    Table(Presence, order="user"),
+    Table(Connection, order="user", key="id"),
+    Table(RoomState, order=""),
+    Table(RawEventRow, key="id"),
+)
 ROWS = (
     Table(DetectorMemory, order=""),
     Table(PracticeRoom, order=""),
@@ -81,6 +88,8 @@ OF_EVENT = (
     Table(Attempt, "message__channel__event", order=""),
     Table(Message, "channel__event", order=""),
     Table(Channel, "event", order=""),
+    Table(Heard, "platform__event", order=""),
+    Table(Platform, "event", order=""),
     Table(Membership, "event", order=""),
     Table(Invitation, "event", order=""),
     Table(ApiKey, "event", order=""),
@@ -253,8 +262,8 @@ def _next_session_of(erasure: Erasure) -> uuid.UUID | None:
     if erasure.done_until is not None:
         sessions = sessions.filter(id__gt=erasure.done_until)
     of_person = {"session": OuterRef("id"), "user": erasure.user}
-    is_known = Exists(RawEventRow.objects.filter(**of_person)) | Exists(Presence.objects.filter(**of_person))
-    return sessions.filter(is_known).values_list("id", flat=True).first()
+    is_known = [Exists(model._default_manager.filter(**of_person)) for model in (RawEventRow, Presence, Connection)]
+    return sessions.filter(reduce(or_, is_known)).values_list("id", flat=True).first()
 
 
 def _rename(session_id: uuid.UUID, user: str) -> int:
@@ -264,7 +273,9 @@ def _rename(session_id: uuid.UUID, user: str) -> int:
     """
     name = secrets.token_urlsafe(16)
     renamed = RawEventRow.objects.filter(session_id=session_id, user=user).update(user=name)
-    return renamed + Presence.objects.filter(session_id=session_id, user=user).update(user=name)
+    for model in (Presence, Connection):
+        renamed += model._default_manager.filter(session_id=session_id, user=user).update(user=name)
+    return renamed
 
 
 def _unname(session_id: uuid.UUID, user: str) -> int:
@@ -273,4 +284,6 @@ def _unname(session_id: uuid.UUID, user: str) -> int:
     unnamed = raw_events.filter(id__in=list(raw_events.values_list("id", flat=True)[:MOST_ROWS])).update(user="")
     if unnamed == MOST_ROWS:
         return unnamed
-    return unnamed + _delete(Presence.objects.filter(session_id=session_id, user=user))
+    for model in (Presence, Connection):
+        unnamed += _delete(model._default_manager.filter(session_id=session_id, user=user))
+    return unnamed

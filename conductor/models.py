@@ -1,4 +1,4 @@
-"""Whom an event tells of its incidents, what they are told, and every attempt to: the outbox."""
+"""Whom an event tells of its incidents, what they are told, and every attempt to: the outbox. And who tells us."""
 
 import base64
 import secrets
@@ -210,3 +210,74 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.status or self.error}"
+
+
+class Platform(models.Model):
+    """A platform that tells an event of its meetings by webhooks. `conductor.platforms` says what becomes of them."""
+
+    class Kind(models.TextChoices):
+        ZOOM = "zoom", "Zoom"
+        BIG_BLUE_BUTTON = "bigbluebutton", "BigBlueButton"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="platforms")
+    kind = models.CharField(max_length=20, choices=Kind)
+    name = models.CharField(max_length=100, help_text="What this page calls it.")
+    # As it is, since every signature is counted from it. Nobody is shown it again.
+    secret = models.CharField(max_length=200, help_text="What the platform signs with.")
+    pepper = models.CharField(max_length=64, editable=False, help_text="What pseudonyms of its people are made with.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "platforms"
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_kind_display()})"
+
+    @staticmethod
+    def draw_pepper() -> str:
+        return secrets.token_hex(SECRET_BYTES)
+
+
+class Heard(models.Model):
+    """How often a platform told of one kind of thing, and what became of it."""
+
+    id = models.BigAutoField(primary_key=True)
+    platform = models.ForeignKey(Platform, on_delete=models.CASCADE, related_name="heard", db_index=False)
+    name = models.CharField(max_length=100, help_text="As the platform calls it.")
+    used = models.BigIntegerField(default=0)
+    ignored = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "platform_heard"
+        ordering = ["-last_at", "name"]
+        constraints = [models.UniqueConstraint(fields=["platform", "name"], name="unique_heard_of_platform")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.platform_id}"
+
+
+class Connection(models.Model):
+    """One connection of a person to a meeting that a platform tells of: who has two is away when both have ended."""
+
+    id = models.BigAutoField(primary_key=True)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="+", db_index=False)
+    connection = models.CharField(max_length=30, help_text="A digest of the platform's id of it.")
+    user = models.CharField(max_length=MAX_TEXT, help_text="The pseudonym of whose it is.")
+    joined_at = models.DateTimeField(null=True)
+    left_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "platform_connections"
+        constraints = [models.UniqueConstraint(fields=["session", "connection"], name="unique_platform_connection")]
+        indexes = [models.Index(fields=["session", "user"], name="connection_by_person")]
+
+    def __str__(self) -> str:
+        return f"connection to {self.session_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its newest join is newer than its newest leave, whichever was told first."""
+        return self.joined_at is not None and (self.left_at is None or self.left_at < self.joined_at)

@@ -16,7 +16,7 @@ from anomalies import watch
 from anomalies.detector.changes import Step
 from conductor import live, wakeups
 from conductor.live import SessionChange
-from conductor.models import Message
+from conductor.models import Connection, Message
 from conductor.telling import outbox
 from conductor.telling.rules import Kind
 from engagement import cursors
@@ -174,6 +174,7 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
     judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
     resolved = watch.resolve_at_end(session, judged_until or now)
     outbox.tell_incidents([(Kind.RESOLVED, each) for each in resolved], now)
+    Connection.objects.filter(session_id=session.id).delete()
     if forget_people(session):
         session.settled_at = now
     moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
@@ -210,10 +211,11 @@ def _notice_silence(now: datetime) -> None:
         live.announce([SessionChange(id_, None) for id_ in told], now)
 
 
-def end_session(session_id: uuid.UUID, now: datetime) -> Session:
+def end_session(session_id: uuid.UUID, now: datetime, *, heard_until: datetime | None = None) -> Session:
     """End a session: it takes no more signals from here on. Twice does no harm.
 
-    What is not judged yet, what is open and who was there, the sweeps see to: the caller wakes them.
+    `heard_until` is until when all was heard that happened, where whoever ends it knows: silence until then is
+    silence. What is not judged yet, what is open and who was there, the sweeps see to: the caller wakes them.
     Raises `Session.DoesNotExist`.
     """
     with transaction.atomic():
@@ -222,7 +224,7 @@ def end_session(session_id: uuid.UUID, now: datetime) -> Session:
             return session
         # Where no sweep has told yet that it began.
         is_untold = session.status == Session.Status.LIVE and session.judged_until is None
-        close_all(session)
+        close_all(session, heard_until)
         session.status, session.ended_at = Session.Status.ENDED, now
         Session.objects.filter(id=session_id).update(status=session.status, ended_at=now)
         kinds = [Message.Type.STARTED, Message.Type.ENDED] if is_untold else [Message.Type.ENDED]

@@ -281,6 +281,12 @@ CHAT_SERVICES = words(  # those whose hosts nobody can choose
 PRIVATE_RECEIVERS = flag("CONDUCTOR_PRIVATE_RECEIVERS")  # whether webhooks may lead into our own network
 MESSAGE_DAYS = number("CONDUCTOR_MESSAGE_DAYS", 14, least=1, most=3_650)  # what was told is kept for so long
 
+# What `manage.py follow` follows, where it posts, and with which keys.
+FOLLOW = words("CONDUCTOR_FOLLOW")
+FOLLOW_URL = os.environ.get("CONDUCTOR_FOLLOW_URL", "").strip().rstrip("/") or PUBLIC_URL or f"http://127.0.0.1:{PORT}"
+FOLLOW_KEY = os.environ.get("CONDUCTOR_FOLLOW_KEY", "").strip()
+YOUTUBE_KEY = os.environ.get("CONDUCTOR_YOUTUBE_KEY", "").strip()
+
 RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
 ITEM_LIMIT = number("CONDUCTOR_ITEM_LIMIT", 50_000, least=0, most=10_000_000)  # rows and raw events of an event
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # a batch of 1,000 rows is about 200 KB
@@ -298,6 +304,7 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
         "apprise": {"level": "WARNING"},  # it is told with the attempt
     },
 }

@@ -19,6 +19,7 @@ from conductor import (
     views,
 )
 from conductor.api.routes import api
+from conductor.platforms import door, pages
 
 handler500 = outages.broken_page
 
@@ -61,6 +62,12 @@ urlpatterns = [
         channels.act_on_channel,
         name="channel-act",
     ),
+    path("events/<uuid:event_id>/platforms/", pages.platforms, name="event-platforms"),
+    path(
+        "events/<uuid:event_id>/platforms/<uuid:platform_id>/delete/",
+        pages.remove_platform,
+        name="event-platform-remove",
+    ),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),
@@ -80,6 +87,7 @@ urlpatterns = [
         name="desk-settle",
     ),
     path("admin/", admin.site.urls),
+    path("api/v1/platforms/<uuid:platform_id>", door.receive, name="platform"),
     path("api/v1/", api.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

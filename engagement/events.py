@@ -12,7 +12,7 @@ from engagement import arrays, cursors
 from engagement.ingest import Recorded, check_source, claim_sessions, refuse_moment
 from engagement.models import Session
 from engagement.moments import from_microseconds, to_microseconds
-from engagement.slots import SECOND, row_end
+from engagement.slots import ROW, SECOND, row_end
 from engagement.windows import FRESH_FOR, RawEvent, closed_by_clock, closed_by_event
 
 KNOWN_KEYS = """
@@ -102,10 +102,16 @@ def close_by_clock(now: datetime) -> None:
         cursors.move_closed(closed)
 
 
-def close_all(session: Session) -> None:
-    """Close every window that holds an event; the caller holds the session's lock."""
+def close_all(session: Session, until: datetime | None = None) -> None:
+    """Close every window that holds an event, and those of the silence after them where it is known to have lasted.
+
+    That is `until`, of whoever was told of all that happened. The caller holds the session's lock.
+    """
     if session.newest_event_at is not None:
-        session.closed_until = from_microseconds(row_end(to_microseconds(session.newest_event_at)))
+        closed = row_end(to_microseconds(session.newest_event_at))
+        if until is not None:
+            closed = max(closed, to_microseconds(until) // ROW * ROW)
+        session.closed_until = from_microseconds(closed)
         cursors.move_closed({session.id: session.closed_until})
 
 

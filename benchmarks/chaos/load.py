@@ -35,11 +35,11 @@ class Client(RestClient):
 
     answers: list[Answer]
 
-    def _send(self, path: str, payload: bytes) -> tuple[int, float, bytes]:
+    def _send(self, method: str, path: str, payload: bytes) -> tuple[int, float, bytes]:
         started = time.monotonic()
         status = 0
         try:
-            status, retry_after, answer = super()._send(path, payload)
+            status, retry_after, answer = super()._send(method, path, payload)
             return status, retry_after, answer
         finally:
             self.answers.append(Answer(status, started, time.monotonic() - started))

@@ -133,8 +133,13 @@ def _from_authentication(request: HttpRequest, exc: AuthenticationError) -> Prob
 
 
 def _from_database(request: HttpRequest, exc: Exception) -> Problem:
-    outage = describe_outage(exc)
-    logger.error("%s: %s", outage, exc)
+    return from_outage(exc)
+
+
+def from_outage(error: Exception) -> Problem:
+    """Return the problem of a database that does not do its work, and log it."""
+    outage = describe_outage(error)
+    logger.error("%s: %s", outage, error)
     return _unavailable(f"{outage}. Nothing was stored; send it again.")
 
 

@@ -52,13 +52,19 @@ class RestClient:
 
     def post(self, path: str, body: object) -> dict[str, object]:
         """Return the answer to a POST. Raises `Refused` or `CannotReach`."""
-        payload = json.dumps(body).encode()
+        return self._ask("POST", path, json.dumps(body).encode())
+
+    def get(self, path: str) -> dict[str, object]:
+        """Return the answer to a GET. Raises `Refused` or `CannotReach`."""
+        return self._ask("GET", path, b"")
+
+    def _ask(self, method: str, path: str, payload: bytes) -> dict[str, object]:
         deadline = time.monotonic() + self.patience_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             wait = pause
             try:
-                status, retry_after, answer = self._send(path, payload)
+                status, retry_after, answer = self._send(method, path, payload)
             except (OSError, HTTPException) as error:
                 self.close()
                 reason = f"{self.url} does not answer ({error})"
@@ -80,11 +86,11 @@ class RestClient:
             self._connection.close()
             self._connection = None
 
-    def _send(self, path: str, payload: bytes) -> tuple[int, float, bytes]:
+    def _send(self, method: str, path: str, payload: bytes) -> tuple[int, float, bytes]:
         if self._connection is None:
             self._connection = self._make(self._host, self._port, timeout=TIMEOUT_SECONDS)
         headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
-        self._connection.request("POST", self._prefix + path, payload, headers)
+        self._connection.request(method, self._prefix + path, payload, headers)
         response = self._connection.getresponse()
         wait = read_retry_after(response.headers.get("Retry-After", ""), datetime.now(UTC))
         return response.status, wait, response.read()

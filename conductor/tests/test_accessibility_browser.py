@@ -12,9 +12,10 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies.models import Actor, Anomaly
-from conductor.models import Channel
+from conductor.models import Channel, Heard
 from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, PHONE, session_of_now, wait_until_live
+from conductor.tests.platforms.payloads import make_platform
 from engagement.erasure import erase_person
 from engagement.models import ApiKey, Event, Role, Session, Upload
 
@@ -114,8 +115,10 @@ def test_pages_of_an_event_and_an_account(page, stack, event, session):
     ApiKey.objects.issue(event, "platform")
     where = {"kind": Channel.Kind.WEBHOOK, "target": "https://example.org/"}
     Channel.objects.create(event=event, name="Desk", created_at=now(), **where)
+    Heard.objects.create(platform=make_platform(event), name="webinar.started", used=1, last_at=now())
     own = f"/events/{event.id}/"
-    for address in (own, f"{own}edit/", f"{own}channels/", f"{own}sessions/new/", f"/sessions/{session.id}/edit/",
+    for address in (own, f"{own}edit/", f"{own}channels/", f"{own}platforms/", f"{own}sessions/new/",
+                    f"/sessions/{session.id}/edit/",
                     f"/sessions/{session.id}/end/", "/events/new/", reverse("account")):  # fmt: skip
         page.goto(f"{stack.url}{address}")
         assert page.locator("h1").count() == 1, address

@@ -38,7 +38,7 @@ def services() -> dict:
 
 
 def test_compose_file_follows_the_specification(services):
-    assert set(services) == {"database", "redis", "migrate", "web", "worker", "telling", "beat"}
+    assert set(services) == {"database", "redis", "migrate", "web", "worker", "telling", "beat", "follow"}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,13 @@ def test_compose_file_has_no_default_secrets(name):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_compose_runs_what_up_runs(services, name):
     assert services[name]["command"] == ["python", "-m", *PROGRAMS[name].format(host="0.0.0.0", port=8000).split()]
+
+
+def test_compose_follows_chats_only_where_its_profile_is_chosen(services):
+    assert services["follow"]["command"] == ["python", "manage.py", "follow"]
+    assert [name for name, service in services.items() if service.get("profiles")] == ["follow"]
+    assert services["follow"]["profiles"] == ["follow"]
+    assert not services["follow"]["environment"]["CONDUCTOR_FOLLOW"]
 
 
 def test_compose_image_starts_the_web_process():

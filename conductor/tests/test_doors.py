@@ -26,6 +26,7 @@ from conductor.api.routes import api
 from conductor.asgi import sockets
 from conductor.models import Channel
 from conductor.tests import stage
+from conductor.tests.platforms.payloads import make_platform
 from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from engagement.erasure import erase_person
@@ -51,6 +52,7 @@ SEALED = "Sealed"  # in the titles of the event and its session: a word that onl
 #           ano org own vie str ina sta sup key oth rev
 EVERYBODY = 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200
 NOTHING = 404, 404, 404, 404, 404, 404, 404, 404, 404, 404, 404
+NOBODY = 401, 401, 401, 401, 401, 401, 401, 401, 401, 401, 401  # but whoever signs
 LOGIN = 200, 302, 302, 302, 302, 200, 302, 302, 200, 200, 200
 ADMIN_LOGIN = 200, 200, 200, 200, 200, 200, 302, 302, 200, 200, 200
 LOGOUT = 302, 302, 302, 302, 302, 302, 302, 302, 302, 302, 302
@@ -127,6 +129,10 @@ DOORS: dict[str, Answers] = {
         f"POST /events/{{event}}/channels/{{webhook}}/{what}/": OWN_CLICK
         for what in ("test", "pause", "resume", "delete")
     },
+    "GET /events/{event}/platforms/": EDITORS_PAGE,
+    "POST /events/{event}/platforms/": EDITORS_PAGE,
+    "POST /events/{event}/platforms/{platform}/delete/": OWN_CLICK,
+    "POST /api/v1/platforms/{platform}": NOBODY,
     "POST /sessions/{session}/sensitivity/": OWN_CLICK,
     "GET /recordings/": OWN_LIST,
     "POST /recordings/": OWN_LIST,
@@ -218,6 +224,7 @@ BODIES: dict[str, object] = {
         "least_severity": "WARNING",
         "delay_seconds": 0,
     },
+    "POST /events/{event}/platforms/": {"name": SEALED, "kind": "zoom", "secret": "a token"},
     "POST /admin/engagement/apikey/": {"action": "revoke", "_selected_action": "{apikey}"},
     "POST /admin/anomalies/anomaly/": {"action": "confirm", "_selected_action": "{anomaly}"},
     "POST /admin/axes/accessattempt/": {"action": "unlock", "_selected_action": "{attempt}"},
@@ -282,6 +289,7 @@ class World:
                 created_at=now(),
                 secret=Channel.draw_secret(),
             ).id,
+            "platform": make_platform(event, name=SEALED).id,
             "entry": LogEntry.objects.earliest("timestamp").id,
             "session_type": ContentType.objects.get_for_model(Session).id,
         }

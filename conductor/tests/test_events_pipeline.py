@@ -371,3 +371,23 @@ def test_a_real_class_gives_no_alarm(stack, has_ends_at):
     assert (done.accepted, done.late) == (len(events), 0)
     assert rows_of(session) == windows.finish()
     assert kept(session) == []
+
+
+def test_silence_until_an_end_that_was_told_of_is_silence():
+    """As it would have been while the session went on; of an end that nobody told of, the rows end with the events."""
+    events = [RawEvent("join", START, f"u{n}") for n in range(4)] + [RawEvent("chat", at_minute(0.1), "u1")] * 5
+    live = new_session()
+    post(live, events, at_minute(0.2))
+    for second in range(10, 130, 5):
+        sweeping.tick(START + timedelta(seconds=second))
+    told, not_told = new_session(), new_session()
+    for session in (told, not_told):
+        post(session, events)
+    for session in (live, told):
+        pipeline.end_session(session.id, at_minute(2), heard_until=at_minute(2))
+    pipeline.end_session(not_told.id, at_minute(2))
+    sweeping.sweep_all(LONG_AFTER)
+
+    assert rows_of(told) == rows_of(live)
+    assert len(rows_of(told)) == 24
+    assert rows_of(not_told) == rows_of(told)[:2]

@@ -8,8 +8,10 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies.models import Anomaly
+from conductor.models import Heard
 from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, post_a_row, session_of_now, wait_until_live
+from conductor.tests.platforms.payloads import make_platform
 from engagement.models import Session, Upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -55,8 +57,15 @@ def test_no_page_scrolls_sideways(page, stack, event, complaints, width, height,
     own = [f"/sessions/{each.id}/" for each in (session, ended, bare)]
     found = {}
     User.objects.update(is_staff=True, is_superuser=True)
+    Heard.objects.create(platform=make_platform(event, name=LONG[:100]), name=LONG[:100], used=1, last_at=now())
     reports = (f"{own[0]}report/", f"/events/{event.id}/report/", reverse("desk"))
-    reports += (f"/events/{event.id}/", f"/events/{event.id}/channels/", f"{own[0]}edit/", "/accounts/")
+    reports += (
+        f"/events/{event.id}/",
+        f"/events/{event.id}/channels/",
+        f"/events/{event.id}/platforms/",
+        f"{own[0]}edit/",
+        "/accounts/",
+    )
     question = {"columns": [LONG, "Joined", "Left"]}
     asked = Upload.objects.create(
         event=event, title=LONG, zone="UTC", file_names=[], size=1, uploaded_at=now(), status="asked", question=question

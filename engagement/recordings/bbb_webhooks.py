@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from engagement.classroom import HAND, NO_REACTION, PUBLIC_CHAT, name_hand, name_microphone
 from engagement.recordings.documents import JsonObject
 from engagement.recordings.messages import Offsets, chat_format, get, get_text, read_stamp
 from engagement.recordings.recording import Gathering
-
-PUBLIC_CHAT = ("", "MAIN-PUBLIC-GROUP-CHAT")
-NO_REACTION = {"", "none", "away"}
 
 
 def _looks(item: JsonObject) -> bool:
@@ -65,7 +63,7 @@ def _switch(kind: str) -> "Take":
 
 
 def _chat(event: object, at: datetime, gathering: Gathering) -> None:
-    if get_text(event, "attributes", "chat-id") not in PUBLIC_CHAT:
+    if get_text(event, "attributes", "chat-id") not in ("", PUBLIC_CHAT):
         gathering.skip("private messages")
     else:
         gathering.add("chat", at, _person(event, gathering))
@@ -73,12 +71,12 @@ def _chat(event: object, at: datetime, gathering: Gathering) -> None:
 
 def _raise_hand(event: object, at: datetime, gathering: Gathering) -> None:
     is_up = get(event, "attributes", "user", "raise-hand")
-    _switch("hand_raised" if is_up in (True, "true") else "hand_lowered")(event, at, gathering)
+    _switch(name_hand(is_up in (True, "true")))(event, at, gathering)
 
 
 def _react(event: object, at: datetime, gathering: Gathering) -> None:
     emoji = get_text(event, "attributes", "user", "emoji")
-    if emoji == "raiseHand":
+    if emoji == HAND:
         _switch("hand_raised")(event, at, gathering)
     elif emoji in NO_REACTION:
         gathering.skip("changes of status that are no reaction")
@@ -87,11 +85,10 @@ def _react(event: object, at: datetime, gathering: Gathering) -> None:
 
 
 def _connect_voice(event: object, at: datetime, gathering: Gathering) -> None:
-    """Take that somebody is connected by voice; who only listens, or is muted, has a microphone that is off."""
-    is_quiet = (
-        get(event, "attributes", "user", "listening-only") is True or get(event, "attributes", "user", "muted") is True
-    )
-    _switch("mic_off" if is_quiet else "mic_on")(event, at, gathering)
+    """Take that somebody is connected by voice; who only listens has no microphone."""
+    user = get(event, "attributes", "user")
+    is_off = get(user, "listening-only") is True or get(user, "muted") is True
+    _switch(name_microphone(is_off))(event, at, gathering)
 
 
 def _open_poll(event: object, at: datetime, gathering: Gathering) -> None:
@@ -99,8 +96,8 @@ def _open_poll(event: object, at: datetime, gathering: Gathering) -> None:
 
 
 def _vote(event: object, at: datetime, gathering: Gathering) -> None:
-    poll = gathering.poll(get_text(event, "attributes", "poll", "id"))
-    gathering.add("poll_vote", at, _person(event, gathering), poll)
+    """Take that somebody votes, and nobody knows who: the event names the presenter as whoever voted."""
+    gathering.add("poll_vote", at, poll=gathering.poll(get_text(event, "attributes", "poll", "id")))
 
 
 def _end(event: object, at: datetime, gathering: Gathering) -> None:

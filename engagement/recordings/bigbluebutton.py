@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from xml.parsers import expat
 
+from engagement.classroom import HAND, NO_REACTION, name_hand, name_microphone, name_voice
 from engagement.moments import EPOCH, read_moment
 from engagement.recordings.formats import Format
 from engagement.recordings.recording import Gathering
@@ -19,7 +20,6 @@ FIELDS = {
     "participant", "muted", "talking", "stream", "filename",
 }  # fmt: skip
 EMOJI_STATUS = {"emojiStatus", "reactionEmoji", "emoji", "mood"}
-NO_REACTION = {"", "none", "away"}
 CAMERA_OF = re.compile(r"(?:^|-)(\w_\w+)-")  # a stream's name says whose it is: low-w_abc123-1772442000
 
 
@@ -153,9 +153,9 @@ class _Events:
     def _status(self, event: dict[str, str], at: datetime) -> None:
         status, value = event.get("status", ""), event.get("value", "")
         user = self._person(event.get("userId", ""))
-        if status == "raiseHand":
-            self._switch("hand_raised" if value == "true" else "hand_lowered", at, user)
-        elif status in EMOJI_STATUS and value == "raiseHand":
+        if status == HAND:
+            self._switch(name_hand(value == "true"), at, user)
+        elif status in EMOJI_STATUS and value == HAND:
             self._switch("hand_raised", at, user)
             self._hands.add(user)
         else:
@@ -179,16 +179,14 @@ class _Events:
             self._gathering.add(kind, at, user)
 
     def _hear(self, event: dict[str, str], at: datetime) -> None:
-        """Take that somebody is connected by voice; who joins muted has a microphone that is off."""
-        is_on = event.get("muted", "") != "true"
-        self._switch("mic_on" if is_on else "mic_off", at, self._person(event.get("participant", "")))
+        """Take that somebody is connected by voice, or mutes themselves."""
+        self._switch(name_microphone(event.get("muted", "") == "true"), at, self._person(event.get("participant", "")))
 
     def _hang_up(self, event: dict[str, str], at: datetime) -> None:
         self._switch("mic_off", at, self._person(event.get("participant", "")))
 
     def _talk(self, event: dict[str, str], at: datetime) -> None:
-        kind = "talk_started" if event.get("talking") == "true" else "talk_stopped"
-        self._switch(kind, at, self._person(event.get("participant", "")))
+        self._switch(name_voice(event.get("talking") == "true"), at, self._person(event.get("participant", "")))
 
     def _start_camera(self, event: dict[str, str], at: datetime) -> None:
         stream, user = self._stream(event)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
+from engagement.classroom import HAND, NO_REACTION
 from engagement.recordings.formats import Format, Look
 from engagement.recordings.messages import get, get_text, number, read_stamp
 from engagement.recordings.recording import BadRecording, Gathering
@@ -11,7 +12,6 @@ from engagement.recordings.source import Source
 from engagement.recordings.stays import merge
 
 MAX_BYTES = 16 * 1024 * 1024  # it is read at once; a thousand people take one of them
-NO_REACTION = {"", "none", "away", "raiseHand"}
 
 
 def _knows(look: Look) -> bool:
@@ -57,11 +57,11 @@ def _gather_user(key: str, user: object, ended: datetime | None, gathering: Gath
             gathering.add("join", begin, person)
     for each in (*_list(user, "reactions"), *_list(user, "emojis")):
         at, name = _moment(get(each, "sentOn")), get_text(each, "name")
-        if at is None or name in NO_REACTION:
+        if at is None or name in {HAND, *NO_REACTION}:
             gathering.skip("changes of status that are no reaction")
         else:
             gathering.add("reaction", at, person)
-    for each in _list(user, "raiseHand"):
+    for each in _list(user, HAND):
         at = _moment(each if not isinstance(each, dict) else get(each, "sentOn"))
         if at is not None:
             gathering.add("hand_raised", at, person)

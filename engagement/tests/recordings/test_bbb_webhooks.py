@@ -63,7 +63,7 @@ def test_the_events_of_a_meeting_are_read(write):
         ("hand_raised", 9, "u2", None),
         ("hand_lowered", 10, "u2", None),
         ("poll_opened", 11, None, "p1"),
-        ("poll_vote", 12, "u1", "p1"),
+        ("poll_vote", 12, None, "p1"),
         ("leave", 13, "u2", None),
     ]
     assert recording.ended_at == datetime(2026, 3, 4, 10, 0, 14, tzinfo=UTC)

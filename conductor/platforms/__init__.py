@@ -1,0 +1,1 @@
+"""Live platforms: those that call us, and those that we ask."""
