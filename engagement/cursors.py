@@ -50,7 +50,7 @@ LOCK_MANY = """
     SELECT id, status, source, judged_until, lateness_seconds, newest_event_at, closed_until FROM engagement_session
     WHERE id = ANY(%s) AND erased_at IS NULL ORDER BY id
 """
-FREE_FIELDS = _in_order("id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until")
+FREE_FIELDS = _in_order("id", "event_id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until")
 # Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
 LOCK_FREE = f"""
     SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s

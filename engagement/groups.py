@@ -111,12 +111,17 @@ def _sort_out(posts: Sequence[Post[Item]], source: Session.Source, *, alone: boo
     taken: dict[int, Sequence[tuple[uuid.UUID, Item]]] = {}
     left: dict[int, NotTaken] = {}
     for place, (post, those) in enumerate(zip(posts, ids, strict=True)):
-        missing = {id_ for id_ in those if id_ is None or id_ not in sessions}
+        missing = {id_ for id_ in those if id_ is None or not _is_of(post.event_id, sessions.get(id_))}
         if not missing:
             taken[place] = [(id_, item) for id_, item in zip(those, post.items, strict=True) if id_]
         else:
             left[place] = NotTaken.HELD if missing <= held else NotTaken.OTHER
     return _Sorted(taken, left, sessions)
+
+
+def _is_of(event_id: uuid.UUID, session: Session | None) -> bool:
+    """Tell whether a session is held, and of this event: another post of the group may have had it held."""
+    return session is not None and session.event_id == event_id
 
 
 def _find_ids(posts: Iterable[Post[Item]]) -> list[list[uuid.UUID | None]]:

@@ -183,6 +183,20 @@ def test_session_of_another_event_is_none_of_its_own(event):
 
 
 @pytest.mark.parametrize(
+    ("source", "record", "item"),
+    [("signals", record_posts_of_rows, row(0)), ("events", record_posts_of_events, RawEvent("chat", at(0), "ada"))],
+)
+def test_session_of_another_event_is_none_of_its_own_beside_a_post_that_may(event, source, record, item):
+    """A group holds the session for the one, and not for the others."""
+    session = live(event, source)
+    stranger = Post(Event.objects.create(name="Another").id, [session.id], [item])
+
+    group = record([stranger, post(session, item), stranger], NOW)
+
+    assert group.outcomes == [NotTaken.OTHER, Recorded(1, 0, 0), NotTaken.OTHER]
+
+
+@pytest.mark.parametrize(
     ("source", "record", "item", "lock"),
     [
         ("signals", record_posts_of_rows, row(0), "NO KEY UPDATE"),
