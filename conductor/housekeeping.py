@@ -25,6 +25,7 @@ from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
 from engagement.models import (
     ApiKey,
+    BeaconToken,
     Bucket,
     EngagementRow,
     Erasure,
@@ -38,6 +39,7 @@ from engagement.models import (
     Session,
     Upload,
     UploadPart,
+    Visitor,
 )
 
 log = logging.getLogger(__name__)
@@ -62,10 +64,16 @@ class Table:
 
 # Children come before what they hang on. A table that is missing here keeps its session or event from ever going, and
 # a test says so before.
-RAW_EVENTS = (Table(Presence, order="user"), Table(RoomState, order=""), Table(RawEventRow, key="id"))
+RAW_EVENTS = (
+    Table(Presence, order="user"),
+    Table(Visitor, order="user"),
+    Table(RoomState, order=""),
+    Table(RawEventRow, key="id"),
+)
 ROWS = (
     Table(DetectorMemory, order=""),
     Table(PracticeRoom, order=""),
+    Table(BeaconToken, order=""),
     Table(EngagementRow),
     Table(Bucket, order="starts_at"),
 )
@@ -253,8 +261,8 @@ def _next_session_of(erasure: Erasure) -> uuid.UUID | None:
     if erasure.done_until is not None:
         sessions = sessions.filter(id__gt=erasure.done_until)
     of_person = {"session": OuterRef("id"), "user": erasure.user}
-    is_known = Exists(RawEventRow.objects.filter(**of_person)) | Exists(Presence.objects.filter(**of_person))
-    return sessions.filter(is_known).values_list("id", flat=True).first()
+    is_known = [Exists(known.objects.filter(**of_person)) for known in (RawEventRow, Presence, Visitor)]
+    return sessions.filter(is_known[0] | is_known[1] | is_known[2]).values_list("id", flat=True).first()
 
 
 def _rename(session_id: uuid.UUID, user: str) -> int:
@@ -263,8 +271,10 @@ def _rename(session_id: uuid.UUID, user: str) -> int:
     All at once, however much it is: who has two names in a room is counted twice.
     """
     name = secrets.token_urlsafe(16)
-    renamed = RawEventRow.objects.filter(session_id=session_id, user=user).update(user=name)
-    return renamed + Presence.objects.filter(session_id=session_id, user=user).update(user=name)
+    gone = RawEventRow.objects.filter(session_id=session_id, user=user).update(user=name)
+    for known in (Presence, Visitor):
+        gone += known.objects.filter(session_id=session_id, user=user).update(user=name)
+    return gone
 
 
 def _unname(session_id: uuid.UUID, user: str) -> int:
@@ -273,4 +283,6 @@ def _unname(session_id: uuid.UUID, user: str) -> int:
     unnamed = raw_events.filter(id__in=list(raw_events.values_list("id", flat=True)[:MOST_ROWS])).update(user="")
     if unnamed == MOST_ROWS:
         return unnamed
-    return unnamed + _delete(Presence.objects.filter(session_id=session_id, user=user))
+    for known in (Presence, Visitor):
+        unnamed += _delete(known.objects.filter(session_id=session_id, user=user))
+    return unnamed

@@ -179,7 +179,13 @@ def answer_with_problems(api: NinjaAPI) -> None:
 
 
 def _answering(make: Maker) -> Callable[[HttpRequest, Any], HttpResponse]:
-    return lambda request, exc: make(request, exc).answer()
+    def answer(request: HttpRequest, exc: Any) -> HttpResponse:
+        response = make(request, exc).answer()
+        for name, value in getattr(request, "shared_with", {}).items():  # see `conductor.api.beacons`
+            response.headers[name] = value
+        return response
+
+    return answer
 
 
 def is_rest(request: HttpRequest) -> bool:

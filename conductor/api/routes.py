@@ -19,7 +19,7 @@ from ninja.security import HttpBearer
 from pydantic_core import from_json
 
 from conductor import keys, metrics, pipeline, tasks
-from conductor.api import answers, incidents, webhooks
+from conductor.api import answers, beacons, incidents, webhooks
 from conductor.api.content import read_content
 from conductor.api.openapi import DocumentedAPI
 from conductor.api.paging import page, read_cursor, write_cursor
@@ -104,6 +104,7 @@ api = DocumentedAPI(
 answer_with_problems(api)
 api.add_router("", incidents.router)
 api.add_router("", webhooks.router)
+api.add_router("", beacons.router)
 
 
 @api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])

@@ -57,6 +57,7 @@ def test_no_page_scrolls_sideways(page, stack, event, complaints, width, height,
     User.objects.update(is_staff=True, is_superuser=True)
     reports = (f"{own[0]}report/", f"/events/{event.id}/report/", reverse("desk"))
     reports += (f"/events/{event.id}/", f"/events/{event.id}/channels/", f"{own[0]}edit/", "/accounts/")
+    reports += (f"{own[2]}beacon/", "/static/beacon/demo.html")
     elsewhere = (f"{own[0]}anomalies/", "/recordings/", f"/?q={LONG}", "/nowhere/")
     for address in ("/", "/?projector=1", *own, *reports, *elsewhere):
         page.goto(f"{stack.url}{address}")

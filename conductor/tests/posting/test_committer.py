@@ -193,7 +193,7 @@ def live(rest: Rest, source: str = "signals") -> Session:
 
 def key_of(rest: Rest) -> keys.Recalled:
     assert keys.find_caller(rest.secret, time.monotonic())
-    key = keys.recall(rest.secret)
+    key = keys.KEYS.recall(rest.secret)
     assert key
     return key
 
