@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from conductor.api.cloudevents import make_id, read_type
 from conductor.api.schemas import ACTIVITY_TYPES, MAX_NUMBER, MAX_SECONDS_AGO, NAMED_TYPES, PERSON
 from engagement.events import RefusedEvent, check_events
 from engagement.groups import Place
@@ -25,6 +26,8 @@ from engagement.readings import BY_NAME, MEASURED, MOST, Reading, SignalKind
 from engagement.room import EVENT_TYPES
 from engagement.visits import Activity, Report, VisitState
 from engagement.windows import RawEvent
+
+KINDS = frozenset(EVENT_TYPES)
 
 assert [field.name for field in fields(Reading)][: 1 + len(MEASURED)] == ["timestamp", *MEASURED]
 
@@ -81,6 +84,28 @@ REPORT = [
     ("state", Literal[tuple(state.value for state in VisitState)]),
     ("events", _list(_taken("Activity", ACTIVITY), MAX_ACTIVITIES, least=0), []),
 ]
+EVENT_DATA = [("user", Text, None), ("poll", Text, None)]
+
+
+def _cloud_event(data: Any) -> Any:
+    """Return what is looked at of a CloudEvent; others' attributes are let be."""
+    fields: list[Any] = [
+        ("specversion", Literal["1.0"]),
+        ("id", Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]),
+        ("source", Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]),
+        ("type", str),
+        ("time", str),
+        ("data", data),
+        ("datacontenttype", Literal["application/json"] | None, None),
+        ("data_base64", None, None),
+    ]
+    return msgspec.defstruct("CloudEvent", fields, kw_only=True, gc=False)
+
+
+_cloud_events = msgspec.json.Decoder(_list(_cloud_event(_taken("Data", EVENT_DATA)), MAX_BATCH))
+_cloud_events_of_many = msgspec.json.Decoder(
+    _list(_cloud_event(_taken("NamedData", [*NAME, *EVENT_DATA])), MAX_BATCH_OF_MANY)
+)
 _report = msgspec.json.Decoder(_taken("VisitReport", REPORT))
 _person = re.compile(PERSON, re.ASCII)
 
@@ -114,6 +139,32 @@ def decode_events_of_many(body: bytes, _: UUID | None, now: datetime) -> Decoded
     """Return raw events that name their sessions. Raises `NotSure`."""
     events = _decode(_events_of_many, body)
     return [_place(event) for event in events], _raw_events(events, now)
+
+
+def decode_cloud_events(body: bytes, session_id: UUID | None, now: datetime) -> Decoded:
+    """Return the raw events of a session that CloudEvents tell. Raises `NotSure`."""
+    assert session_id
+    events = _decode(_cloud_events, body)
+    return [session_id] * len(events), _told_by_cloud_events(events, now)
+
+
+def decode_cloud_events_of_many(body: bytes, _: UUID | None, now: datetime) -> Decoded:
+    """Return raw events that CloudEvents tell and that name their sessions. Raises `NotSure`."""
+    events = _decode(_cloud_events_of_many, body)
+    return [_place(event.data) for event in events], _told_by_cloud_events(events, now)
+
+
+def _told_by_cloud_events(bodies: Sequence[Any], now: datetime) -> list[RawEvent]:
+    return _checked([_told_by_cloud_event(body) for body in bodies], now)
+
+
+def _told_by_cloud_event(body: Any) -> RawEvent:
+    kind, source, id_ = read_type(body.type), _text(body.source), _text(body.id)
+    if kind not in KINDS or (body.data.user is None and kind in NAMED_TYPES) or source is None or id_ is None:
+        raise NotSure
+    if len(key := make_id(source, id_)) > MAX_TEXT:
+        raise NotSure
+    return RawEvent(str(kind), _moment(body.time), _text(body.data.user), key, _text(body.data.poll))
 
 
 def decode_report(body: bytes, session_id: UUID | None, now: datetime) -> Decoded:
@@ -170,7 +221,10 @@ def _whole(number: float) -> int:
 
 
 def _raw_events(bodies: Sequence[Any], now: datetime) -> list[RawEvent]:
-    events = [_raw_event(body) for body in bodies]
+    return _checked([_raw_event(body) for body in bodies], now)
+
+
+def _checked(events: list[RawEvent], now: datetime) -> list[RawEvent]:
     try:
         check_events(events, now)
     except RefusedEvent as error:

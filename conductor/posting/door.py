@@ -20,6 +20,7 @@ from django.urls import resolve
 from django.utils.timezone import now
 
 from conductor import keys, metrics
+from conductor.api.cloudevents import BATCH
 from conductor.deadline import too_late
 from conductor.logins import known_address
 from conductor.posting import decoding
@@ -59,7 +60,7 @@ Client = tuple[Any, ...]  # address and port
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One of the five calls."""
+    """One of the five calls, as its body is written."""
 
     kind: Kind
     decode: decoding.Decode
@@ -70,6 +71,10 @@ WAYS = {
     ("events", True): Way(Kind.EVENTS, decoding.decode_events),
     ("signals", False): Way(Kind.ROWS, decoding.decode_signals_of_many),
     ("events", False): Way(Kind.EVENTS, decoding.decode_events_of_many),
+}
+OF_CLOUD_EVENTS = {
+    ("events", True): Way(Kind.EVENTS, decoding.decode_cloud_events),
+    ("events", False): Way(Kind.EVENTS, decoding.decode_cloud_events_of_many),
 }
 OF_TABS = Way(Kind.REPORTS, decoding.decode_report)
 
@@ -118,7 +123,8 @@ def read_request(scope: Scope) -> Asked | None:
         return None
     if not (secret := keys.bearer(authorization.decode("latin-1"))):
         return None
-    way = WAYS[path[2], path[1] is not None]
+    call = path[2], path[1] is not None
+    way = OF_CLOUD_EVENTS.get(call, WAYS[call]) if headers.are_of(BATCH) else WAYS[call]
     return Asked(way, secret, UUID(path[1]) if path[1] else None, headers.length, headers.kind(way, scope))
 
 
@@ -140,6 +146,11 @@ class Headers:
     passing: dict[bytes, bytes]
     others: list[Header]
     length: int
+
+    def are_of(self, content_type: str) -> bool:
+        """Tell whether the body is said to be of this type, as Django reads it."""
+        said = dict(self.others).get(b"content-type", b"").decode("latin-1")
+        return said.partition(";")[0].strip().lower() == content_type
 
     def kind(self, way: Way, scope: Scope) -> tuple[Any, ...]:
         return (way, scope["scheme"], scope["http_version"], *self.others)
