@@ -38,6 +38,7 @@ MAX_WAITING_ITEMS = 50_000
 # begins so many times later than the last one took, once several came together; who is alone waits for nobody.
 SPACING = 2.0
 MAX_SPACING_SECONDS = 0.02
+GATHER_SECONDS = 0.1  # nobody waits for the answer to a heartbeat, and many together cost little more than one
 STUCK_SECONDS = 2.0  # then everybody goes to Django, though the database answers others
 HELD_PAUSE_SECONDS = 0.02
 HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
@@ -109,6 +110,7 @@ class Committer:
         self._thread: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: list[Waiting] = []
+        self._gathered: list[Waiting] = []
         self._number = self._items = 0  # of all that are not answered yet
         self._is_running = self._is_stuck = False
 
@@ -126,8 +128,22 @@ class Committer:
         items = len(post.items)
         self._number, self._items = self._number + 1, self._items + items
         waiting.outcome.add_done_callback(partial(self._leave, items))
-        self._add(waiting)
+        if kind is Kind.REPORTS:
+            self._gather(waiting, loop)
+        else:
+            self._add(waiting)
         return waiting.outcome
+
+    def _gather(self, waiting: Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a report stored with those that come within a moment; what else is posted does not wait for it."""
+        if not self._gathered:
+            loop.call_later(GATHER_SECONDS, self._add_gathered)
+        self._gathered.append(waiting)
+
+    def _add_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for waiting in gathered:
+            self._add(waiting)
 
     def _leave(self, items: int, outcome: "asyncio.Future[Outcome]") -> None:
         if outcome.get_loop() is self._loop:
@@ -142,7 +158,7 @@ class Committer:
             self._thread = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._next = loop, []
+        self._loop, self._next, self._gathered = loop, [], []
         self._number = self._items = 0
         self._is_running = self._is_stuck = False
 

@@ -45,7 +45,7 @@ class Crowd:
         """Return how a report was answered; 0 where the connection broke, as a server that is busy cuts idle ones."""
         try:
             return await self._say(tab, number, state)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             self._leave(tab)
             self.statuses[0] = self.statuses.get(0, 0) + 1
             return 0
@@ -138,4 +138,4 @@ def test_three_thousand_tabs_are_cheap_and_all_of_them_count(stack, capsys):
     assert not kinds.filter(late=True).exists()
     assert kinds.filter(type="focus").count() < TABS + 60, "a heartbeat is an event only where nothing else is"
     wait_until(lambda: newest_total() == 0, seconds=40)
-    assert share < 0.5, "of one core"
+    assert share < 0.3, "of one core"
