@@ -18,7 +18,7 @@ function begin() {
     document.getElementById(type).addEventListener("click", () => {
       beacon[type]();
       counts[type] += 1;
-      say(`Applauded ${counts.reaction} times, wrote ${counts.chat} lines.`);
+      say(`Told so far: applause ${counts.reaction}, chat lines ${counts.chat}.`);
     });
   }
   document.getElementById("another").addEventListener("click", () => open(location.href, "_blank", "noopener"));
