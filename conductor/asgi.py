@@ -25,6 +25,7 @@ from conductor.posting.committer import Committer
 from conductor.posting.crowd import without_crowds
 from conductor.posting.door import Door
 from conductor.posting.express import express_lane
+from conductor.posting.listening import Listener
 
 http_protocol.WebRequest = FrugalRequest  # daphne has no setting for it
 ws_protocol.WebSocketFactory.protocol = PatientWebSocket
@@ -43,6 +44,6 @@ sockets = CookieMiddleware(
     )
 )
 django = punctual(requests.noted(without_crowds(without_large_bodies(http))))
-door = Door(django, Committer())
+door = Door(django, Committer(), Listener())
 http_protocol.HTTPFactory.protocol = express_lane(door)  # nor for that
 application = ProtocolTypeRouter({"http": door, "websocket": OwnOrigin(sockets)})

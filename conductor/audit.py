@@ -27,7 +27,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 from anomalies.models import Anomaly
 from conductor.models import Channel, Platform
-from engagement.models import ApiKey, Event, Membership, Session
+from engagement.models import ApiKey, BeaconToken, Event, Membership, Session
 
 # Never a password, the digest of a key, or where a channel leads, which may be a secret; and of people no more than
 # the name of their login.
@@ -35,6 +35,7 @@ FIELDS: dict[type[Model], list[str]] = {
     Event: ["name", "sensitivity", "raw_event_days", "row_days", "anomaly_days"],
     Membership: ["event", "user", "role"],
     ApiKey: ["event", "name", "revoked_at"],
+    BeaconToken: ["session", "name", "origins", "revoked_at"],
     Session: ["event", "title", "starts_at", "ends_at", "breaks", "lateness_seconds"],
     Anomaly: ["status", "review", "note"],
     Channel: ["event", "user", "kind", "name", "types", "least_severity", "delay_seconds", "tells_end", "paused_at"],

@@ -27,6 +27,7 @@ from engagement import condense, cursors
 from engagement.erasure import hide_latecomers
 from engagement.models import (
     ApiKey,
+    BeaconToken,
     Bucket,
     EngagementRow,
     Erasure,
@@ -40,6 +41,7 @@ from engagement.models import (
     Session,
     Upload,
     UploadPart,
+    Visitor,
 )
 
 log = logging.getLogger(__name__)
@@ -67,12 +69,14 @@ class Table:
 RAW_EVENTS = (
     Table(Presence, order="user"),
     Table(Connection, order="user", key="id"),
+    Table(Visitor, order="user"),
     Table(RoomState, order=""),
     Table(RawEventRow, key="id"),
 )
 ROWS = (
     Table(DetectorMemory, order=""),
     Table(PracticeRoom, order=""),
+    Table(BeaconToken, order=""),
     Table(EngagementRow),
     Table(Bucket, order="starts_at"),
 )
@@ -82,6 +86,7 @@ ANOMALIES = (
     Table(AnomalyAction, order="at", key="id"),
     Table(Anomaly, key="id"),
 )
+PEOPLE: tuple[type[Model], ...] = (Presence, Connection, Visitor)  # what knows somebody, beside what was posted
 OF_SESSION = (*ANOMALIES, *RAW_EVENTS, *ROWS)
 OF_EVENT = (
     Table(Anomaly, "event", key="id"),
@@ -262,7 +267,8 @@ def _next_session_of(erasure: Erasure) -> uuid.UUID | None:
     if erasure.done_until is not None:
         sessions = sessions.filter(id__gt=erasure.done_until)
     of_person = {"session": OuterRef("id"), "user": erasure.user}
-    is_known = [Exists(model._default_manager.filter(**of_person)) for model in (RawEventRow, Presence, Connection)]
+    is_known = [Exists(RawEventRow.objects.filter(**of_person))]
+    is_known += [Exists(model._default_manager.filter(**of_person)) for model in PEOPLE]
     return sessions.filter(reduce(or_, is_known)).values_list("id", flat=True).first()
 
 
@@ -273,7 +279,7 @@ def _rename(session_id: uuid.UUID, user: str) -> int:
     """
     name = secrets.token_urlsafe(16)
     renamed = RawEventRow.objects.filter(session_id=session_id, user=user).update(user=name)
-    for model in (Presence, Connection):
+    for model in PEOPLE:
         renamed += model._default_manager.filter(session_id=session_id, user=user).update(user=name)
     return renamed
 
@@ -284,6 +290,6 @@ def _unname(session_id: uuid.UUID, user: str) -> int:
     unnamed = raw_events.filter(id__in=list(raw_events.values_list("id", flat=True)[:MOST_ROWS])).update(user="")
     if unnamed == MOST_ROWS:
         return unnamed
-    for model in (Presence, Connection):
+    for model in PEOPLE:
         unnamed += _delete(model._default_manager.filter(session_id=session_id, user=user))
     return unnamed

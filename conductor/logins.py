@@ -92,15 +92,19 @@ def name_client(username: str | None, address: str | None, *_: object) -> str:
 
 
 def find_address(request: HttpRequest) -> str | None:
-    """Return from where a request comes, an IPv6 address without the part that its owner chooses.
+    """Return from where a request comes."""
+    return known_address(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def known_address(reached_from: str, forwarded_for: str) -> str | None:
+    """Return from where somebody comes, an IPv6 address without the part that its owner chooses.
 
     Each trusted proxy appends the address that it was reached from; what stands further left is hearsay.
     """
-    remote = _read_address(request.META.get("REMOTE_ADDR", ""))
+    remote = _read_address(reached_from)
     if not settings.PROXIES:
         return remote
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    return _read_address(forwarded[-settings.PROXIES :][0]) or remote
+    return _read_address(forwarded_for.split(",")[-settings.PROXIES :][0]) or remote
 
 
 def _read_address(text: str) -> str | None:

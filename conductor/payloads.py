@@ -9,7 +9,7 @@ from anomalies.models import Anomaly, AnomalyAction
 from conductor.models import Channel, Message
 from conductor.report import Report
 from engagement.course import Reached
-from engagement.models import EngagementRow, Erasure, Session
+from engagement.models import BeaconToken, EngagementRow, Erasure, Session
 from engagement.moments import write_known_moment, write_moment
 from engagement.readings import MEASURED
 from engagement.scoring import level
@@ -39,6 +39,16 @@ def session_payload(session: Session) -> dict[str, object]:
 
 def erasure_payload(erasure: Erasure) -> dict[str, object]:
     return {"id": str(erasure.id), "kind": erasure.kind, "requested_at": write_known_moment(erasure.requested_at)}
+
+
+def beacon_token_payload(token: BeaconToken) -> dict[str, object]:
+    return {
+        "id": str(token.id),
+        "session_id": str(token.session_id),
+        "name": token.name,
+        "origins": token.origins,
+        "created_at": write_known_moment(token.created_at),
+    }
 
 
 def row_payload(row: EngagementRow) -> dict[str, object]:

@@ -26,6 +26,7 @@ from engagement.follow import follow_polls
 from engagement.models import Session
 from engagement.sessions import find_long_silent
 from engagement.silence import find_silent
+from engagement.visitors import leave_unheard
 
 SESSIONS_A_SWEEP = 200
 CANDIDATES = 2_000  # among whom each event has its turn
@@ -183,16 +184,25 @@ def _settle(session: Session, now: datetime) -> list[SessionChange]:
 
 
 def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
-    """Do what no post does: close windows by the clock, notice silence and ends.
+    """Do what no post does: close windows by the clock, notice silence, who has gone without a word, and ends.
 
     Return the sessions to sweep: for something new, and for what a sweep has left.
     """
+    _leave_unheard(now)
     close_by_clock(now)
     for session_id in find_long_silent(now, ENDS_A_TICK):
         with suppress(Session.DoesNotExist):  # it was erased just now
             end_session(session_id, now)
     _notice_silence(now)
     return cursors.find_due(DUE_A_TICK)
+
+
+def _leave_unheard(now: datetime) -> None:
+    """Have those leave whose beacon has fallen silent, where it was listened to all the time and this clock went on."""
+    listening = wakeups.goes_on_since(wakeups.LISTENING)
+    ticking = wakeups.say_goes_on(wakeups.TICKING, now.timestamp())
+    if listening is not None and ticking is not None:
+        leave_unheard(now, datetime.fromtimestamp(max(listening, ticking), now.tzinfo))
 
 
 def _notice_silence(now: datetime) -> None:

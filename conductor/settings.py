@@ -289,6 +289,8 @@ YOUTUBE_KEY = os.environ.get("CONDUCTOR_YOUTUBE_KEY", "").strip()
 
 RATE_LIMIT = number("CONDUCTOR_RATE_LIMIT", 200, least=0, most=1_000_000)  # requests a second of a key; 0: no limit
 ITEM_LIMIT = number("CONDUCTOR_ITEM_LIMIT", 50_000, least=0, most=10_000_000)  # rows and raw events of an event
+BEACON_LIMIT = number("CONDUCTOR_BEACON_LIMIT", 1_000, least=0, most=1_000_000)  # reports a second of a token
+BEACON_ADDRESS_LIMIT = number("CONDUCTOR_BEACON_ADDRESS_LIMIT", 200, least=0, most=1_000_000)  # and of an address
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # a batch of 1,000 rows is about 200 KB
 
 LOGGING = {

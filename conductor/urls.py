@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from conductor import (
     accounts,
     acts,
+    beacon,
     channels,
     desk,
     events,
@@ -69,6 +70,11 @@ urlpatterns = [
         name="event-platform-remove",
     ),
     path("sessions/<uuid:session_id>/sensitivity/", views.choose_sensitivity, name="session-sensitivity"),
+    path("sessions/<uuid:session_id>/beacon/", beacon.beacon, name="session-beacon"),
+    path(
+        "sessions/<uuid:session_id>/beacon/<uuid:token_id>/revoke/", beacon.revoke_token, name="session-beacon-revoke"
+    ),
+    path("beacon.js", beacon.script, name="beacon-script"),
     path("recordings/", uploads.upload, name="recording-upload"),
     path("recordings/<uuid:upload_id>/", uploads.progress, name="recording-progress"),
     path("accounts/", accounts.account, name="account"),

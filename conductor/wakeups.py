@@ -96,6 +96,32 @@ def claim_tick(what: str = "tick") -> bool:
         return True
 
 
+# What goes on without a pause, and since when: whoever does it says so again before this has passed.
+LISTENING, TICKING, PAUSE_SECONDS = "listening", "ticking", 20
+
+
+def say_goes_on(what: str, now: float) -> float | None:
+    """Say that something is being done, and return since when it is, without a pause; None where nobody knows."""
+    try:
+        with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:
+            pipeline.set(f"conductor:{what}:since", repr(now), nx=True, ex=PAUSE_SECONDS)
+            pipeline.expire(f"conductor:{what}:since", PAUSE_SECONDS)
+            pipeline.get(f"conductor:{what}:since")
+            return float(pipeline.execute()[-1])
+    except (redis.RedisError, TypeError):  # or it was forgotten between the two
+        return None
+
+
+def goes_on_since(what: str) -> float | None:
+    """Return since when something is being done without a pause, None where it is not, or nobody knows."""
+    try:
+        with carrier.reach() as client:
+            since = client.get(f"conductor:{what}:since")
+    except redis.RedisError:
+        return None
+    return None if since is None else float(cast(bytes, since))
+
+
 def say_worker_lives() -> None:
     """Say that a worker lives; its signs come more often than one is forgotten."""
     with suppress(redis.RedisError), carrier.reach() as client:

@@ -67,9 +67,10 @@ SAVE_ROOMS = """
 """
 
 FORGET_PRESENT = """
-    DELETE FROM presence WHERE session_id = %s AND "user" IN (
-        SELECT "user" FROM presence WHERE session_id = %s LIMIT %s)
+    DELETE FROM {table} WHERE session_id = %s AND "user" IN (
+        SELECT "user" FROM {table} WHERE session_id = %s LIMIT %s)
 """
+KNOWS_PEOPLE = ("presence", "beacon_visitors")
 # By the index of their times; what has forgotten already is not named again.
 FORGET_NAMED = """
     WITH named AS (
@@ -117,8 +118,10 @@ def forget_people(session: Session) -> bool:
     The rows and the raw events stay; these forget who did them. The caller holds the session's lock.
     """
     with connection.cursor() as cursor:
-        cursor.execute(FORGET_PRESENT, [session.id, session.id, FORGET_AT_ONCE])
-        n_present: int = cursor.rowcount
+        n_present = 0
+        for table in KNOWS_PEOPLE:
+            cursor.execute(FORGET_PRESENT.format(table=table), [session.id, session.id, FORGET_AT_ONCE])
+            n_present = max(n_present, cursor.rowcount)
         cursor.execute(FORGET_NAMED, [session.id, session.forgotten_until, FORGET_AT_ONCE])
         n_named, until = cursor.fetchone()
     session.forgotten_until = until or session.forgotten_until

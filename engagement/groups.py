@@ -18,6 +18,8 @@ from engagement.events import count_outcomes, store_each
 from engagement.ingest import Recorded, Row, store_batches
 from engagement.models import Session
 from engagement.readings import Reading
+from engagement.visitors import store_reports
+from engagement.visits import Report
 from engagement.windows import RawEvent
 
 IDS_OF_NAMES = """
@@ -27,7 +29,7 @@ IDS_OF_NAMES = """
     WHERE s.erased_at IS NULL
 """
 
-Item = TypeVar("Item", Reading, RawEvent)
+Item = TypeVar("Item", Reading, RawEvent, Report)
 Place = uuid.UUID | str  # a session's id, or the platform's name of it
 
 
@@ -93,6 +95,20 @@ def record_posts_of_events(posts: Sequence[Post[RawEvent]], now: datetime) -> Gr
         for place, outcome in zip(senders[id_], those, strict=True):
             outcomes[place].append(outcome)
     return _tell(group, list(map(count_outcomes, outcomes.values())), len(posts))
+
+
+def record_posts_of_reports(posts: Sequence[Post[Report]], now: datetime) -> Group:
+    """Store what tabs report, a report in each post, those of each session in the order of the posts."""
+    with transaction.atomic():
+        group = _sort_out(posts, Session.Source.EVENTS, alone=True)
+        by_session: dict[uuid.UUID, list[Report]] = {}
+        senders: dict[uuid.UUID, list[int]] = {}
+        for place, [(id_, report)] in group.taken.items():
+            by_session.setdefault(id_, []).append(report)
+            senders.setdefault(id_, []).append(place)
+        stored = store_reports(group.sessions, by_session, now) if by_session else {}
+    outcomes = {place: each for id_, those in stored.items() for place, each in zip(senders[id_], those, strict=True)}
+    return _tell(group, [outcomes[place] for place in group.taken], len(posts))
 
 
 def _tell(group: _Sorted[Item], recorded: Sequence[Recorded], number: int) -> Group:

@@ -12,3 +12,6 @@ FIRST_YEAR, LAST_YEAR = 2000, 2099  # outside them a clock is broken, and not a 
 MAX_AHEAD = timedelta(minutes=5)  # of the server's clock
 LATENESS_SECONDS, MAX_LATENESS_SECONDS = 2, 60  # where a session says nothing else, and the most that it may say
 MAX_RETENTION_DAYS = 3_650  # whoever wants to keep something for longer keeps it for ever
+MAX_ORIGIN, MAX_ORIGINS = 300, 20  # characters of the origin of a page, and how many a token names
+MAX_REPORT_BYTES = 16_384  # of what a beacon sends at once
+MAX_ACTIVITIES = 50  # chat messages and reactions in one report of a beacon

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,9 +14,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from timescale.db.models.fields import TimescaleDateTimeField
 
-from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_RETENTION_DAYS, MAX_TEXT
+from engagement.limits import LATENESS_SECONDS, MAX_LATENESS_SECONDS, MAX_ORIGIN, MAX_RETENTION_DAYS, MAX_TEXT
 from engagement.moments import read_moment
 from engagement.readings import STORED, Reading, StoredReading
+from engagement.visits import VisitState
 
 M = TypeVar("M", bound=models.Model)
 
@@ -213,16 +215,43 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return key, secret
 
 
-class ApiKey(models.Model):
-    """A key that reaches one event's sessions. Only its SHA-256 is kept: 256 random bits need no slow hash."""
+class Secret(models.Model):
+    """What opens something. Only its SHA-256 is kept: 256 random bits need no slow hash."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=100, help_text="Who or what uses it, such as the name of your platform.")
+    MARK = ""  # how its text begins, so that people and scanners see what it is
+
     prefix = models.CharField(max_length=8, editable=False)
     sha256 = models.BinaryField(max_length=32, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @staticmethod
+    def digest(secret: str) -> bytes:
+        return hashlib.sha256(secret.encode()).digest()
+
+    def draw_secret(self) -> str:
+        """Give this new one its secret and return it; only the digest stays."""
+        secret = f"{self.MARK}{secrets.token_urlsafe(32)}"
+        self.prefix, self.sha256 = secret[:8], self.digest(secret)
+        return secret
+
+    def revoke(self, now: datetime) -> None:
+        if self.revoked_at is None:
+            self.revoked_at = now
+            self.save(update_fields=["revoked_at"])
+
+
+class ApiKey(Secret):
+    """A key that reaches one event's sessions."""
+
+    MARK = "ec_"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100, help_text="Who or what uses it, such as the name of your platform.")
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -232,21 +261,6 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
-
-    @staticmethod
-    def digest(secret: str) -> bytes:
-        return hashlib.sha256(secret.encode()).digest()
-
-    def draw_secret(self) -> str:
-        """Give this new key its secret and return it; only the digest stays."""
-        secret = f"ec_{secrets.token_urlsafe(32)}"
-        self.prefix, self.sha256 = secret[:8], self.digest(secret)
-        return secret
-
-    def revoke(self, now: datetime) -> None:
-        if self.revoked_at is None:
-            self.revoked_at = now
-            self.save(update_fields=["revoked_at"])
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -578,6 +592,66 @@ class Presence(models.Model):
 
     def __str__(self) -> str:
         return f"one of {self.session_id}"
+
+
+class BeaconTokenQuerySet(models.QuerySet["BeaconToken"]):
+    def valid(self) -> "BeaconTokenQuerySet":
+        """The tokens that work: nobody has revoked them, and their session is there."""
+        return self.filter(revoked_at=None, session__erased_at=None, session__event__erased_at=None)
+
+    def of_secret(self, secret: str) -> "BeaconTokenQuerySet":
+        """The one token that this is, or none."""
+        return self.filter(sha256=BeaconToken.digest(secret))
+
+    def issue(self, session: Session, name: str, origins: Sequence[str]) -> tuple["BeaconToken", str]:
+        """Make a token; the second value is the token itself, which is stored nowhere and cannot be had again."""
+        token = self.model(session=session, name=name, origins=list(origins))
+        secret = token.draw_secret()
+        token.save(force_insert=True)
+        return token, secret
+
+
+class BeaconToken(Secret):
+    """What a beacon writes with: into one session, from pages of some origins. It reads nothing."""
+
+    MARK = "eb_"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="beacon_tokens")
+    name = models.CharField(max_length=100, help_text="In which page it is, for your own list.")
+    origins = ArrayField(models.CharField(max_length=MAX_ORIGIN), help_text="Of the pages that may use it.")
+
+    objects = BeaconTokenQuerySet.as_manager()
+
+    class Meta:
+        db_table = "beacon_tokens"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class Visitor(models.Model):
+    """One tab with a beacon in it, as it said last; see `engagement.visits`."""
+
+    pk = models.CompositePrimaryKey("session_id", "user")
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="visitors", db_index=False)
+    user = models.CharField(max_length=MAX_TEXT, help_text="As its raw events name it.")
+    state = models.CharField(max_length=10, choices=[(state.value, state.value) for state in VisitState])
+    number = models.IntegerField(help_text="Of its newest report: an older one that comes later says nothing.")
+    changed_at = models.DateTimeField(help_text="The moment of the newest raw event that says how it is.")
+    # In no index, so that a heartbeat rewrites a row in its own page and touches nothing else.
+    heard_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "beacon_visitors"
+        indexes = [
+            # The tick looks for those who are here and were not heard.
+            models.Index(fields=["session"], condition=~models.Q(state="left"), name="visitors_here"),
+        ]
+
+    def __str__(self) -> str:
+        return f"one tab of {self.session_id}"
 
 
 class UploadQuerySet(models.QuerySet["Upload"]):

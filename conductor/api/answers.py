@@ -201,6 +201,30 @@ class Erasure(BaseModel):
     requested_at: Moment
 
 
+class BeaconToken(BaseModel):
+    """What a page's beacon writes with, into one session."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: UUID
+    session_id: UUID
+    name: str
+    origins: list[str] = Field(description="Of the pages that may use it.")
+    created_at: Moment
+
+
+class NewBeaconToken(BeaconToken):
+    """A token that was made just now."""
+
+    token: str = Field(description="Shown here and nowhere else; whoever opens your page can read it there.")
+
+
+class BeaconTokenList(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[BeaconToken]
+
+
 class Webhook(BaseModel):
     """Where the event's incidents are posted."""
 

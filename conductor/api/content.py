@@ -7,7 +7,8 @@ from django.http import HttpRequest
 
 from conductor.api.problems import Problem
 
-JSON = "application/json"
+JSON, TEXT = "application/json", "text/plain"
+OF_BEACONS = "post_report"
 GZIP = 16 + zlib.MAX_WBITS  # zlib's way to ask for the format of a .gz file
 
 
@@ -17,7 +18,9 @@ def read_content(request: HttpRequest) -> bytes:
     Raises a 415 where it is said to be something else, a 413 where it is longer than DATA_UPLOAD_MAX_MEMORY_SIZE.
     """
     kind = request.content_type or JSON
-    if kind != JSON and not kind.endswith("+json"):
+    # A browser sends text to another origin without asking it first; of a beacon that is JSON.
+    is_of_beacon = kind == TEXT and request.resolver_match is not None and request.resolver_match.url_name == OF_BEACONS
+    if kind != JSON and not kind.endswith("+json") and not is_of_beacon:
         raise Problem(415, f"Send JSON, as Content-Type: {JSON}; this body is said to be {kind}.")
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     coding = request.headers.get("Content-Encoding", "").strip().lower()

@@ -13,7 +13,8 @@ from engagement.limits import MAX_BATCH, MAX_BATCH_OF_MANY
 
 WHY = {
     400: "The body is not JSON, or not the gzip that it is said to be.",
-    401: "No key, or one that is unknown or revoked.",
+    401: "No key, or a key or token that is unknown or revoked.",
+    403: "The token is not for pages of this origin, or the request does not say of which it is.",
     404: "Not there, or of another event.",
     409: "The session has ended and takes no more, or it is told of by the other kind: signals or raw events; or the "
     "incident is not in a state that allows the action.",
@@ -21,7 +22,7 @@ WHY = {
     f"{MAX_MEGABYTES} MB when it is unpacked.",
     415: "The body is said to be no JSON, or to be packed by something else than gzip.",
     422: "Well-formed but wrong: `errors` says what, and where. Nothing was stored.",
-    429: "This key sends too many requests.",
+    429: "This key or token sends too many requests, or an address too many reports.",
     503: "The database cannot be reached, or the session is in use. Nothing was changed; send it again.",
 }
 HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
@@ -51,7 +52,8 @@ def _problems_of(path: str, operation: dict[str, Any]) -> list[int]:
     found |= {400, 413, 415} if takes_body else set()
     found |= {422} if takes_body or takes_query else set()
     found |= {404} if "{" in path else set()
-    found |= {409} if path.endswith(("}/signals", "}/events", "}/actions")) else set()
+    found |= {409} if path.endswith(("}/signals", "}/events", "}/actions", "/beacon/{token}")) else set()
+    found |= {403} if path.endswith("/beacon/{token}") else set()
     return sorted(found)
 
 

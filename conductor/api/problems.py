@@ -1,7 +1,7 @@
 """Errors as problem documents (RFC 9457): whatever goes wrong under /api/v1 leaves as one, and none says too much."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -83,6 +83,11 @@ def pointer(path: Sequence[str | int]) -> str:
 def wrong_value(path: Sequence[str | int], detail: str) -> Problem:
     """Return the problem of a body with one wrong value."""
     return _wrong([{"pointer": pointer(path), "detail": detail}])
+
+
+def wrong_values(found: Iterable[tuple[Sequence[str | int], str]]) -> Problem:
+    """Return the problem of a body with some wrong values, each by its place and what is wrong."""
+    return _wrong([{"pointer": pointer(path), "detail": detail} for path, detail in found])
 
 
 def _wrong(errors: Sequence[Wrong], what: str = "value", most: int | None = MAX_ERRORS) -> Problem:
@@ -184,7 +189,13 @@ def answer_with_problems(api: NinjaAPI) -> None:
 
 
 def _answering(make: Maker) -> Callable[[HttpRequest, Any], HttpResponse]:
-    return lambda request, exc: make(request, exc).answer()
+    def answer(request: HttpRequest, exc: Any) -> HttpResponse:
+        response = make(request, exc).answer()
+        for name, value in getattr(request, "shared_with", {}).items():  # see `conductor.api.beacons`
+            response.headers[name] = value
+        return response
+
+    return answer
 
 
 def is_rest(request: HttpRequest) -> bool:

@@ -19,7 +19,7 @@ from ninja.security import HttpBearer
 from pydantic_core import from_json
 
 from conductor import keys, metrics, pipeline, tasks
-from conductor.api import answers, incidents, webhooks
+from conductor.api import answers, beacons, cloudevents, incidents, webhooks
 from conductor.api.content import read_content
 from conductor.api.openapi import DocumentedAPI
 from conductor.api.paging import page, read_cursor, write_cursor
@@ -52,6 +52,7 @@ from engagement.sessions import create_session, revise_session
 
 ROWS_PER_PAGE = 1_000
 CSV = "text/csv"
+RAW_EVENTS = {"post_events": False, "post_events_of_many": True}  # the calls that take them, and whether of many
 ITEMS_PER_PAGE = 100
 
 
@@ -83,9 +84,13 @@ class StrictParser(Parser):
         """Read JSON as RFC 8259 has it, but for NaN and Infinity: these get through here, to be refused by name."""
         content = read_content(request)
         try:
-            return from_json(content, allow_inf_nan=True)
+            body = from_json(content, allow_inf_nan=True)
         except ValueError as error:
             raise Problem(400, f"The body is not JSON: {error}.") from error
+        name = request.resolver_match.url_name if request.resolver_match else None
+        if request.content_type == cloudevents.BATCH and name in RAW_EVENTS:
+            return cloudevents.read_batch(body, of_many=RAW_EVENTS[name])
+        return body
 
 
 api = DocumentedAPI(
@@ -104,6 +109,7 @@ api = DocumentedAPI(
 answer_with_problems(api)
 api.add_router("", incidents.router)
 api.add_router("", webhooks.router)
+api.add_router("", beacons.router)
 
 
 @api.post("/sessions", response={201: answers.Session, 200: answers.Session}, tags=["sessions"])
@@ -210,7 +216,7 @@ def post_events(request: keys.KeyedRequest, session_id: UUID, body: Body[RawEven
     """Record up to 1,000 raw events, in any order within the session's lateness bound.
 
     The server makes one engagement row of them every 5 s of event time. A session is told of by raw events or by
-    signals, whichever comes first.
+    signals, whichever comes first. CloudEvents are taken as well, as `application/cloudevents-batch+json`.
     """
     find_session(request, session_id)
     spend_items(request.auth.event_id, len(body))

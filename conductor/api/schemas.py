@@ -24,15 +24,19 @@ from pydantic_core import PydanticCustomError
 from anomalies.life import MAX_SNOOZE_MINUTES, Action, Tried
 from anomalies.models import Anomaly
 from conductor.models import MAX_TARGET
+from conductor.sites import read_origin
 from conductor.telling.channels import TYPES
 from engagement.limits import (
     FIRST_YEAR,
     LAST_YEAR,
     LATENESS_SECONDS,
+    MAX_ACTIVITIES,
     MAX_BATCH,
     MAX_BATCH_OF_MANY,
     MAX_BREAKS,
     MAX_LATENESS_SECONDS,
+    MAX_ORIGIN,
+    MAX_ORIGINS,
     MAX_TEXT,
 )
 from engagement.many import SessionName
@@ -42,6 +46,7 @@ from engagement.readings import MEASURED, MOST, Reading, SignalKind
 from engagement.room import EVENT_TYPES
 from engagement.scoring import LEVELS
 from engagement.signs import SWITCHES
+from engagement.visits import Activity, Report, VisitState
 from engagement.windows import RawEvent
 
 NAMED_TYPES = ("join", "leave", "focus", "blur", *SWITCHES)  # these are of a person, or of nobody and so nothing
@@ -339,6 +344,87 @@ OneOrMany = Annotated[
         custom_error_message="Input should be an object or an array of objects",
     ),
 ]
+
+
+PERSON = r"[A-Za-z0-9_-]{16,64}"
+MAX_NUMBER = 2**31 - 1  # the column is an int4
+MAX_SECONDS_AGO = 86_400
+ACTIVITY_TYPES = ("chat", "reaction")
+Number = Annotated[int, BeforeValidator(_read_whole), Field(strict=True, ge=0, le=MAX_NUMBER)]
+
+
+class ReportedActivity(Taken):
+    """A chat message, of which nothing but that it was is told, or a reaction."""
+
+    number: Number = Field(description="Unique among those of this `person`: what is repeated counts once.")
+    type: Literal[ACTIVITY_TYPES] = Field(description="What happened.")  # type: ignore[valid-type]
+    seconds_ago: Annotated[float, Field(strict=True, ge=0, le=MAX_SECONDS_AGO, allow_inf_nan=False)] = Field(
+        0.0, description="How long before it was sent. What is older than half a minute changes no row."
+    )
+
+
+class VisitReport(Taken):
+    """What one tab says: how it is, and what was done in it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "person": "5d6f0c3a9b1e47d28c70aa41be9f3e12",
+                    "number": 7,
+                    "state": "focus",
+                    "events": [{"number": 3, "type": "reaction", "seconds_ago": 0.4}],
+                }
+            ]
+        }
+    )
+
+    person: Annotated[str, Field(strict=True, pattern=f"^{PERSON}$", max_length=64)] = Field(
+        description="A random number that the tab has drawn, and that ends with it."
+    )
+    number: Number = Field(description="Of the report: one with a smaller number that comes later says nothing new.")
+    state: Literal[*VisitState] = Field(  # type: ignore[valid-type]
+        description="`focus`: the page is seen; `blur`: it is open and hidden; `here`: it is open, and its visitor "
+        "wants no more to be known; `left`: it is closed."
+    )
+    events: Annotated[list[ReportedActivity], Field(max_length=MAX_ACTIVITIES)] = Field(
+        default=[], validate_default=True, description="What was done since; none of one who is just `here`."
+    )
+
+    @field_validator("events")
+    @classmethod
+    def _be_silent(cls, events: list[ReportedActivity], info: ValidationInfo) -> list[ReportedActivity]:
+        if events and info.data.get("state") == VisitState.HERE:  # declared before, so it is checked by now
+            raise PydanticCustomError("private", "Input should be empty: of who is just here nothing else is told")
+        return events
+
+    def report(self) -> Report:
+        """Return it as a value."""
+        activities = [Activity(each.number, each.type, each.seconds_ago) for each in self.events]
+        return Report(self.person, self.number, VisitState(self.state), activities)
+
+
+def _be_an_origin(text: str) -> str:
+    try:
+        return read_origin(text)
+    except ValueError as error:
+        raise PydanticCustomError("origin", "Input {why}", {"why": str(error)}) from error
+
+
+Origin = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_ORIGIN), AfterValidator(_be_an_origin)]
+
+
+class BeaconTokenWish(Taken):
+    """A token to make for the beacon of a page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Player", "origins": ["https://player.example.org"]}]}
+    )
+
+    name: Text = Field(max_length=100, description="In which page it is, for your own list.")
+    origins: Annotated[list[Origin], Field(min_length=1, max_length=MAX_ORIGINS)] = Field(
+        description="Of the pages that may use it: scheme, host and port."
+    )
 
 
 class PageQuery(BaseModel):

@@ -4,7 +4,7 @@ Redis counts; where it is away, everything passes.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import cast
@@ -20,6 +20,7 @@ from conductor.api.problems import Problem
 from conductor.keys import KeyedRequest
 
 ITEM_WINDOW_SECONDS = 10  # a recording that is posted in one go may use in a moment what it may use in ten seconds
+TOO_MANY_REPORTS = "The pages with this token, or those at your address, send more than this server takes of them."
 
 
 class KeyLimit(BaseThrottle):
@@ -51,6 +52,17 @@ def spend_items(event_id: UUID, items: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much of something may be spent in a window of the clock, and of which window it is."""
+
+    what: str
+    whose: UUID | str
+    window: int
+    seconds: int  # how long the window is
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spent:
     """What one request takes of the quotas: itself of its key's, its items of its event's."""
 
@@ -58,58 +70,94 @@ class Spent:
     event_id: UUID
     items: int
 
+    def quotas(self, second: int) -> list[tuple[Quota, int]]:
+        return [
+            (Quota("requests", self.key_id, second, 1, settings.RATE_LIMIT), 1),
+            (_in_window("items", self.event_id, second, settings.ITEM_LIMIT), self.items),
+        ]
 
-def spend_together(requests: Sequence[Spent], second: int) -> list[bool]:
+
+@dataclass(frozen=True, slots=True)
+class SpentByTab:
+    """What one report of a beacon takes: itself of its token's and its address's, its items of its event's."""
+
+    token_id: UUID
+    event_id: UUID
+    address: str
+    items: int
+
+    def quotas(self, second: int) -> list[tuple[Quota, int]]:
+        return [
+            (_in_window("reports", self.token_id, second, settings.BEACON_LIMIT), 1),
+            (_in_window("address", self.address, second, settings.BEACON_ADDRESS_LIMIT), 1),
+            (_in_window("items", self.event_id, second, settings.ITEM_LIMIT), self.items),
+        ]
+
+
+def _in_window(what: str, whose: UUID | str, second: int, most_a_second: int) -> Quota:
+    window = second // ITEM_WINDOW_SECONDS
+    return Quota(what, whose, window, ITEM_WINDOW_SECONDS, most_a_second * ITEM_WINDOW_SECONDS)
+
+
+def spend_report(spent: SpentByTab) -> None:
+    """Count a report of a beacon. Raises `Problem` (429) where one of its quotas is used up."""
+    second = int(time())
+    if not all(spend_together([spent], second)):
+        wait = ITEM_WINDOW_SECONDS - second % ITEM_WINDOW_SECONDS
+        raise Problem(429, TOO_MANY_REPORTS, headers={"Retry-After": str(wait)})
+
+
+def spend_together(requests: Sequence[Spent | SpentByTab], second: int) -> list[bool]:
     """Count several requests, one after the other, and return of each whether it is within the quotas.
 
     Redis is asked once for all of them. Of one that is not, nothing stays counted: whoever refuses it counts it again.
     """
-    if not requests or not (settings.RATE_LIMIT or settings.ITEM_LIMIT):
+    asked = [[(quota, number) for quota, number in each.quotas(second) if quota.most] for each in requests]
+    numbers: Counter[Quota] = Counter()
+    for taken in asked:
+        for quota, number in taken:
+            numbers[quota] += number
+    if not numbers or not (totals := _count_quotas(numbers)):
         return [True] * len(requests)
-    window = second // ITEM_WINDOW_SECONDS
-    sent = Counter(each.key_id for each in requests)
-    posted: Counter[UUID] = Counter()
-    for each in requests:
-        posted[each.event_id] += each.items
-    counted = [("requests", key_id, second, number, 2) for key_id, number in sent.items()]
-    counted += [("items", id_, window, number, 2 * ITEM_WINDOW_SECONDS) for id_, number in posted.items()]
-    if not (totals := count_together(counted)):
-        return [True] * len(requests)
-    before = {whose: total - number for (_, whose, _, number, _), total in zip(counted, totals, strict=True)}
-    passed = [_passes(each, before) for each in requests]
+    spent = {quota: total - numbers[quota] for quota, total in zip(numbers, totals, strict=True)}
+    passed = [_passes(taken, spent) for taken in asked]
     give_back([each for each, has_passed in zip(requests, passed, strict=True) if not has_passed], second)
     return passed
 
 
-def give_back(requests: Sequence[Spent], second: int) -> None:
+def give_back(requests: Sequence[Spent | SpentByTab], second: int) -> None:
     """Take back what was counted of requests, in that second, which somebody else will count again."""
-    if not (settings.RATE_LIMIT or settings.ITEM_LIMIT):
-        return
-    window = second // ITEM_WINDOW_SECONDS
-    counted = [("requests", each.key_id, second, -1, 2) for each in requests]
-    counted += [("items", each.event_id, window, -each.items, 2 * ITEM_WINDOW_SECONDS) for each in requests]
-    if counted:
-        count_together(counted)
+    numbers: Counter[Quota] = Counter()
+    for each in requests:
+        for quota, number in each.quotas(second):
+            if quota.most:
+                numbers[quota] -= number
+    if numbers:
+        _count_quotas(numbers)
 
 
-def _passes(request: Spent, spent: dict[UUID, int]) -> bool:
-    """Tell whether a request is within the quotas, and add it to what is spent if it is."""
-    is_over_rate = settings.RATE_LIMIT and spent[request.key_id] >= settings.RATE_LIMIT
-    is_over_items = settings.ITEM_LIMIT and spent[request.event_id] >= settings.ITEM_LIMIT * ITEM_WINDOW_SECONDS
-    if is_over_rate or is_over_items:
+def _count_quotas(numbers: Mapping[Quota, int]) -> list[int]:
+    return count_together(
+        [(quota.what, quota.whose, quota.window, number, 2 * quota.seconds) for quota, number in numbers.items()]
+    )
+
+
+def _passes(taken: Sequence[tuple[Quota, int]], spent: dict[Quota, int]) -> bool:
+    """Tell whether a request is within its quotas, and add it to what is spent if it is."""
+    if any(spent[quota] >= quota.most for quota, _ in taken):
         return False
-    spent[request.key_id] += 1
-    spent[request.event_id] += request.items
+    for quota, number in taken:
+        spent[quota] += number
     return True
 
 
-def count(what: str, whose: UUID, window: int, number: int, seconds: int) -> int:
+def count(what: str, whose: UUID | str, window: int, number: int, seconds: int) -> int:
     """Add to what was counted in a window of time, and return it; 0 where nobody knows."""
     totals = count_together([(what, whose, window, number, seconds)])
     return totals[0] if totals else 0
 
 
-def count_together(counted: Sequence[tuple[str, UUID, int, int, int]]) -> list[int]:
+def count_together(counted: Sequence[tuple[str, UUID | str, int, int, int]]) -> list[int]:
     """Add to several counts in one round trip and return them; none where nobody knows."""
     try:
         with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:

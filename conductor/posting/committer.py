@@ -7,7 +7,7 @@ to Django, which takes it or says why not: so nothing that goes wrong is worded 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,10 +18,17 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils.timezone import now
 
 from conductor import metrics, requests, tasks
-from conductor.api.throttle import Spent, give_back, spend_together
+from conductor.api.throttle import Spent, SpentByTab, give_back, spend_together
 from conductor.deadline import SLOW_SECONDS, Look, database_answers
-from conductor.keys import Recalled, confirm
-from engagement.groups import Group, NotTaken, Post, record_posts_of_events, record_posts_of_rows
+from conductor.keys import KEYS, TOKENS, Caller, Holder, Recalled
+from engagement.groups import (
+    Group,
+    NotTaken,
+    Post,
+    record_posts_of_events,
+    record_posts_of_reports,
+    record_posts_of_rows,
+)
 from engagement.ingest import Recorded
 
 # More than this is refused before it is decoded: a minute's worth of it would only wait.
@@ -31,6 +38,7 @@ MAX_WAITING_ITEMS = 50_000
 # begins so many times later than the last one took, once several came together; who is alone waits for nobody.
 SPACING = 2.0
 MAX_SPACING_SECONDS = 0.02
+GATHER_SECONDS = 0.1  # nobody waits for the answer to a heartbeat, and many together cost little more than one
 STUCK_SECONDS = 2.0  # then everybody goes to Django, though the database answers others
 HELD_PAUSE_SECONDS = 0.02
 HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
@@ -43,13 +51,20 @@ class Kind(Enum):
 
     ROWS = "rows"
     EVENTS = "events"
+    REPORTS = "reports"  # of beacons
 
 
 RECORD: dict[Kind, Callable[[Sequence[Post[Any]], Any], Group]] = {
     Kind.ROWS: record_posts_of_rows,
     Kind.EVENTS: record_posts_of_events,
+    Kind.REPORTS: record_posts_of_reports,
 }
-COUNT: dict[Kind, Callable[[Recorded], None]] = {Kind.ROWS: metrics.count_rows, Kind.EVENTS: metrics.count_events}
+COUNT: dict[Kind, Callable[[Recorded], None]] = {
+    Kind.ROWS: metrics.count_rows,
+    Kind.EVENTS: metrics.count_events,
+    Kind.REPORTS: metrics.count_events,
+}
+Key = Recalled[Caller] | Recalled[Holder]
 
 
 class NotStored(Enum):
@@ -68,13 +83,17 @@ class Waiting:
 
     kind: Kind
     post: Post[Any]
-    key: Recalled
+    key: Key
     outcome: "asyncio.Future[Outcome]" = field(repr=False)
+    address: str = ""  # of a tab
     held_until: float = 0.0  # when a session that is held was waited for for long enough; 0: it was not
 
     @property
-    def spent(self) -> Spent:
-        return Spent(self.key.caller.key_id, self.key.caller.event_id, len(self.post.items))
+    def spent(self) -> Spent | SpentByTab:
+        caller, items = self.key.caller, len(self.post.items)
+        if isinstance(caller, Holder):
+            return SpentByTab(caller.token_id, caller.event_id, self.address, items)
+        return Spent(caller.key_id, caller.event_id, items)
 
 
 Told = list[tuple[Waiting, Outcome | NotTaken]]
@@ -91,6 +110,7 @@ class Committer:
         self._thread: ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._next: list[Waiting] = []
+        self._gathered: list[Waiting] = []
         self._number = self._items = 0  # of all that are not answered yet
         self._is_running = self._is_stuck = False
 
@@ -99,17 +119,31 @@ class Committer:
         """Whether more requests or items wait than are ever taken."""
         return self._number >= MAX_WAITING or self._items >= MAX_WAITING_ITEMS
 
-    def submit(self, kind: Kind, post: Post[Any], key: Recalled) -> "asyncio.Future[Outcome]":
+    def submit(self, kind: Kind, post: Post[Any], key: Key, address: str = "") -> "asyncio.Future[Outcome]":
         """Have a post stored, and return what will be told of it after the commit."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._begin(loop)
-        waiting = Waiting(kind, post, key, loop.create_future())
+        waiting = Waiting(kind, post, key, loop.create_future(), address)
         items = len(post.items)
         self._number, self._items = self._number + 1, self._items + items
         waiting.outcome.add_done_callback(partial(self._leave, items))
-        self._add(waiting)
+        if kind is Kind.REPORTS:
+            self._gather(waiting, loop)
+        else:
+            self._add(waiting)
         return waiting.outcome
+
+    def _gather(self, waiting: Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        """Have a report stored with those that come within a moment; what else is posted does not wait for it."""
+        if not self._gathered:
+            loop.call_later(GATHER_SECONDS, self._add_gathered)
+        self._gathered.append(waiting)
+
+    def _add_gathered(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for waiting in gathered:
+            self._add(waiting)
 
     def _leave(self, items: int, outcome: "asyncio.Future[Outcome]") -> None:
         if outcome.get_loop() is self._loop:
@@ -124,7 +158,7 @@ class Committer:
             self._thread = None
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._next = loop, []
+        self._loop, self._next, self._gathered = loop, [], []
         self._number = self._items = 0
         self._is_running = self._is_stuck = False
 
@@ -218,7 +252,7 @@ def store_group(group: Sequence[Waiting], tell: Tell) -> None:
     one that nothing can be done with.
     """
     try:
-        confirmed = confirm({each.key for each in group}, time.monotonic())
+        confirmed = _confirm({each.key for each in group}, time.monotonic())
         tell([(each, NotStored.DJANGO) for each in group if each.key not in confirmed])
         for kind in Kind:
             if of_kind := [each for each in group if each.kind is kind and each.key in confirmed]:
@@ -226,6 +260,12 @@ def store_group(group: Sequence[Waiting], tell: Tell) -> None:
     except Exception:
         connection.close()  # whatever ails it, the next group has a new one
         raise
+
+
+def _confirm(recalled: Collection[Key], seconds: float) -> set[Key]:
+    keys = {each for each in recalled if isinstance(each.caller, Caller)}
+    tokens = {each for each in recalled if isinstance(each.caller, Holder)}
+    return {*KEYS.confirm(keys, seconds), *TOKENS.confirm(tokens, seconds)}
 
 
 def _store(kind: Kind, group: Sequence[Waiting], tell: Tell) -> None:

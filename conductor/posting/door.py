@@ -7,7 +7,7 @@ surely right, the sessions live. All else goes on to Django untouched, so every 
 
 import re
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from time import perf_counter
@@ -20,21 +20,36 @@ from django.urls import resolve
 from django.utils.timezone import now
 
 from conductor import keys, metrics
+from conductor.api.cloudevents import BATCH
 from conductor.deadline import too_late
+from conductor.logins import known_address
 from conductor.posting import decoding
-from conductor.posting.committer import Committer, Kind, NotStored, Outcome
+from conductor.posting.committer import Committer, Key, Kind, NotStored, Outcome
 from conductor.posting.crowd import refuse
+from conductor.posting.listening import Listener
 from conductor.requests import Application, Message, Receive, Scope, Send, send_answer
 from engagement.groups import Post
 from engagement.ingest import Recorded
+from engagement.limits import MAX_REPORT_BYTES
+from engagement.visits import Report
 
-PATH = re.compile(r"/api/v1/(?:sessions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?(signals|events)", re.ASCII)
+PATH = re.compile(
+    r"/api/v1/(?:(?:sessions/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/)?(signals|events)|beacon/([\w-]{1,100}))",
+    re.ASCII,
+)
 # What differs from one request to the next and is looked at by nobody but us: the key, and what proxies write.
 PASSING = {
     b"authorization", b"content-length", b"traceparent", b"tracestate", b"x-correlation-id", b"x-forwarded-for",
     b"x-real-ip", b"x-request-id",
 }  # fmt: skip
+# What browsers write besides: nothing that takes a beacon's report looks at it, and it asks for no login.
+PASSING_OF_TABS = PASSING - {b"authorization"} | {
+    b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"cookie", b"dnt", b"pragma", b"priority",
+    b"referer", b"save-data", b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest",
+    b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-storage-access", b"user-agent",
+}  # fmt: skip
 # With one of these a request is no simple one.
+ONCE = {b"authorization", b"content-length", b"x-forwarded-for"}
 ODD = {b"content-encoding", b"cookie", b"expect", b"transfer-encoding", b"upgrade"}
 MAX_KINDS = 1_000
 MAX_KIND_BYTES = 2_000  # of its headers
@@ -45,7 +60,7 @@ Client = tuple[Any, ...]  # address and port
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One of the four calls."""
+    """One of the five calls, as its body is written."""
 
     kind: Kind
     decode: decoding.Decode
@@ -57,6 +72,11 @@ WAYS = {
     ("signals", False): Way(Kind.ROWS, decoding.decode_signals_of_many),
     ("events", False): Way(Kind.EVENTS, decoding.decode_events_of_many),
 }
+OF_CLOUD_EVENTS = {
+    ("events", True): Way(Kind.EVENTS, decoding.decode_cloud_events),
+    ("events", False): Way(Kind.EVENTS, decoding.decode_cloud_events_of_many),
+}
+OF_TABS = Way(Kind.REPORTS, decoding.decode_report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +88,23 @@ class Asked:
     session_id: UUID | None
     length: int
     kind: tuple[Any, ...]
+    tab: "Tab | None" = None  # of a beacon
+
+    def recall(self) -> Key | None:
+        """Return who held its secret, where that is remembered and this is one of its pages."""
+        if self.tab is None:
+            return keys.KEYS.recall(self.secret)
+        token = keys.TOKENS.recall(self.secret)
+        return token if token is not None and self.tab.origin in token.caller.origins else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """Which page a report comes from, from where, and whether its browser asks that no more is known."""
+
+    origin: str
+    address: str
+    is_private: bool
 
 
 def read_request(scope: Scope) -> Asked | None:
@@ -76,31 +113,67 @@ def read_request(scope: Scope) -> Asked | None:
         return None
     if (path := PATH.fullmatch(scope["path"])) is None:
         return None
-    authorization: bytes | None = None
-    length = -1
-    others: list[Header] = []
-    for name, value in scope["headers"]:
-        if name not in PASSING:
-            if name in ODD:
-                return None
-            others.append((name, value))
-        elif name == b"authorization":
-            if authorization is not None:
-                return None
-            authorization = value
-        elif name == b"content-length":
-            if length != -1 or not value.isdigit():
-                return None
-            length = int(value)
-    if authorization is None or not 0 < length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+    if (headers := _read_headers(scope, PASSING if path[3] is None else PASSING_OF_TABS)) is None:
+        return None
+    if path[3] is not None:
+        return _read_report(scope, path[3], headers)
+    if (authorization := headers.passing.get(b"authorization")) is None:
+        return None
+    if not headers.length <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return None
     if not (secret := keys.bearer(authorization.decode("latin-1"))):
         return None
-    way = WAYS[path[2], path[1] is not None]
+    call = path[2], path[1] is not None
+    way = OF_CLOUD_EVENTS.get(call, WAYS[call]) if headers.are_of(BATCH) else WAYS[call]
+    return Asked(way, secret, UUID(path[1]) if path[1] else None, headers.length, headers.kind(way, scope))
+
+
+def _read_report(scope: Scope, token: str, headers: "Headers") -> Asked | None:
+    """Return what a tab with a beacon in it asks."""
+    others = dict(headers.others)
+    if b"origin" not in others or len(others) < len(headers.others) or headers.length > MAX_REPORT_BYTES:
+        return None
+    host, _ = scope.get("client") or ("", 0)
+    address = known_address(host, headers.passing.get(b"x-forwarded-for", b"").decode("latin-1"))
+    tab = Tab(others[b"origin"].decode("latin-1"), address or "", others.get(b"sec-gpc") == b"1")
+    return Asked(OF_TABS, token, None, headers.length, headers.kind(OF_TABS, scope), tab)
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers of a simple request: those that nobody looks at but us, each once, and the others."""
+
+    passing: dict[bytes, bytes]
+    others: list[Header]
+    length: int
+
+    def are_of(self, content_type: str) -> bool:
+        """Tell whether the body is said to be of this type, as Django reads it."""
+        said = dict(self.others).get(b"content-type", b"").decode("latin-1")
+        return said.partition(";")[0].strip().lower() == content_type
+
+    def kind(self, way: Way, scope: Scope) -> tuple[Any, ...]:
+        return (way, scope["scheme"], scope["http_version"], *self.others)
+
+
+def _read_headers(scope: Scope, passing: Set[bytes]) -> Headers | None:
+    found: dict[bytes, bytes] = {}
+    others: list[Header] = []
+    for name, value in scope["headers"]:
+        if name not in passing:
+            if name in ODD:
+                return None
+            others.append((name, value))
+        elif name in ONCE and name in found:
+            return None
+        else:
+            found[name] = value
+    length = found.get(b"content-length", b"")
+    if not length.isdigit() or not int(length):
+        return None
     if sum(len(name) + len(value) for name, value in others) > MAX_KIND_BYTES:
         return None
-    kind = (way, scope["scheme"], scope["http_version"], *others)
-    return Asked(way, secret, UUID(path[1]) if path[1] else None, length, kind)
+    return Headers(found, others, int(length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +217,20 @@ class Begun:
 class Door:
     """The application for all of HTTP: takes what it is sure of, and hands `django` the rest."""
 
-    def __init__(self, django: Application, committer: Committer) -> None:
-        self.django, self.committer = django, committer
+    def __init__(self, django: Application, committer: Committer, listener: Listener | None = None) -> None:
+        self.django, self.committer, self.listener = django, committer, listener
         self.accepted: dict[tuple[Any, ...], Accepted] = {}
         self.declined: dict[Client, NotStored] = {}  # whose next request was tried already
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.listener:
+            self.listener.begin()
         asked = read_request(scope)
         if asked is None:
             await self.django(scope, receive, send)
             return
         started = perf_counter()
-        accepted, key = self.accepted.get(asked.kind), keys.recall(asked.secret)
+        accepted, key = self.accepted.get(asked.kind), asked.recall()
         found: Outcome | None = self.declined.pop(tuple(scope.get("client") or ()), None)
         if accepted is None or key is None or found is NotStored.DJANGO:
             await self.django(scope, receive, self._learning(asked, scope["path"], send))
@@ -183,17 +258,21 @@ class Door:
         asked = read_request(scope)
         if asked is None or len(body) != asked.length or self.committer.is_full:
             return None
-        accepted, key = self.accepted.get(asked.kind), keys.recall(asked.secret)
+        accepted, key = self.accepted.get(asked.kind), asked.recall()
         if accepted is None or key is None or (outcome := self._submit(asked, key, body)) is None:
             return None
         return Begun(accepted, outcome, self._decline)
 
-    def _submit(self, asked: Asked, key: keys.Recalled, body: bytes) -> "Future[Outcome] | None":
+    def _submit(self, asked: Asked, key: Key, body: bytes) -> "Future[Outcome] | None":
+        session_id = key.caller.session_id if isinstance(key.caller, keys.Holder) else asked.session_id
         try:
-            places, items = asked.way.decode(body, asked.session_id, now())
+            places, items = asked.way.decode(body, session_id, now())
         except decoding.NotSure:
             return None
-        return self.committer.submit(asked.way.kind, Post(key.caller.event_id, places, items), key)
+        if asked.tab and asked.tab.is_private:
+            items = [report.made_private() for report in items if isinstance(report, Report)]
+        address = asked.tab.address if asked.tab else ""
+        return self.committer.submit(asked.way.kind, Post(key.caller.event_id, places, items), key, address)
 
     def _decline(self, client: Client, why: NotStored) -> None:
         if len(self.declined) >= MAX_KINDS:  # of connections that broke off before they came again

@@ -117,7 +117,8 @@ class ExpressChannel(PunctualChannel):
         if server.proxy_forwarded_address_header or server.root_path or (plain := read_plain(data)) is None:
             return False
         started = perf_counter()
-        begun = self.door.begin(_scope(plain), plain.body)
+        peer = self.transport.getPeer()
+        begun = self.door.begin(_scope(plain) | {"client": [peer.host, peer.port]}, plain.body)
         if begun is None:
             return False
         # As Twisted does while it waits: what comes meanwhile is kept, up to a bound, and no time runs.

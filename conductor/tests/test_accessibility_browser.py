@@ -56,6 +56,22 @@ def session(event) -> Session:
     return session_of_now(event)
 
 
+def test_beacon_and_the_page_that_tries_it(page, stack, event, session):
+    page.goto(f"{stack.url}/sessions/{session.id}/beacon/")
+    assert "takes nothing from a beacon" in page.locator("#tokens").text_content()
+    new = Session.objects.create(event=event, title="Not begun")
+    page.goto(f"{stack.url}/sessions/{new.id}/beacon/")
+    page.get_by_role("button", name="Make a token").click()
+    page.locator("#snippet").wait_for()
+    assert find_serious(page) == []
+    address = page.locator("#try").evaluate("(link) => link.href")
+    page.goto(address.partition("#")[0])
+    assert find_serious(page) == []
+    page.goto(address)
+    page.get_by_role("button", name="Applaud").wait_for()
+    assert find_serious(page) == []
+
+
 def test_login(page, browser, stack):
     page.context.clear_cookies()
     page.goto(f"{stack.url}/accounts/login/")

@@ -22,7 +22,8 @@ LOOKS_AT_STEP = 4
 
 def test_demo_becomes_an_amber_and_a_red_incident_and_a_calm_room(stack, tmp_path):
     demo = prepare_demo(tmp_path, now())
-    ids = open_demo_sessions(demo, stack.url, now())
+    stages = open_demo_sessions(demo, stack.url, now())
+    ids = stages.webinar_id, stages.calm_id
     rooms = [
         PlayedRoom(id_, open_recording(show.recording, show.title).rows)
         for id_, show in zip(ids, (WEBINAR, CALM), strict=True)

@@ -31,7 +31,7 @@ from conductor.tests.rest import signals
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from engagement.erasure import erase_person
 from engagement.membership import invite
-from engagement.models import ApiKey, Event, Role, Session, Upload
+from engagement.models import ApiKey, BeaconToken, Event, Role, Session, Upload
 
 ROLES = (
     "anonymous",
@@ -75,6 +75,8 @@ ANY_KEY_MAKES = 401, 401, 401, 401, 401, 401, 401, 401, 201, 201, 401
 OWN_KEY = 401, 401, 401, 401, 401, 401, 401, 401, 200, 404, 401
 OWN_KEY_POSTS = OWN_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 404, 401
 OWN_KEY_POSTS_MANY = 401, 401, 401, 401, 401, 401, 401, 401, 202, 422, 401
+OWN_KEY_MAKES = 401, 401, 401, 401, 401, 401, 401, 401, 201, 404, 401
+NO_PAGE = 403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403
 OWN_KEY_DELETES = 401, 401, 401, 401, 401, 401, 401, 401, 204, 404, 401
 ANY_KEY_ERASES = 401, 401, 401, 401, 401, 401, 401, 401, 202, 202, 401
 
@@ -107,6 +109,10 @@ DOORS: dict[str, Answers] = {
     "POST /sessions/{session}/edit/": OWN_CLICK,
     "POST /sessions/{session}/end/": OWN_CLICK,
     "POST /sessions/{session}/delete/": OWN_CLICK,
+    "GET /sessions/{session}/beacon/": EDITORS_PAGE,
+    "POST /sessions/{session}/beacon/": EDITORS_PAGE,
+    "POST /sessions/{session}/beacon/{beacon}/revoke/": OWN_CLICK,
+    "GET /beacon.js": EVERYBODY,
     "GET /events/{event}/sessions/new/": EDITORS_PAGE,
     "POST /events/{event}/sessions/new/": OWN_CLICK,
     "GET /events/new/": OWN_LIST,
@@ -166,6 +172,10 @@ DOORS: dict[str, Answers] = {
     "DELETE /api/v1/people/u-1": ANY_KEY_ERASES,
     "GET /api/v1/sessions/{session}/engagement": OWN_KEY,
     "GET /api/v1/sessions/{session}/report": OWN_KEY,
+    "POST /api/v1/beacon/{beacon_token}": NO_PAGE,  # with an origin: test_beacons has it
+    "GET /api/v1/sessions/{session}/beacon-tokens": OWN_KEY,
+    "POST /api/v1/sessions/{session}/beacon-tokens": OWN_KEY_MAKES,
+    "DELETE /api/v1/sessions/{session}/beacon-tokens/{beacon}": OWN_KEY_DELETES,
     "GET /api/v1/anomalies": ANY_KEY,
     "GET /api/v1/sessions/{session}/anomalies": OWN_KEY,
     "POST /api/v1/sessions/{session}/anomalies/{anomaly}/actions": OWN_KEY,
@@ -212,6 +222,8 @@ BODIES: dict[str, object] = {
     "POST /sessions/{session}/sensitivity/": {"sensitivity": "calm"},
     "POST /events/{event}/edit/": {"name": SEALED, "sensitivity": "calm"},
     "POST /accounts/": {"clock": "24"},
+    "POST /sessions/{session}/beacon/": {"name": SEALED, "origins": "https://player.example.org"},
+    "POST /api/v1/sessions/{session}/beacon-tokens": {"name": SEALED, "origins": ["https://player.example.org"]},
     "POST /events/{event}/keys/": {"name": SEALED},
     "POST /events/{event}/members/": {"username": "stranger", "role": "viewer"},
     "POST /events/{event}/members/{user}/": {"role": "viewer"},
@@ -265,10 +277,13 @@ class World:
         revoked, revoked_secret = ApiKey.objects.issue(event, "former platform")
         revoked.revoke(now())
         other_secret = ApiKey.objects.issue(Event.objects.for_organizer(users["stranger"]).get(), "other platform")[1]
+        beacon, beacon_token = BeaconToken.objects.issue(session, f"{SEALED} page", ["https://player.example.org"])
         invitation, token = invite(event, Role.VIEWER, SEALED, users["owner"], now())
         names = {
             "invitation": invitation.id,
             "token": token,
+            "beacon": beacon.id,
+            "beacon_token": beacon_token,
             "session": session.id,
             "unheard": Session.objects.create(event=event, title=f"{SEALED} workshop", external_id="workshop").id,
             "anomaly": anomaly.id,
@@ -347,7 +362,8 @@ def test_door_lets_in_whom_it_should_and_shows_nobody_else_what_is_behind(world,
     found = {role: answer.status_code for role, answer in answers.items()}
     assert found == dict(zip(ROLES, DOORS[door], strict=True))
     assert {role for role, answer in answers.items() if SEALED in answer.content.decode()} <= may_read(door)
-    assert all("no-store" in answer.headers["Cache-Control"] for answer in answers.values())
+    kept = "max-age=3600" if door == "GET /beacon.js" else "no-store"
+    assert all(kept in answer.headers["Cache-Control"] for answer in answers.values())
 
 
 def test_what_is_sealed_is_there_to_be_read(world):
@@ -386,6 +402,8 @@ def test_every_call_is_in_the_table():
         f"{method} /api/v1{prefix}{path}".replace("{session_id}", "{session}")
         .replace("{anomaly_id}", "{anomaly}")
         .replace("{webhook_id}", "{webhook}")
+        .replace("{token_id}", "{beacon}")
+        .replace("/beacon/{token}", "/beacon/{beacon_token}")
         .replace("{anything:user}", "u-1")
         for prefix, router in api._routers
         for path, view in router.path_operations.items()

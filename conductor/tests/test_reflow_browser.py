@@ -66,6 +66,7 @@ def test_no_page_scrolls_sideways(page, stack, event, complaints, width, height,
         f"{own[0]}edit/",
         "/accounts/",
     )
+    reports += (f"{own[2]}beacon/", "/static/beacon/demo.html")
     question = {"columns": [LONG, "Joined", "Left"]}
     asked = Upload.objects.create(
         event=event, title=LONG, zone="UTC", file_names=[], size=1, uploaded_at=now(), status="asked", question=question

@@ -1,4 +1,5 @@
-"""The demo: an organizer who may look at everything, an event, and two sessions into which recordings are played."""
+"""The demo: an organizer who may look at everything, an event, two sessions into which recordings are played, and one
+whose visitors are the tabs of whoever tries it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ USERNAME = "demo"
 EVENT_NAME = "Demo event"
 KEY_NAME = "manage.py up"
 EXTERNAL_ID_PREFIX = "demo-"
+AUDIENCE = "Your own tabs (a beacon)"
+AUDIENCE_PAGE = "/static/beacon/demo.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +60,35 @@ def prepare_demo(data_dir: Path, now: datetime) -> Demo:
     return Demo(event.id, USERNAME, password, secret)
 
 
-def open_demo_sessions(demo: Demo, url: str, now: datetime) -> tuple[str, str]:
-    """End the sessions of former runs and make those of this one; return their ids, first the one to look at.
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The sessions of a run: the one to look at, the calm one, and one whose visitors are tabs, with their page."""
 
-    Raises as `RestClient.post`.
-    """
+    webinar_id: str
+    calm_id: str
+    audience_id: str
+    audience_url: str
+
+
+def open_demo_sessions(demo: Demo, url: str, now: datetime) -> Stages:
+    """End the sessions of former runs and make those of this one. Raises as `RestClient.post`."""
     former = Session.objects.filter(event_id=demo.event_id, external_id__startswith=EXTERNAL_ID_PREFIX)
     client = RestClient(url, demo.api_key, patience_seconds=10)
 
-    def make(show: Show) -> str:
-        name = show.recording.name.partition(".")[0]
+    def make(title: str, name: str) -> str:
         external_id = f"{EXTERNAL_ID_PREFIX}{name}-{now:%Y%m%dT%H%M%S.%fZ}"
-        return str(client.post("/sessions", {"title": show.title, "external_id": external_id})["id"])
+        return str(client.post("/sessions", {"title": title, "external_id": external_id})["id"])
+
+    def play(show: Show) -> str:
+        return make(show.title, show.recording.name.partition(".")[0])
 
     try:
         for session in former.exclude(status=Session.Status.ENDED):
             client.post(f"/sessions/{session.id}/end", {})
-        return make(WEBINAR), make(CALM)
+        webinar_id, calm_id, audience_id = play(WEBINAR), play(CALM), make(AUDIENCE, "audience")
+        # People write either, whatever the address says that is printed.
+        origins = [url, url.replace("127.0.0.1", "localhost")]
+        token = client.post(f"/sessions/{audience_id}/beacon-tokens", {"name": KEY_NAME, "origins": origins})["token"]
+        return Stages(webinar_id, calm_id, audience_id, f"{url}{AUDIENCE_PAGE}#{token}")
     finally:
         client.close()

@@ -22,7 +22,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from conductor.local.children import Child, Children, die_with_parent
-from conductor.local.demo import open_demo_sessions, prepare_demo
+from conductor.local.demo import Stages, open_demo_sessions, prepare_demo
 from conductor.local.embedded import CannotStart, Servers, answers_ping
 from conductor.local.private_files import write_private
 from conductor.local.pulse import Pulse, find_stuck, pulse_folder
@@ -47,6 +47,8 @@ INTRODUCTION = """
 Engagement Conductor is up. A recorded webinar plays: a quarter of a minute after you open its page attention falls.
 
   Page      {url}/sessions/{session_id}/
+  Audience  {audience_url}
+            (each tab that opens it is a visitor of {url}/sessions/{audience_id}/)
   Login     {username}
   Password  {password}
   API key   {api_key}  (until the next start)
@@ -98,11 +100,12 @@ class Command(BaseCommand):
             await_readiness(port, supervisor)
             supervisor.look()  # who has answered once is missed soon
             if with_demo:
-                note, calm_session_id = make_demo(port)
+                note, stages = make_demo(port)
                 write_private(notes, json.dumps(note, indent=2) + "\n")
                 # It finds the address and the key in demo.json. It is decoration: however it ends, all else goes on.
-                start(programs, "demo", "manage.py", "play_demo", note["session_id"], calm_session_id, port=port)
-                self.say(INTRODUCTION.format(**note, data_dir=settings.DATA_DIR))
+                start(programs, "demo", "manage.py", "play_demo", stages.webinar_id, stages.calm_id, port=port)
+                audience = {"audience_id": stages.audience_id, "audience_url": stages.audience_url}
+                self.say(INTRODUCTION.format(**note, **audience, data_dir=settings.DATA_DIR))
             else:
                 self.say(f"Up at http://{HOST}:{port}/. For a login: manage.py createsuperuser. Ctrl-C stops.")
             connection.close()
@@ -259,17 +262,17 @@ def ask(path: str, port: int, seconds: float = 10) -> tuple[int, str]:
         client.close()
 
 
-def make_demo(port: int) -> tuple[dict[str, str], str]:
-    """Make what the demo needs; return what one has to know of it, and the id of its calm session."""
+def make_demo(port: int) -> tuple[dict[str, str], Stages]:
+    """Make what the demo needs; return what one has to know of it, and its sessions."""
     url = f"http://{HOST}:{port}"
     demo = prepare_demo(settings.DATA_DIR, now())
-    session_id, calm_session_id = open_demo_sessions(demo, url, now())
+    stages = open_demo_sessions(demo, url, now())
     note = {
         "url": url,
         "username": demo.username,
         "password": demo.password,
         "api_key": demo.api_key,
         "event_id": str(demo.event_id),
-        "session_id": session_id,
+        "session_id": stages.webinar_id,
     }
-    return note, calm_session_id
+    return note, stages

@@ -29,6 +29,10 @@ CALLS = {
     ("/sessions/{session_id}/anomalies/{anomaly_id}/actions", "post"): {
         200, 400, 401, 404, 409, 413, 415, 422, 429, 503,
     },
+    ("/beacon/{token}", "post"): {202, 400, 401, 403, 404, 409, 413, 415, 422, 429, 503},
+    ("/sessions/{session_id}/beacon-tokens", "get"): {200, 401, 404, 429, 503},
+    ("/sessions/{session_id}/beacon-tokens", "post"): {201, 400, 401, 404, 413, 415, 422, 429, 503},
+    ("/sessions/{session_id}/beacon-tokens/{token_id}", "delete"): {204, 401, 404, 429, 503},
     ("/webhooks", "get"): {200, 401, 429, 503},
     ("/webhooks", "post"): {201, 400, 401, 413, 415, 422, 429, 503},
     ("/webhooks/{webhook_id}", "delete"): {204, 401, 404, 429, 503},
@@ -52,7 +56,8 @@ def test_document_names_every_call_and_all_that_it_answers(document):
     assert found == CALLS
 
 
-def test_document_asks_for_the_key_everywhere(document):
+def test_document_asks_for_the_key_everywhere_but_of_beacons(document):
+    assert "security" not in document["paths"].pop("/api/v1/beacon/{token}")["post"]
     scheme = document["components"]["securitySchemes"]["BearerKey"]
 
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
@@ -75,7 +80,18 @@ def test_document_says_what_problems_look_like(document):
 
 
 @pytest.mark.parametrize(
-    "schema", ["NewSession", "SessionChanges", "Break", "Signals", "IncidentAction", "WebhookWish"]
+    "schema",
+    [
+        "NewSession",
+        "SessionChanges",
+        "Break",
+        "Signals",
+        "IncidentAction",
+        "WebhookWish",
+        "VisitReport",
+        "ReportedActivity",
+        "BeaconTokenWish",
+    ],
 )
 def test_document_explains_every_field_that_is_taken(document, schema):
     fields = document["components"]["schemas"][schema]["properties"]

@@ -48,8 +48,8 @@ class Clients:
     def __init__(self, committer: Committer) -> None:
         self.committer = committer
 
-    async def post(self, number: int, items: int = 1) -> Outcome:
-        return await self.committer.submit(Kind.ROWS, Post(None, [None] * items, [number] * items), None)
+    async def post(self, number: int, items: int = 1, kind: Kind = Kind.ROWS) -> Outcome:
+        return await self.committer.submit(kind, Post(None, [None] * items, [number] * items), None)
 
     def post_later(self, *numbers: int) -> list[asyncio.Task]:
         return [asyncio.create_task(self.post(number)) for number in numbers]
@@ -84,6 +84,16 @@ async def test_what_comes_during_a_transaction_is_the_next_one(store, clients):
 
     assert await asyncio.gather(*first, *others) == [ONE] * 4
     assert store.groups == [[1], [2, 3, 4]]
+
+
+async def test_reports_of_a_moment_are_one_group_and_hold_up_nobody(store, clients):
+    reports = [asyncio.create_task(clients.post(number, kind=Kind.REPORTS)) for number in (1, 2)]
+    await asyncio.sleep(0)
+    assert await clients.post(3) == ONE
+    reports.append(asyncio.create_task(clients.post(4, kind=Kind.REPORTS)))
+
+    assert await asyncio.gather(*reports) == [ONE] * 3
+    assert store.groups == [[3], [1, 2, 4]]
 
 
 async def test_who_is_alone_waits_for_nobody(store, clients):
@@ -193,7 +203,7 @@ def live(rest: Rest, source: str = "signals") -> Session:
 
 def key_of(rest: Rest) -> keys.Recalled:
     assert keys.find_caller(rest.secret, time.monotonic())
-    key = keys.recall(rest.secret)
+    key = keys.KEYS.recall(rest.secret)
     assert key
     return key
 

@@ -102,7 +102,7 @@ def site(db, monkeypatch, settings) -> Iterator[Site]:
     monkeypatch.setattr("conductor.api.routes.now", lambda: NOW)
     monkeypatch.setattr(doors, "now", lambda: NOW)
     monkeypatch.setattr(committing, "now", lambda: NOW)
-    keys._known.clear()
+    keys.KEYS.known.clear()
     with asyncio.Runner() as loop:
         site = Site(loop)
         try:
