@@ -1,19 +1,23 @@
-"""Functions as machine code: compiled once, and kept on disk. Pure.
+"""Functions as machine code, and arrays that cost much to make: made once, and kept on disk. Pure.
 
 Whoever imports this loads numba: 66 MB that only who judges needs.
 """
 
 import atexit
+import contextlib
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
+from zipfile import BadZipFile
 
 import numba
+import numpy as np
 from numba.core import config as numba_config
+from numpy.typing import NDArray
 
 from engagement import readings
 
@@ -35,6 +39,26 @@ _OPTIONS.CPU_NAME, _OPTIONS.CPU_FEATURES = "generic", ""
 def compiled(function: Callable[Given, Result]) -> Callable[Given, Result]:
     """Return the function as machine code that does to the last bit what it says; what is divided by 0 is infinite."""
     return cast(Callable[Given, Result], numba.njit(error_model="numpy", cache=_find_cache())(function))
+
+
+def keep_arrays(name: str, make: Callable[[], Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return what was made once and is kept beside the machine code; make it where it is not there, or cannot be read.
+
+    `name` changes with all that it depends on, beside the sources of the detector.
+    """
+    if not _find_cache():
+        return list(make())
+    path = Path(_OPTIONS.CACHE_DIR) / f"{name}.npz"
+    try:
+        with np.load(path) as kept:
+            return [kept[each] for each in kept]
+    except (OSError, EOFError, ValueError, BadZipFile):
+        made = list(make())
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole = Path(folder) / path.name
+        np.savez(whole, *made)
+        whole.replace(path)  # nobody finds half of it
+    return made
 
 
 @cache

@@ -9,12 +9,14 @@ remembered rows whose leaf lies below it, so the scores, of which `leaves` knows
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.detector.arrays import Floats, Integers
+from anomalies.detector.compiled import keep_arrays
 
 Leaves = NDArray[np.uint8]
 Masses = NDArray[np.int64]
@@ -38,8 +40,15 @@ class Forest:
 
     @cached_property
     def splits(self) -> tuple[Integers, Floats]:
-        """Which feature each node looks at, and where it divides: (trees, nodes) each, root first."""
-        # Here, as this costs most of a second and 90 MB, and only who judges needs it.
+        """Which feature each node looks at, and where it divides: (trees, nodes) each, root first.
+
+        River makes them once; they are kept for those processes that come, as River is most of a second and 90 MB.
+        """
+        sizes = f"{self.n_trees}x{self.height}-{self.seed}-{'-'.join(self.features)}"
+        on, at = keep_arrays(f"river-{version('river')}-{sizes}", self._make_splits)
+        return on, at
+
+    def _make_splits(self) -> tuple[Integers, Floats]:
         from river.anomaly import HalfSpaceTrees
 
         river = HalfSpaceTrees(n_trees=self.n_trees, height=self.height, window_size=1, seed=self.seed)

@@ -109,6 +109,43 @@ def test_nowhere_to_write_is_no_reason_to_fail(tree):
     assert run(tree, TREE="not ours", TEMPORARY="none") == (0, 1, Path("None"))
 
 
+SPLITS = """
+import os, sys
+from anomalies.detector import compiled
+if "TREE" in os.environ: compiled._is_writable = lambda folder: False  # root may write anywhere
+from anomalies.detector.trees import Forest
+on, at = Forest(("a", "b"), n_trees=2, height=3).splits
+print("river" in sys.modules, repr((on.tolist(), at.tolist())))
+"""
+
+
+def run_splits(tree, **environment):
+    """Return whether a process of its own loads River, and the splits that it has."""
+    (tree / "code.py").write_text(SPLITS)
+    command = [sys.executable, "-B", "-c", "import runpy; runpy.run_path('code.py')"]
+    done = subprocess.run(command, cwd=tree, env=os.environ | environment, capture_output=True, text=True, check=True)
+    loads_river, _, splits = done.stdout.partition(" ")
+    return loads_river == "True", splits
+
+
+@pytest.mark.slow
+def test_river_is_loaded_once_for_all_processes(tree):
+    loads_river, made = run_splits(tree)
+    assert loads_river
+    assert run_splits(tree) == (False, made)
+    assert run_splits(tree, TREE="not ours") == (False, made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [b"", b"PK\x03\x04 and no more", b"\x93NUMPY"])
+def test_kept_splits_that_cannot_be_read_are_made_again(tree, wrong):
+    _, made = run_splits(tree)
+    [kept] = (tree / "anomalies" / "detector" / "__pycache__").glob("compiled-*/river-*.npz")
+    kept.write_bytes(wrong)
+    assert run_splits(tree) == (True, made)
+    assert run_splits(tree) == (False, made)
+
+
 @pytest.mark.slow
 def test_unwritable_home_does_no_harm(tree):
     assert run(tree, HOME="/proc/nowhere")[:2] == (0, 1)
