@@ -80,7 +80,7 @@ def test_the_first_whose_login_works_becomes_the_owner():
 def test_roles_go_and_come_and_nobody_is_lost():
     event, user = Event.objects.create(name="Spring school"), User.objects.create(username="ada")
     event.organizers.add(user)
-    newest = MigrationExecutor(connection).loader.graph.leaf_nodes("engagement")
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
     try:
         MigrationExecutor(connection).migrate([BEFORE])
         with connection.cursor() as cursor:
