@@ -66,7 +66,7 @@ def test_large_event_goes_while_another_ones_posts_go_on(event, caplog):
 
 def test_worker_that_dies_between_steps_loses_nothing(stack, event):
     with transaction.atomic():  # or the worker would read the sessions before they are erased and add to them
-        sessions = [full_session(event, rows=100_000, events=50_000) for _ in range(2)]
+        sessions = [full_session(event, rows=40_000, events=20_000) for _ in range(2)]
         rows = sum(count_rows(session.id) for session in sessions)
         fact = erase_events([event.id], "ada", NOW)[0]
 

@@ -219,7 +219,7 @@ steps = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps)
 def test_rows_are_those_of_a_replay_of_the_raw_events(session, steps):
     session = Session.objects.create(event=session.event, title="Another")

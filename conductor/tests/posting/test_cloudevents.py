@@ -125,7 +125,7 @@ def test_any_batch_is_answered_and_stored_as_django_does(site):  # noqa: F811
         assert post(site, rest, f"/sessions/{live(rest, 'events').id}/events", [cloud_event()])[0] == 202
     site.asked = tried = 0
 
-    @hypothesis_settings(max_examples=80, suppress_health_check=list(HealthCheck), database=None)
+    @hypothesis_settings(max_examples=40, suppress_health_check=list(HealthCheck), database=None)
     @example(json.dumps([cloud_event(1, data={"user": "ada"})]).encode())
     @given(batches)
     def compare(body: bytes) -> None:

@@ -220,7 +220,7 @@ def test_any_report_is_answered_and_stored_as_django_does(site):
     site.learn(live_token(rest=rest)[1])
     tried = 0
 
-    @hypothesis_settings(max_examples=80, suppress_health_check=list(HealthCheck), database=None)
+    @hypothesis_settings(max_examples=30, suppress_health_check=list(HealthCheck), database=None)
     @example([json.dumps(report(1, "focus", {"number": 1, "type": "chat", "seconds_ago": 1})).encode()])
     @example([b'{"person": "aaaaaaaaaaaaaaaa", "number": 1, "number": 2, "state": "blur"}'])
     @given(st.lists(odd, min_size=1, max_size=3))
