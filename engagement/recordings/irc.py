@@ -1,4 +1,4 @@
-"""Read the logs of IRC clients: HexChat, WeeChat, irssi, mIRC, ZNC, and Chatty for Twitch. Pure."""
+"""Read the logs of IRC clients: HexChat, WeeChat, irssi, mIRC, Textual, ZNC, and Chatty for Twitch. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,22 @@ OPENING = re.compile(
 )
 CLOSING = re.compile(r"\*{4} ENDING LOGGING|--- Log closed|# Log closed|Session Close:")
 MONTH_DAY = r"[^\W\d]{3,5}\.? \d{1,2}"
+COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|[\x02\x0f\x11\x16\x1d\x1e\x1f]")  # mIRC keeps them in its logs
 STAMP = re.compile(
-    rf"\[?(?:(?P<date>\d{{4}}-\d\d-\d\d|{MONTH_DAY})[ T])?(?P<clock>\d{{1,2}}:\d\d(?::\d\d)?)\]?"
+    rf"\[?(?:(?P<date>\d{{4}}-\d\d-\d\d|{MONTH_DAY})[ T])?(?P<clock>\d{{1,2}}:\d\d(?::\d\d)?)"
+    r"(?P<offset>[+-]\d\d:?\d\d)?\]?"
     r"(?P<between>\t| +)(?P<rest>.+)"
 )
-SPOKEN = re.compile(r"<[ ~&@%+!]*([^\s<>]{1,60})>(?:\s|$)|\* ([^\s*]{1,60}) \S")
+SPOKEN = re.compile(r"<[ ~&@%+!]*([^\s<>]{1,60})>(?:\s|$)|\* ([^\s*]{1,60}) \S|• ([^\s:]{1,60}):\s")
 WEECHAT = re.compile(r"[ ~&@%+]*([^\s\t<>]{1,60})\t(.*)")
 NO_NICK = {"-->", "<--", "--", "=!=", "*", "***", "-!-"}
+NOTICE = re.compile(  # which mIRC begins as it does what somebody does
+    r"\* (?:Now talking|Topic is|Set by|Joins:|Parts:|Quits:|Disconnected|Rejoined|Attempting|Retrieving|"
+    r"\S+ (?:\(\S+@\S+\) |has (?:joined|left|quit)\b|sets mode|changes topic|is now known as|was kicked by|"
+    r"has been kicked))"
+)
 LEAST_LINES = 2
+QUIET = 10  # so many lines of who came and went may stand beside one that is spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +49,18 @@ def _split(line: str) -> _Line | None:
     >>> _split("[10:00] -!- guest [~g@example.org] has joined #room").nick is None, _split("hello")
     (True, None)
     """
-    found = STAMP.match(line[:LINE_HEAD])
+    found = STAMP.match(COLOURS.sub("", line[:LINE_HEAD]))
     if found is None:
         return None
-    rest = found["rest"]
-    spoken = SPOKEN.match(rest.lstrip())
+    rest, clock = found["rest"], found["clock"] + (found["offset"] or "" if found["date"] else "")
+    spoken = None if NOTICE.match(rest.lstrip()) else SPOKEN.match(rest.lstrip())
     if spoken is not None:
-        return _Line(found["date"], found["clock"], spoken[1] or spoken[2])
+        return _Line(found["date"], clock, spoken[1] or spoken[2] or spoken[3])
     tabbed = WEECHAT.match(rest) if found["between"] == "\t" else None
     nick = tabbed[1] if tabbed and tabbed[1] not in NO_NICK else None
     if tabbed is not None and tabbed[1] == "*":  # "* somebody waves"
         nick = tabbed[2].split(" ")[0] or None
-    return _Line(found["date"], found["clock"], nick)
+    return _Line(found["date"], clock, nick)
 
 
 def _knows(look: Look) -> bool:
@@ -60,7 +68,7 @@ def _knows(look: Look) -> bool:
     spoken = [line for line in lines if line.nick is not None]
     is_opened = any(map(OPENING.match, look.lines[:10]))
     is_dated = len([line for line in spoken if line.date]) >= LEAST_LINES
-    return bool(spoken) and (is_opened or is_dated) and len(spoken) * 3 >= len(lines)
+    return bool(spoken) and (is_opened or is_dated) and len(spoken) * QUIET >= len(lines)
 
 
 def _read(source: Source, gathering: Gathering) -> None:
@@ -140,7 +148,7 @@ class _Calendar:
 FORMAT = Format(
     name="IRC log",
     platform="IRC",
-    export="The log of a channel by HexChat, WeeChat, irssi, mIRC, ZNC or Chatty.",
+    export="The log of a channel by HexChat, WeeChat, irssi, mIRC, Textual, ZNC or Chatty.",
     knows=_knows,
     read=_read,
     may_lack_dates=True,

@@ -33,9 +33,28 @@ MIRC = """Session Start: Wed Mar 04 09:59:00 2026
 [10:00:00] <guest_one> hello
 [10:00:05] * guest_two waves
 """
+MIRC_IN_COLOURS = """Session Start: Wed Mar 04 09:59:00 2026
+Session Ident: #room
+\x0303[09:59:01] * Now talking in #room
+\x0303[09:59:02] * irc.example.org sets mode: +nt
+\x0303[09:59:03] * guest_three (~g@example.org) has joined #room
+\x0303[09:59:04] * Joins: guest_four (~h@example.org)
+\x0301,00[10:00:00] <@\x02guest_one\x02> hello
+\x0306[10:00:05] * guest_two waves
+\x0303[10:00:06] * guest_four is now known as guest_five
+Session Close: Wed Mar 04 10:10:00 2026
+"""
+TEXTUAL = """[2026-03-04T10:59:30+0100] guest_three (~g@example.org) joined the channel
+[2026-03-04T11:00:00+0100] <guest_one> hello
+[2026-03-04T11:00:05+0100] • guest_two: waves
+[2026-03-04T11:00:06+0100] guest_three (~g@example.org) left IRC (Quit: bye)
+[2026-03-04T11:00:07+0100] guest_four (~h@example.org) left IRC (Quit: bye)
+[2026-03-04T11:00:08+0100] guest_five changed the topic to hello: you
+[2026-03-04T11:00:09+0100] guest_five is now known as guest_six
+"""
 
 
-@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC])
+@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC, MIRC_IN_COLOURS, TEXTUAL])
 def test_the_log_of_a_client_is_read(log):
     recording = open_recording(log.encode(), "room.log")
     told = [(event.type, (event.timestamp - TEN).total_seconds(), event.user) for event in recording.events]
