@@ -33,15 +33,16 @@ def take(item: JsonObject, offsets: Offsets, gathering: Gathering) -> None:
         gathering.skip("notices of the platform")
         return
     at = read_stamp(item.get("created_at") or item.get("createdAt") or item.get("timestamp"))
-    if at is None:
-        seconds = next((item[name] for name in SECONDS if name in item), None)
-        at = offsets.place(number(seconds))
+    seconds = number(next((item[name] for name in SECONDS if name in item), None))
     author = item.get("commenter") or item.get("author")
     if isinstance(author, dict):
         user = person(gathering, *(get(author, name) for name in AUTHOR_IDS))
     else:
         user = person(gathering, item.get("author_id"), author)
-    gathering.add("chat", at, user)
+    if at is not None and seconds is not None:
+        offsets.keep(seconds, at, user)
+    else:
+        gathering.add("chat", at or offsets.place(seconds), user)
 
 
 def _is_own(item: JsonObject) -> bool:
