@@ -374,7 +374,8 @@ def _settle(gathering: Gathering, found: DatesRead) -> DatesRead:
 
 def _person(cells: dict[str, str]) -> tuple[str, str]:
     name = cells.get("name") or " ".join(filter(None, (cells.get("first_name"), cells.get("last_name"))))
-    return name[:MAX_NAME], cells.get("email", "").lower()[:MAX_NAME]
+    email = cells.get("email", "").lower()[:MAX_NAME]
+    return name[:MAX_NAME], email if "@" in email else ""  # "n/a" would make one person of everybody
 
 
 def _leaving(actions: Iterable[_Action]) -> set[str]:

@@ -364,3 +364,9 @@ def test_a_report_of_gotowebinar_is_read():
     assert [event.timestamp for event in recording.events] == [SEVEN_PM, SEVEN_PM + timedelta(minutes=20)]
     assert recording.ended_at == SEVEN_PM + timedelta(minutes=30)
     assert recording.unused == {"people who registered and did not come": 1}
+
+
+def test_what_is_no_address_does_not_make_one_person_of_everybody():
+    content = f"{HEADER}\nA,n/a,03/02/2026 07:00:00 PM,03/02/2026 08:00:00 PM,60,Yes\n"
+    content += "B,n/a,03/02/2026 07:00:00 PM,03/02/2026 08:00:00 PM,60,Yes\n"
+    assert open_recording(content.encode()).people == 2
