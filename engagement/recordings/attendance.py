@@ -12,7 +12,7 @@ from engagement.recordings.dates import Written, read_time_of_day, read_written
 from engagement.recordings.endings import find_end
 from engagement.recordings.formats import Format, Look
 from engagement.recordings.guessing import LOOKED_AT, guess_columns, guess_table, is_header
-from engagement.recordings.recording import Gathering, UnknownColumns
+from engagement.recordings.recording import MAX_SPAN, Gathering, UnknownColumns
 from engagement.recordings.source import Source
 from engagement.recordings.stays import Span, Stay, find_span, gather_stays
 from engagement.recordings.tables import Row, read_rows
@@ -295,6 +295,9 @@ class _Reading:
     def _find_end(self, spans: list[Span], calendar: "_Calendar") -> None:
         told = [calendar.moment(line, text) for text, line in self._ends.items()]
         told += [calendar.moment(0, text) + timedelta(minutes=minutes) for text, minutes in self._ends_after]
+        if spans:  # of another day it is the end of another meeting, or was changed by hand
+            last = max(left for _, left in spans)
+            told = [end for end in told if abs(end - last) <= MAX_SPAN]
         together = find_end(spans)
         if told:
             end = max(told)
