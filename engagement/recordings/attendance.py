@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
-from engagement.recordings.date_order import Clues, DateOrder, DatesRead, find_order
+from engagement.recordings.date_order import Clues, DateOrder, find_order
 from engagement.recordings.date_words import is_day_first_in
 from engagement.recordings.dates import Written, read_time_of_day, read_written
 from engagement.recordings.endings import find_end
@@ -328,7 +328,7 @@ class _Calendar:
         found = find_order([*dates, *(each for each in about if each.is_plain)], clues, self._zone)
         if found is not None:
             self._day_first = found.order is DateOrder.DAY_FIRST
-            self._gathering.dates = _settle(self._gathering, found)
+            self._gathering.take_dates(found)
 
     def span(self, stay: Stay) -> Span | None:
         joined, left = read_written(stay.joined), read_written(stay.left)
@@ -365,14 +365,6 @@ class _Calendar:
     def _wrong(self, line: int, reason: str) -> Exception:
         self._source.where, self._source.place = line, self._places.get(line, "")
         return self._source.wrong(reason)
-
-
-def _settle(gathering: Gathering, found: DatesRead) -> DatesRead:
-    """Say how dates were read, where that was a choice."""
-    if found.month_first and found.day_first and found.month_first != found.day_first:
-        how = "the month first" if found.order is DateOrder.MONTH_FIRST else "the day first"
-        gathering.note(f"Dates such as 03/04 were read with {how}.")
-    return found
 
 
 def _person(cells: dict[str, str]) -> tuple[str, str]:

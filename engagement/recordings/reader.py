@@ -48,6 +48,7 @@ FORMATS: tuple[Format, ...] = (
     youtube.PYTCHAT,
     downloaded.TWITCH,
     discord.FORMAT,
+    discord.TABLE,
     slack.FORMAT,
     downloaded.CHAT_DOWNLOADER,
     transcripts.FORMAT,
