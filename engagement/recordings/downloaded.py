@@ -70,8 +70,8 @@ TWITCH = chat_format(
 )
 CHAT_DOWNLOADER = chat_format(
     "chat-downloader chat",
-    "Twitch, YouTube and others",
-    "The chat as chat-downloader stores it: JSON, JSON Lines, or text with times.",
+    "chat-downloader",
+    "The chat of Twitch, YouTube and others as it stores it: JSON, JSON Lines, or text with times.",
     _is_message,
     take,
     # One whose first message lies behind too much else, or breaks off, is read as what most are.
