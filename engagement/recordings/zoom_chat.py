@@ -18,6 +18,7 @@ TELLS_NO_DATE = "tells no date: give the planned start, or choose the attendee r
 APPENDED = "Zoom appends a chat to the one that was saved before, so split it there"
 UNKNOWN_LANGUAGE = "The chat is in a language that is not known: private messages in it count as public ones."
 MOST_WORDS = 7  # beside what a reaction quotes
+FIRST_PICTOGRAM = "\u2190"
 LEAST_LINES = 3  # that show a language which nobody knows
 MESSAGE_HEAD = 300  # characters; only as much as tells a message from a reaction
 
@@ -48,8 +49,9 @@ class Dialect:
         return _opens(rest, self.opening) if self.opening else _stands_between(self.between, rest)
 
     def words(self, which: str) -> list[str]:
+        """Return the words of its languages, and the English ones, as some versions translate a part only."""
         chat = load("zoom").phrases["chat"]
-        return [word for locale in self.locales for word in chat[locale][which]]
+        return [word for locale in (*self.locales, "en") for word in chat[locale][which]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +245,12 @@ def _looks_like_reaction(text: str, dialect: Dialect) -> bool:
 
 
 def has_emoji(text: str) -> bool:
-    return any(unicodedata.category(letter) in ("So", "Sk") for letter in text)
+    """Tell whether a text has a pictogram; accents and signs such as ^, ° and ™ are of their kind and are none.
+
+    >>> has_emoji("👍🏽"), has_emoji("❤️"), has_emoji("2° ^ ` ®")
+    (True, True, False)
+    """
+    return any(letter >= FIRST_PICTOGRAM and unicodedata.category(letter) in ("So", "Sk") for letter in text)
 
 
 FORMAT = Format(

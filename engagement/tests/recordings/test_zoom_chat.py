@@ -102,6 +102,9 @@ def test_a_chat_in_any_language_and_form_is_read(template):
         ("Von  Guest  an  Alle", 'Hat auf „guten Abend" mit 👍 reagiert', "reaction"),
         ("От  Guest  кому  Все", "Отреагировал(а) на «привет» с помощью ❤️", "reaction"),
         ("開始 Guest 終了 皆様", "「こんばんは」に 👍 でリアクションしました", "reaction"),
+        ("De  Guest  a  Todos", 'Reacted to "hola" with 👍', "reaction"),  # translated in part
+        ("De  Guest  a  Todos", 'Removed a 👍 reaction from "hola"', None),
+        ("De  Guest  a  Todos", '^ eval "hola" 2°', "chat"),
         ("Guest 對 所有人", "以 👍 回應「你好」", "reaction"),
         ("From Guest to Everyone", 'I like "hello" 👍', "chat"),
     ],
