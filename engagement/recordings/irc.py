@@ -25,13 +25,12 @@ STAMP = re.compile(
 SPOKEN = re.compile(r"<[ ~&@%+!]*([^\s<>]{1,60})>(?:\s|$)|\* ([^\s*]{1,60}) \S|• ([^\s:]{1,60}):\s")
 WEECHAT = re.compile(r"[ ~&@%+]*([^\s\t<>]{1,60})\t(.*)")
 NO_NICK = {"-->", "<--", "--", "=!=", "*", "***", "-!-"}
-NOTICE = re.compile(  # which mIRC begins as it does what somebody does
-    r"\* (?:Now talking|Topic is|Set by|Joins:|Parts:|Quits:|Disconnected|Rejoined|Attempting|Retrieving|"
-    r"\S+ (?:\(\S+@\S+\) |has (?:joined|left|quit)\b|sets mode|changes topic|is now known as|was kicked by|"
-    r"has been kicked))"
+NOTICE = re.compile(  # which mIRC and botbot begin as they do what somebody does
+    r"(?:\* |-!- )?(?:Now talking|Topic is|Set by|Joins:|Parts:|Quits:|Disconnected|Rejoined|Attempting|Retrieving|"
+    r"[^\s<]\S* (?:[(\[]\S+@\S+[)\]] |(?:has )?(?:joined|left) (?:the channel|IRC|[#&+!]\S)|has (?:joined|left|quit)\b|"
+    r"sets mode|change[sd] (?:the )?topic|is now known as|was kicked by|has been kicked))"
 )
 LEAST_LINES = 2
-QUIET = 10  # so many lines of who came and went may stand beside one that is spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class _Line:
     date: str | None
     clock: str
     nick: str | None  # None where nobody speaks
+    is_notice: bool = False  # of who came and went, and of the room
 
 
 def _split(line: str) -> _Line | None:
@@ -53,7 +53,9 @@ def _split(line: str) -> _Line | None:
     if found is None:
         return None
     rest, clock = found["rest"], found["clock"] + (found["offset"] or "" if found["date"] else "")
-    spoken = None if NOTICE.match(rest.lstrip()) else SPOKEN.match(rest.lstrip())
+    if NOTICE.match(rest.lstrip()):
+        return _Line(found["date"], clock, None, is_notice=True)
+    spoken = SPOKEN.match(rest.lstrip())
     if spoken is not None:
         return _Line(found["date"], clock, spoken[1] or spoken[2] or spoken[3])
     tabbed = WEECHAT.match(rest) if found["between"] == "\t" else None
@@ -65,10 +67,10 @@ def _split(line: str) -> _Line | None:
 
 def _knows(look: Look) -> bool:
     lines = [line for line in map(_split, look.lines) if line is not None]
-    spoken = [line for line in lines if line.nick is not None]
+    told = [line for line in lines if line.nick is not None or line.is_notice]  # a quiet room's are notices
     is_opened = any(map(OPENING.match, look.lines[:10]))
-    is_dated = len([line for line in spoken if line.date]) >= LEAST_LINES
-    return bool(spoken) and (is_opened or is_dated) and len(spoken) * QUIET >= len(lines)
+    is_dated = len([line for line in told if line.date]) >= LEAST_LINES
+    return bool(told) and (is_opened or is_dated) and len(told) * 3 >= len(lines)
 
 
 def _read(source: Source, gathering: Gathering) -> None:

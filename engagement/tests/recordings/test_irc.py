@@ -52,9 +52,15 @@ TEXTUAL = """[2026-03-04T10:59:30+0100] guest_three (~g@example.org) joined the 
 [2026-03-04T11:00:08+0100] guest_five changed the topic to hello: you
 [2026-03-04T11:00:09+0100] guest_five is now known as guest_six
 """
+BOTBOT = """2026-03-04T09:58:00 * guest_three joined the channel
+2026-03-04T09:59:00 * guest_three has quit
+2026-03-04T09:59:10 * guest_four left #room
+2026-03-04T10:00:00 <guest_one> hello
+2026-03-04T10:00:05 <guest_two> hi
+"""
 
 
-@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC, MIRC_IN_COLOURS, TEXTUAL])
+@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC, MIRC_IN_COLOURS, TEXTUAL, BOTBOT])
 def test_the_log_of_a_client_is_read(log):
     recording = open_recording(log.encode(), "room.log")
     told = [(event.type, (event.timestamp - TEN).total_seconds(), event.user) for event in recording.events]
@@ -75,3 +81,14 @@ def test_a_log_without_a_year_needs_one():
     assert open_recording(log, starts_at=TEN).events[0].timestamp == TEN
     with pytest.raises(BadRecording, match="line 1: tells no year: give the planned start"):
         open_recording(log)
+
+
+def test_a_room_in_which_people_only_come_and_go_is_known_and_says_so():
+    log = "".join(f"2026-03-04T10:00:{second:02d} * guest has quit\n" for second in range(40))
+    with pytest.raises(BadRecording, match=r"is empty: nothing in it can be used .40 lines of who came and went"):
+        open_recording(log.encode())
+
+
+def test_what_somebody_says_of_who_left_is_said():
+    log = b"2026-03-04T10:00:00 <guest_one> guest_two has left\n2026-03-04T10:00:05 <guest_one> has quit smoking\n"
+    assert len(open_recording(log).events) == 2
