@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from itertools import islice
 
-from engagement.recordings.date_order import Clues, DateOrder, DatesRead, find_order
+from engagement.recordings.date_order import Clues, DateOrder, find_order
 from engagement.recordings.date_words import is_day_first_in
 from engagement.recordings.dates import Written, read_time_of_day, read_written
 from engagement.recordings.endings import find_end
 from engagement.recordings.formats import Format, Look
 from engagement.recordings.guessing import LOOKED_AT, guess_columns, guess_table, is_header
-from engagement.recordings.recording import Gathering, UnknownColumns
+from engagement.recordings.recording import MAX_SPAN, Gathering, UnknownColumns
 from engagement.recordings.source import Source
 from engagement.recordings.stays import Span, Stay, find_span, gather_stays
 from engagement.recordings.tables import Row, read_rows
@@ -295,6 +295,9 @@ class _Reading:
     def _find_end(self, spans: list[Span], calendar: "_Calendar") -> None:
         told = [calendar.moment(line, text) for text, line in self._ends.items()]
         told += [calendar.moment(0, text) + timedelta(minutes=minutes) for text, minutes in self._ends_after]
+        if spans:  # of another day it is the end of another meeting, or was changed by hand
+            last = max(left for _, left in spans)
+            told = [end for end in told if abs(end - last) <= MAX_SPAN]
         together = find_end(spans)
         if told:
             end = max(told)
@@ -325,7 +328,7 @@ class _Calendar:
         found = find_order([*dates, *(each for each in about if each.is_plain)], clues, self._zone)
         if found is not None:
             self._day_first = found.order is DateOrder.DAY_FIRST
-            self._gathering.dates = _settle(self._gathering, found)
+            self._gathering.take_dates(found)
 
     def span(self, stay: Stay) -> Span | None:
         joined, left = read_written(stay.joined), read_written(stay.left)
@@ -364,17 +367,10 @@ class _Calendar:
         return self._source.wrong(reason)
 
 
-def _settle(gathering: Gathering, found: DatesRead) -> DatesRead:
-    """Say how dates were read, where that was a choice."""
-    if found.month_first and found.day_first and found.month_first != found.day_first:
-        how = "the month first" if found.order is DateOrder.MONTH_FIRST else "the day first"
-        gathering.note(f"Dates such as 03/04 were read with {how}.")
-    return found
-
-
 def _person(cells: dict[str, str]) -> tuple[str, str]:
     name = cells.get("name") or " ".join(filter(None, (cells.get("first_name"), cells.get("last_name"))))
-    return name[:MAX_NAME], cells.get("email", "").lower()[:MAX_NAME]
+    email = cells.get("email", "").lower()[:MAX_NAME]
+    return name[:MAX_NAME], email if "@" in email else ""  # "n/a" would make one person of everybody
 
 
 def _leaving(actions: Iterable[_Action]) -> set[str]:

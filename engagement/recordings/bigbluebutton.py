@@ -7,10 +7,11 @@ from xml.parsers import expat
 
 from engagement.classroom import HAND, NO_REACTION, name_hand, name_microphone, name_voice
 from engagement.moments import EPOCH, read_moment
-from engagement.recordings.formats import Format
+from engagement.recordings.formats import Format, Look
 from engagement.recordings.recording import Gathering
 from engagement.recordings.source import Source
 
+OF_EXCEL = "urn:schemas-microsoft-com:office"  # a spreadsheet may be XML, too
 HTML = ("<!doctype html", "<html")
 MAX_DEPTH = 32
 MAX_TAG = 1024 * 1024  # the parser reads a tag again from its start with every piece that comes
@@ -264,10 +265,15 @@ def _at(milliseconds: int) -> datetime:
         raise ValueError("an event's time cannot be read") from None
 
 
+def _knows(look: Look) -> bool:
+    start = look.start[:2000].lower()
+    return start.startswith("<") and not start.startswith(HTML) and OF_EXCEL not in start
+
+
 FORMAT = Format(
     name="BigBlueButton events",
     platform="BigBlueButton",
     export="A recording’s events.xml, with hands, microphones, cameras and who talks.",
-    knows=lambda look: look.start.startswith("<") and not look.start[:100].lower().startswith(HTML),
+    knows=_knows,
     read=read,
 )

@@ -33,15 +33,16 @@ def take(item: JsonObject, offsets: Offsets, gathering: Gathering) -> None:
         gathering.skip("notices of the platform")
         return
     at = read_stamp(item.get("created_at") or item.get("createdAt") or item.get("timestamp"))
-    if at is None:
-        seconds = next((item[name] for name in SECONDS if name in item), None)
-        at = offsets.place(number(seconds))
+    seconds = number(next((item[name] for name in SECONDS if name in item), None))
     author = item.get("commenter") or item.get("author")
     if isinstance(author, dict):
         user = person(gathering, *(get(author, name) for name in AUTHOR_IDS))
     else:
         user = person(gathering, item.get("author_id"), author)
-    gathering.add("chat", at, user)
+    if at is not None and seconds is not None:
+        offsets.keep(seconds, at, user)
+    else:
+        gathering.add("chat", at or offsets.place(seconds), user)
 
 
 def _is_own(item: JsonObject) -> bool:
@@ -69,8 +70,8 @@ TWITCH = chat_format(
 )
 CHAT_DOWNLOADER = chat_format(
     "chat-downloader chat",
-    "Twitch, YouTube and others",
-    "The chat as chat-downloader stores it: JSON, JSON Lines, or text with times.",
+    "chat-downloader",
+    "The chat of Twitch, YouTube and others as it stores it: JSON, JSON Lines, or text with times.",
     _is_message,
     take,
     # One whose first message lies behind too much else, or breaks off, is read as what most are.

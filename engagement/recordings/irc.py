@@ -1,4 +1,4 @@
-"""Read the logs of IRC clients: HexChat, WeeChat, irssi, mIRC, ZNC, and Chatty for Twitch. Pure."""
+"""Read the logs of IRC clients: HexChat, WeeChat, irssi, mIRC, Textual, ZNC, and Chatty for Twitch. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -16,13 +16,20 @@ OPENING = re.compile(
 )
 CLOSING = re.compile(r"\*{4} ENDING LOGGING|--- Log closed|# Log closed|Session Close:")
 MONTH_DAY = r"[^\W\d]{3,5}\.? \d{1,2}"
+COLOURS = re.compile(r"\x03(?:\d{1,2}(?:,\d{1,2})?)?|[\x02\x0f\x11\x16\x1d\x1e\x1f]")  # mIRC keeps them in its logs
 STAMP = re.compile(
-    rf"\[?(?:(?P<date>\d{{4}}-\d\d-\d\d|{MONTH_DAY})[ T])?(?P<clock>\d{{1,2}}:\d\d(?::\d\d)?)\]?"
+    rf"\[?(?:(?P<date>\d{{4}}-\d\d-\d\d|{MONTH_DAY})[ T])?(?P<clock>\d{{1,2}}:\d\d(?::\d\d)?)"
+    r"(?P<offset>[+-]\d\d:?\d\d)?\]?"
     r"(?P<between>\t| +)(?P<rest>.+)"
 )
-SPOKEN = re.compile(r"<[ ~&@%+!]*([^\s<>]{1,60})>(?:\s|$)|\* ([^\s*]{1,60}) \S")
+SPOKEN = re.compile(r"<[ ~&@%+!]*([^\s<>]{1,60})>(?:\s|$)|\* ([^\s*]{1,60}) \S|• ([^\s:]{1,60}):\s")
 WEECHAT = re.compile(r"[ ~&@%+]*([^\s\t<>]{1,60})\t(.*)")
 NO_NICK = {"-->", "<--", "--", "=!=", "*", "***", "-!-"}
+NOTICE = re.compile(  # which mIRC and botbot begin as they do what somebody does
+    r"(?:\* |-!- )?(?:Now talking|Topic is|Set by|Joins:|Parts:|Quits:|Disconnected|Rejoined|Attempting|Retrieving|"
+    r"[^\s<]\S* (?:[(\[]\S+@\S+[)\]] |(?:has )?(?:joined|left) (?:the channel|IRC|[#&+!]\S)|has (?:joined|left|quit)\b|"
+    r"sets mode|change[sd] (?:the )?topic|is now known as|was kicked by|has been kicked))"
+)
 LEAST_LINES = 2
 
 
@@ -31,6 +38,7 @@ class _Line:
     date: str | None
     clock: str
     nick: str | None  # None where nobody speaks
+    is_notice: bool = False  # of who came and went, and of the room
 
 
 def _split(line: str) -> _Line | None:
@@ -41,26 +49,28 @@ def _split(line: str) -> _Line | None:
     >>> _split("[10:00] -!- guest [~g@example.org] has joined #room").nick is None, _split("hello")
     (True, None)
     """
-    found = STAMP.match(line[:LINE_HEAD])
+    found = STAMP.match(COLOURS.sub("", line[:LINE_HEAD]))
     if found is None:
         return None
-    rest = found["rest"]
+    rest, clock = found["rest"], found["clock"] + (found["offset"] or "" if found["date"] else "")
+    if NOTICE.match(rest.lstrip()):
+        return _Line(found["date"], clock, None, is_notice=True)
     spoken = SPOKEN.match(rest.lstrip())
     if spoken is not None:
-        return _Line(found["date"], found["clock"], spoken[1] or spoken[2])
+        return _Line(found["date"], clock, spoken[1] or spoken[2] or spoken[3])
     tabbed = WEECHAT.match(rest) if found["between"] == "\t" else None
     nick = tabbed[1] if tabbed and tabbed[1] not in NO_NICK else None
     if tabbed is not None and tabbed[1] == "*":  # "* somebody waves"
         nick = tabbed[2].split(" ")[0] or None
-    return _Line(found["date"], found["clock"], nick)
+    return _Line(found["date"], clock, nick)
 
 
 def _knows(look: Look) -> bool:
     lines = [line for line in map(_split, look.lines) if line is not None]
-    spoken = [line for line in lines if line.nick is not None]
+    told = [line for line in lines if line.nick is not None or line.is_notice]  # a quiet room's are notices
     is_opened = any(map(OPENING.match, look.lines[:10]))
-    is_dated = len([line for line in spoken if line.date]) >= LEAST_LINES
-    return bool(spoken) and (is_opened or is_dated) and len(spoken) * 3 >= len(lines)
+    is_dated = len([line for line in told if line.date]) >= LEAST_LINES
+    return bool(told) and (is_opened or is_dated) and len(told) * 3 >= len(lines)
 
 
 def _read(source: Source, gathering: Gathering) -> None:
@@ -140,7 +150,7 @@ class _Calendar:
 FORMAT = Format(
     name="IRC log",
     platform="IRC",
-    export="The log of a channel by HexChat, WeeChat, irssi, mIRC, ZNC or Chatty.",
+    export="The log of a channel by HexChat, WeeChat, irssi, mIRC, Textual, ZNC or Chatty.",
     knows=_knows,
     read=_read,
     may_lack_dates=True,

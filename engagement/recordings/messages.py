@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from engagement.moments import EPOCH, read_moment
 from engagement.recordings.dates import read_date
 from engagement.recordings.documents import JsonObject, read_items
 from engagement.recordings.formats import Format, Look
-from engagement.recordings.recording import Gathering
+from engagement.recordings.recording import Gathering, check_year
 from engagement.recordings.source import Source
 
 NO_TIME = "a message has no time"
+CONTRADICTS = "The dates of the messages contradict how far into the video each one is, which was taken instead."
+BY_SECONDS = itemgetter(0, 1)
+SHORTER = timedelta(minutes=1)  # so much less time between the dates than in the video may be a clock's fault
 COUNTS_FROM_START = "counts its times from the start: give the planned start"
 UNITS = ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))  # up to so much it is seconds, milliseconds, ...
 
@@ -21,6 +25,7 @@ class Offsets:
     def __init__(self, gathering: Gathering):
         self._gathering = gathering
         self._anchor: datetime | None = None
+        self._dated: list[tuple[float, datetime, str | None]] = []
 
     def place(self, seconds: float | None) -> datetime:
         """Return a moment. Raises ValueError where there is none, or nobody knows when the stream started."""
@@ -31,6 +36,28 @@ class Offsets:
             if self._anchor is None:
                 raise ValueError(COUNTS_FROM_START)
         return self._anchor + timedelta(seconds=max(0.0, seconds))
+
+    def keep(self, seconds: float, at: datetime, user: str | None) -> None:
+        """Keep a message that tells both until `finish`. Raises ValueError for a moment that no session of ours has."""
+        check_year(at)
+        self._dated.append((seconds, at, user))
+
+    def finish(self) -> None:
+        """Add the kept messages by their dates, or by their seconds where these cannot be true.
+
+        Between two messages a clock may go further than the video, which leaves out what was cut or while nothing was
+        sent. It never goes less far: then the dates are those of a copy.
+        """
+        if not self._dated:
+            return
+        (first, started, _), (last, *_) = min(self._dated, key=BY_SECONDS), max(self._dated, key=BY_SECONDS)
+        dates = [at for _, at, _ in self._dated]
+        is_told = max(dates) - min(dates) + SHORTER >= timedelta(seconds=last - first)
+        if not is_told:
+            self._gathering.note(CONTRADICTS)
+            self._anchor = self._gathering.starts_at or started - timedelta(seconds=first)
+        for seconds, at, user in self._dated:
+            self._gathering.add("chat", at if is_told else self.place(seconds), user)
 
 
 Take = Callable[[JsonObject, Offsets, Gathering], None]
@@ -61,6 +88,10 @@ def chat_format(
                 take(item, offsets, gathering)
             except ValueError as error:
                 raise source.wrong(str(error)) from None
+        try:
+            offsets.finish()
+        except ValueError as error:
+            raise source.wrong(str(error)) from None
 
     return Format(name, platform, export, knows, read, lacks_dates)
 

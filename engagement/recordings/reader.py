@@ -29,7 +29,7 @@ from engagement.recordings.date_order import DateOrder
 from engagement.recordings.formats import Format, Look
 from engagement.recordings.recording import BadRecording, Gathering, Hints, Recording
 from engagement.recordings.source import Source
-from engagement.recordings.strangers import say_what_it_seems
+from engagement.recordings.strangers import say_what_it_seems, say_what_objects_seem
 
 # All that can be read. The first one that knows a file reads it; an addition is its module and its row here.
 FORMATS: tuple[Format, ...] = (
@@ -48,6 +48,7 @@ FORMATS: tuple[Format, ...] = (
     youtube.PYTCHAT,
     downloaded.TWITCH,
     discord.FORMAT,
+    discord.TABLE,
     slack.FORMAT,
     downloaded.CHAT_DOWNLOADER,
     transcripts.FORMAT,
@@ -106,10 +107,15 @@ def find_format(source: Source) -> Format:
     look = Look(source)
     if not look.bytes.strip():
         raise BadRecording(f"{source.name} is empty")
-    if found := next((format_ for format_ in FORMATS if format_.knows(look)), None):
+    found = next((format_ for format_ in FORMATS if format_.knows(look)), None)
+    if found is not None and found is not jsonl.FORMAT:
         return found
-    if words := say_what_it_seems(look):
+    # Our own format takes all JSON Lines, and its words about a line would not help with another's.
+    words = say_what_it_seems(look) if found is None else say_what_objects_seem(look)
+    if words:
         raise BadRecording(f"{source.name} {words}")
+    if found is not None:
+        return found
     if look.is_json:
         raise BadRecording(f"{source.name}: is JSON, but no recording: it has no comments, messages, items or events")
     raise BadRecording(f"{source.name} is no recording that we know: choose {known()}")

@@ -167,6 +167,13 @@ class Gathering:
         """Count what cannot be used."""
         self._unused[reason] += count
 
+    def take_dates(self, found: DatesRead) -> None:
+        """Take how dates were read, and say it where that was a choice."""
+        self.dates = found
+        if found.month_first and found.day_first and found.month_first != found.day_first:
+            how = "the month first" if found.order is DateOrder.MONTH_FIRST else "the day first"
+            self.note(f"Dates such as 03/04 were read with {how}.")
+
     def note_zone(self) -> None:
         """Say which zone was taken, where a file names none."""
         self.note(f"Times that name no zone were read as {self.zone}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from engagement.recordings.bigbluebutton import OF_EXCEL
 from engagement.recordings.formats import Look
 from engagement.recordings.vocabulary import Kind, load, normal
 
@@ -39,6 +40,11 @@ NO_MOMENTS = (
     "seems to be {}, but has no column of when people joined and left: in {}, choose the report that tells both"
 )
 WEB_PAGE = "is a web page, and no events.xml of BigBlueButton: export the chat as JSON or text, not as HTML"
+EXCEL_PAGE = "is a page or a document for Excel, whatever its name ends in: save it there as .xlsx or CSV"
+OPEN_DOCUMENT = "is a spreadsheet of LibreOffice or OpenOffice (.ods): save it as .xlsx or CSV"
+NUMBERS = "is a spreadsheet of Numbers: export it as .xlsx or CSV"
+DISCORD_TEXT = "is a Discord export as text: export it again as JSON"
+RAW_WEBHOOKS = "holds BigBlueButton’s events as they are inside: keep what its webhooks send in the mapped form"
 DISCORD_PAGE = "is a Discord export as a web page: export it again as JSON"
 LIST_OF_MEMBERS = (
     "is Slack's list of members or channels: choose a day out of the folder of a channel, such as 2026-03-04.json"
@@ -49,7 +55,7 @@ def say_what_it_seems(look: Look) -> str | None:
     """Return what a file seems to be that is no recording, and what to do; None where nothing is known of it."""
     if look.is_spreadsheet:
         return _of_rows(look) or NO_TABLE
-    return _of_bytes(look.bytes) or _of_text(look) or _of_items(look) or _of_rows(look)
+    return _of_bytes(look.bytes) or _of_text(look) or say_what_objects_seem(look) or _of_rows(look)
 
 
 def _of_bytes(head: bytes) -> str | None:
@@ -57,17 +63,28 @@ def _of_bytes(head: bytes) -> str | None:
         return VIDEO
     if head.startswith(b"PK\x03\x04") and b"word/" in head:
         return WORD
+    if head.startswith(b"PK\x03\x04") and b"opendocument.spreadsheet" in head[:200]:
+        return OPEN_DOCUMENT
+    if head.startswith(b"PK\x03\x04") and b"Index/" in head and b".iwa" in head:
+        return NUMBERS
     return next((words for signature, words in SIGNATURES if head.startswith(signature)), None)
 
 
 def _of_text(look: Look) -> str | None:
     start = look.start[:2000].lower()
+    if OF_EXCEL in start:
+        return EXCEL_PAGE
+    if start.startswith("=====") and "\nguild: " in start and "\nchannel: " in start:
+        return DISCORD_TEXT
     if start.startswith(("<!doctype html", "<html")):
         return DISCORD_PAGE if "discord" in start or "chatlog" in look.text else WEB_PAGE
     return None
 
 
-def _of_items(look: Look) -> str | None:
+def say_what_objects_seem(look: Look) -> str | None:
+    """Return what JSON seems to be that is no recording, and what to do; None where nothing is known of it."""
+    if any(isinstance(item.get("envelope"), dict) and "core" in item for item in look.items):
+        return RAW_WEBHOOKS
     if any("real_name" in item or ("is_archived" in item and "members" in item) for item in look.items):
         return LIST_OF_MEMBERS
     return None

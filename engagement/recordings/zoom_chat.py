@@ -18,6 +18,7 @@ TELLS_NO_DATE = "tells no date: give the planned start, or choose the attendee r
 APPENDED = "Zoom appends a chat to the one that was saved before, so split it there"
 UNKNOWN_LANGUAGE = "The chat is in a language that is not known: private messages in it count as public ones."
 MOST_WORDS = 7  # beside what a reaction quotes
+FIRST_PICTOGRAM = "\u2190"
 LEAST_LINES = 3  # that show a language which nobody knows
 MESSAGE_HEAD = 300  # characters; only as much as tells a message from a reaction
 
@@ -29,14 +30,28 @@ QUOTED = re.compile(r"[\"“”«»„「『‘'].*[\"“”«»「」『』’'
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How the lines of a file are written: `opening` is the word before a name, "" in the chat of a cloud recording."""
+    """How the lines of a file are written.
+
+    `opening` is the word before a name; where a language has none, `between` is the one behind it. The chat of a cloud
+    recording has neither.
+    """
 
     opening: str
     locales: tuple[str, ...] = ()
+    between: str = ""
+
+    @property
+    def is_cloud(self) -> bool:
+        return not (self.opening or self.between)
+
+    def begins(self, rest: str) -> bool:
+        """Tell whether what stands behind a time begins a message."""
+        return _opens(rest, self.opening) if self.opening else _stands_between(self.between, rest)
 
     def words(self, which: str) -> list[str]:
+        """Return the words of its languages, and the English ones, as some versions translate a part only."""
         chat = load("zoom").phrases["chat"]
-        return [word for locale in self.locales for word in chat[locale][which]]
+        return [word for locale in (*self.locales, "en") for word in chat[locale][which]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,7 @@ def find_dialect(lines: Sequence[str]) -> Dialect | None:
     >>> find_dialect(["18:21:17 De  Guest One  a  Todos:", "\\thola"]).locales
     ('es', 'pt', 'fr')
     >>> find_dialect(["00:01:02\\tGuest One:\\thello"]), find_dialect(["18:21:17 guest: hello"])
-    (Dialect(opening='', locales=()), None)
+    (Dialect(opening='', locales=(), between=''), None)
     """
     timed = [found[3] for line in lines if (found := TIMED.match(line[:LINE_HEAD])) and ":" in found[3]]
     if not timed:
@@ -64,6 +79,9 @@ def find_dialect(lines: Sequence[str]) -> Dialect | None:
         [(opening, count)] = openings.most_common(1)
         if count * 2 > len(timed):
             return Dialect(opening, _known_openings()[opening])
+    for between, locale in _known_betweens():
+        if sum(_stands_between(between, rest) for rest in timed) * 2 > len(timed):
+            return Dialect("", (locale,), between)
     if sum(CLOUD.match(line[:LINE_HEAD]) is not None for line in lines) * 2 > len(timed):
         return Dialect("")
     return _guess_dialect(timed)
@@ -87,18 +105,33 @@ def _known_openings() -> dict[str, tuple[str, ...]]:
     return found
 
 
+def _known_betweens() -> list[tuple[str, str]]:
+    """Return the words behind a name of the languages that have none before it, each with its language."""
+    chats = load("zoom").phrases["chat"].items()
+    return [(word, locale) for locale, words in chats for word in words.get("between", ())]
+
+
 def _opens(rest: str, opening: str) -> bool:
     return rest[: len(opening)].casefold() == opening and rest[len(opening) : len(opening) + 1].isspace()
+
+
+def _stands_between(word: str, rest: str) -> bool:
+    """Tell whether a word stands between two names, before the colon.
+
+    >>> _stands_between("對", "Guest One 對 所有人:"), _stands_between("對", "Guest One: 你 對 了")
+    (True, False)
+    """
+    return f" {word} " in " ".join(rest.partition(":")[0].split())
 
 
 def _read_head(line: str, dialect: Dialect) -> _Head | None:
     """Return what begins a message, None for a line that goes on with one."""
     line = line[:LINE_HEAD]
-    if not dialect.opening:
+    if dialect.is_cloud:
         cloud = CLOUD.match(line)
         return _Head(None, cloud[1], cloud[2].strip(), "", cloud[3]) if cloud else None
     timed = TIMED.match(line)
-    if timed is None or not _opens(timed[3], dialect.opening):
+    if timed is None or not dialect.begins(timed[3]):
         return None
     people, colon, text = timed[3][len(dialect.opening) :].partition(":")
     if not colon:
@@ -204,7 +237,7 @@ def _looks_like_reaction(text: str, dialect: Dialect) -> bool:
     In English it is known by its words.
     """
     quoted = QUOTED.search(text)
-    if "en" in dialect.locales or not dialect.opening or quoted is None:
+    if "en" in dialect.locales or dialect.is_cloud or quoted is None:
         return False
     outside = text[: quoted.start()] + " " + text[quoted.end() :]
     words = [word for word in outside.split() if any(letter.isalpha() for letter in word)]
@@ -212,7 +245,12 @@ def _looks_like_reaction(text: str, dialect: Dialect) -> bool:
 
 
 def has_emoji(text: str) -> bool:
-    return any(unicodedata.category(letter) in ("So", "Sk") for letter in text)
+    """Tell whether a text has a pictogram; accents and signs such as ^, ° and ™ are of their kind and are none.
+
+    >>> has_emoji("👍🏽"), has_emoji("❤️"), has_emoji("2° ^ ` ®")
+    (True, True, False)
+    """
+    return any(letter >= FIRST_PICTOGRAM and unicodedata.category(letter) in ("So", "Sk") for letter in text)
 
 
 FORMAT = Format(

@@ -38,6 +38,7 @@ WHOLE = {
     .replace("hello", "Marzipan")
     .encode(),
     "api": json.dumps({"items": [answered(0, 1)]}).replace("Guest 1", "Guest Xylophone").encode(),
+    "discord": b'AuthorID,Author,Date,Content\n"1","Guest Xylophone","2026-03-02T09:00:00+00:00","Marzipan"\n',
     "packed": gzip.compress(b"[0:00:05] Guest Xylophone: Marzipan\n"),
 }
 

@@ -364,3 +364,16 @@ def test_a_report_of_gotowebinar_is_read():
     assert [event.timestamp for event in recording.events] == [SEVEN_PM, SEVEN_PM + timedelta(minutes=20)]
     assert recording.ended_at == SEVEN_PM + timedelta(minutes=30)
     assert recording.unused == {"people who registered and did not come": 1}
+
+
+def test_what_is_no_address_does_not_make_one_person_of_everybody():
+    content = f"{HEADER}\nA,n/a,03/02/2026 07:00:00 PM,03/02/2026 08:00:00 PM,60,Yes\n"
+    content += "B,n/a,03/02/2026 07:00:00 PM,03/02/2026 08:00:00 PM,60,Yes\n"
+    assert open_recording(content.encode()).people == 2
+
+
+def test_an_end_of_another_day_is_not_this_ones():
+    head = "Meeting ID,Topic,Start Time,End Time\n1,A talk,{0} 07:00:00 PM,{0} 08:00:00 PM\n\n"
+    stays = f"{HEADER}\nA,,03/02/2026 07:00:00 PM,03/02/2026 07:59:00 PM,59,No\n"
+    this, other = (open_recording((head.format(day) + stays).encode()) for day in ("03/02/2026", "04/02/2026"))
+    assert (this.ended_at, other.ended_at) == (SEVEN_PM + timedelta(minutes=59), None)

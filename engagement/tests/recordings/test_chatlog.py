@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engagement.recordings import BadRecording, open_recording
+from engagement.recordings.messages import CONTRADICTS
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_USEC = 1772442000_000_000
@@ -68,6 +69,21 @@ def test_a_twitch_chat_is_read(indent):
     content = json.dumps(document, indent=indent).encode()
     assert told(content) == [("chat", 2, "u2"), ("chat", 9.5, "u1")]
     assert open_recording(content).format == "Twitch chat"
+
+
+def test_dates_that_a_video_cannot_have_are_those_of_a_copy():
+    minutes = [comment(60 * n + 5, str(n), created_at=f"2026-03-02T09:00:0{n}.745062071Z") for n in range(6)]
+    content = json.dumps({"comments": minutes}).encode()
+    assert [second for _, second, _ in told(content)] == [0.745062 + 60 * n for n in range(6)]
+    assert [second for _, second, _ in told(content, starts_at=NINE)] == [60 * n + 5 for n in range(6)]
+    assert open_recording(content).notes == (CONTRADICTS,)
+
+
+def test_dates_that_go_further_than_the_video_are_right():
+    cut = [comment(60 * n, str(n), created_at=f"2026-03-02T09:{10 * n:02d}:00Z") for n in range(6)]
+    content = json.dumps({"comments": cut}).encode()
+    assert [second for _, second, _ in told(content, starts_at=NINE)] == [600 * n for n in range(6)]
+    assert open_recording(content).notes == ()
 
 
 def test_a_twitch_chat_without_dates_counts_from_the_start():

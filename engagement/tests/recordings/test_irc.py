@@ -33,9 +33,34 @@ MIRC = """Session Start: Wed Mar 04 09:59:00 2026
 [10:00:00] <guest_one> hello
 [10:00:05] * guest_two waves
 """
+MIRC_IN_COLOURS = """Session Start: Wed Mar 04 09:59:00 2026
+Session Ident: #room
+\x0303[09:59:01] * Now talking in #room
+\x0303[09:59:02] * irc.example.org sets mode: +nt
+\x0303[09:59:03] * guest_three (~g@example.org) has joined #room
+\x0303[09:59:04] * Joins: guest_four (~h@example.org)
+\x0301,00[10:00:00] <@\x02guest_one\x02> hello
+\x0306[10:00:05] * guest_two waves
+\x0303[10:00:06] * guest_four is now known as guest_five
+Session Close: Wed Mar 04 10:10:00 2026
+"""
+TEXTUAL = """[2026-03-04T10:59:30+0100] guest_three (~g@example.org) joined the channel
+[2026-03-04T11:00:00+0100] <guest_one> hello
+[2026-03-04T11:00:05+0100] • guest_two: waves
+[2026-03-04T11:00:06+0100] guest_three (~g@example.org) left IRC (Quit: bye)
+[2026-03-04T11:00:07+0100] guest_four (~h@example.org) left IRC (Quit: bye)
+[2026-03-04T11:00:08+0100] guest_five changed the topic to hello: you
+[2026-03-04T11:00:09+0100] guest_five is now known as guest_six
+"""
+BOTBOT = """2026-03-04T09:58:00 * guest_three joined the channel
+2026-03-04T09:59:00 * guest_three has quit
+2026-03-04T09:59:10 * guest_four left #room
+2026-03-04T10:00:00 <guest_one> hello
+2026-03-04T10:00:05 <guest_two> hi
+"""
 
 
-@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC])
+@pytest.mark.parametrize("log", [HEXCHAT, WEECHAT, IRSSI, CHATTY, MIRC, MIRC_IN_COLOURS, TEXTUAL, BOTBOT])
 def test_the_log_of_a_client_is_read(log):
     recording = open_recording(log.encode(), "room.log")
     told = [(event.type, (event.timestamp - TEN).total_seconds(), event.user) for event in recording.events]
@@ -56,3 +81,14 @@ def test_a_log_without_a_year_needs_one():
     assert open_recording(log, starts_at=TEN).events[0].timestamp == TEN
     with pytest.raises(BadRecording, match="line 1: tells no year: give the planned start"):
         open_recording(log)
+
+
+def test_a_room_in_which_people_only_come_and_go_is_known_and_says_so():
+    log = "".join(f"2026-03-04T10:00:{second:02d} * guest has quit\n" for second in range(40))
+    with pytest.raises(BadRecording, match=r"is empty: nothing in it can be used .40 lines of who came and went"):
+        open_recording(log.encode())
+
+
+def test_what_somebody_says_of_who_left_is_said():
+    log = b"2026-03-04T10:00:00 <guest_one> guest_two has left\n2026-03-04T10:00:05 <guest_one> has quit smoking\n"
+    assert len(open_recording(log).events) == 2

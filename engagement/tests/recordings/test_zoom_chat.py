@@ -81,6 +81,7 @@ def chat_of(template: str) -> bytes:
         "{0} Від {1} до Всі: повідомлення {2}",
         "{0} 開始 {1} 終了 皆様 : message {2}",
         "{0} 来自 {1} 到 所有人: 消息 {2}",
+        "{0}  {1} 對 所有人:\n\t訊息 {2}",  # no word before the name
         "{0} Lähettäjä  {1}  vastaanottaja  Kaikki:\n\tviesti {2}",  # in none of the tables
         "{0} {1}:\tmessage {2}",
         "{0}    [TA] {1}:   message {2}",
@@ -101,6 +102,10 @@ def test_a_chat_in_any_language_and_form_is_read(template):
         ("Von  Guest  an  Alle", 'Hat auf „guten Abend" mit 👍 reagiert', "reaction"),
         ("От  Guest  кому  Все", "Отреагировал(а) на «привет» с помощью ❤️", "reaction"),
         ("開始 Guest 終了 皆様", "「こんばんは」に 👍 でリアクションしました", "reaction"),
+        ("De  Guest  a  Todos", 'Reacted to "hola" with 👍', "reaction"),  # translated in part
+        ("De  Guest  a  Todos", 'Removed a 👍 reaction from "hola"', None),
+        ("De  Guest  a  Todos", '^ eval "hola" 2°', "chat"),
+        ("Guest 對 所有人", "以 👍 回應「你好」", "reaction"),
         ("From Guest to Everyone", 'I like "hello" 👍', "chat"),
     ],
 )
@@ -116,6 +121,15 @@ def test_a_private_message_in_another_language_is_private(to):
     content = f"19:00:00 De  Guest  a  {to}:\n\tsecreto\n19:01:00 De  Guest  a  Todos:\n\thola\n".encode()
     recording = open_recording(content, starts_at=SEVEN_PM)
     assert (len(recording.events), recording.unused) == (1, {"private messages": 1})
+
+
+def test_who_writes_to_many_in_a_chat_without_a_word_before_the_name_is_one():
+    content = (
+        "19:00:00  Guest 對 所有人:\n\t你 對 了: 好\n19:01:00  Guest 對 Other(私人訊息):\n\t嗨\n"
+        "19:02:00  Guest 對 主持人:\n\t好\n"
+    )
+    recording = open_recording(content.encode(), starts_at=SEVEN_PM)
+    assert (len(recording.events), recording.people, recording.unused) == (2, 1, {"private messages": 1})
 
 
 def test_a_second_meeting_in_the_file_is_told_of():
