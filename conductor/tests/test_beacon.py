@@ -5,9 +5,11 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.test import Client
 from django.utils.timezone import now
 
@@ -89,6 +91,27 @@ def test_tick_has_those_leave_who_are_not_heard_while_somebody_listens(session):
     pipeline.tick(overdue)
     assert Visitor.objects.get().state == "focus", "the clock has begun just now"
     pipeline.tick(overdue + timedelta(seconds=UNHEARD_SECONDS))
+    assert Visitor.objects.get().state == "left"
+
+
+@pytest.mark.django_db
+def test_silence_while_the_database_was_away_means_nothing(session, monkeypatch):
+    """Web and clock go on meanwhile, and whatever tabs report is refused."""
+    with carrier.reach() as client:
+        client.delete(f"conductor:{wakeups.TICKING}:since")
+    moment = now()
+    record_report(session.id, Report("a" * 32, 1, VisitState.FOCUS), moment)
+    wakeups.say_goes_on(wakeups.LISTENING, moment.timestamp() - 3_600)
+    with monkeypatch.context() as patch:
+        patch.setattr("conductor.pipeline.close_by_clock", Mock(side_effect=OperationalError))
+        for seconds in range(0, UNHEARD_SECONDS, 5):
+            with pytest.raises(OperationalError):
+                pipeline.tick(moment + timedelta(seconds=seconds))
+    back = moment + timedelta(seconds=UNHEARD_SECONDS + 1)
+    for seconds in range(0, UNHEARD_SECONDS, 5):
+        pipeline.tick(back + timedelta(seconds=seconds))
+        assert Visitor.objects.get().state == "focus"
+    pipeline.tick(back + timedelta(seconds=UNHEARD_SECONDS))
     assert Visitor.objects.get().state == "left"
 
 
