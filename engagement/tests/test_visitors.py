@@ -177,6 +177,17 @@ def test_who_speaks_while_the_tick_looks_has_not_left(session, monkeypatch):
     assert Visitor.objects.get().state == FOCUS
 
 
+def test_nothing_that_is_kept_tells_who_did_what(session):
+    """Once nobody is known any more, neither by the name of an event."""
+    record_report(session.id, Report(ADA, 1, FOCUS, [Activity(1, "chat"), Activity(2, "reaction")]), NOW)
+    Session.objects.filter(id=session.id).update(status="ended")
+    session.refresh_from_db()
+    assert forget_people(session)
+    kept = [str(value) for row in RawEventRow.objects.values_list() for value in row]
+    assert len(kept) == 4 * len(RawEventRow._meta.concrete_fields)
+    assert not [value for value in kept if ADA in value]
+
+
 def test_ended_session_takes_no_report_and_forgets_its_visitors(session):
     record_report(session.id, Report(ADA, 1, FOCUS), NOW)
     Session.objects.filter(id=session.id).update(status="ended")
