@@ -54,6 +54,11 @@ class Report:
         """
         return USER_PREFIX + blake2b(f"{self.person}:{activity.number}".encode(), digest_size=KEY_BYTES).hexdigest()
 
+    @property
+    def size(self) -> int:
+        """Return for how many items it counts: itself, as most that come are nothing else, and each that was done."""
+        return 1 + len(self.activities)
+
     def made_private(self) -> "Report":
         """Return what is left of it where the browser says that its visitor wants no more to be known."""
         return Report(self.person, self.number, self.state if self.state is VisitState.LEFT else VisitState.HERE)

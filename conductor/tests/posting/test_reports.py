@@ -190,6 +190,20 @@ def test_quotas_hold_here_as_there(site, settings, monkeypatch, name):
     assert site.asked == 3, "the first, and those that are refused"
 
 
+def test_report_counts_for_as_much_as_it_holds(site, settings, monkeypatch):
+    for module in ("conductor.api.throttle.time", "conductor.posting.committer.time.time"):
+        monkeypatch.setattr(module, lambda: 1_900_000_100.0)
+    _, token = live_token()
+    site.learn(token)
+    settings.ITEM_LIMIT = 10  # a hundred in ten seconds
+    acts = [{"number": number, "type": "reaction"} for number in range(49)]
+    found = [site.send(token, report(number, "focus", *acts))[0] for number in range(1, 4)]
+    assert found == [202, 202, 429]
+    _, other = live_token()
+    found = [site.send(other, report(number, "focus", *acts), django)[0] for number in range(1, 4)]
+    assert found == [202, 202, 429]
+
+
 NUMBERS = st.integers(0, 6)
 ACTS = {"number": NUMBERS, "type": st.sampled_from(["chat", "reaction"])}
 AGO = st.one_of(st.floats(0, 100), st.sampled_from([0, 1, 86_400]))
