@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import parse_etags
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -47,7 +48,8 @@ def script(request: HttpRequest) -> HttpResponse:
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
-    if request.headers.get("If-None-Match") == tag:
+    # Of a packed answer, as browsers are sent it, the tag is a weak one.
+    if tag in [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]:
         return HttpResponseNotModified(headers=headers)
     return HttpResponse(content, "text/javascript; charset=utf-8", headers=headers)
 

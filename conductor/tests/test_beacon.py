@@ -48,6 +48,15 @@ def test_script_is_for_any_page_and_kept_for_a_while(client):
     assert client.post("/beacon.js").status_code == 405
 
 
+def test_script_is_not_sent_again_to_browsers_that_have_it(client):
+    """They are sent it packed, and a tag of that is a weak one."""
+    found = client.get("/beacon.js", headers={"accept-encoding": "gzip"})
+    assert found.headers["ETag"].startswith('W/"')
+    headers = {"if-none-match": found.headers["ETag"], "accept-encoding": "gzip"}
+    assert client.get("/beacon.js", headers=headers).status_code == 304
+    assert client.get("/beacon.js", headers={"if-none-match": '"another", "one"'}).status_code == 200
+
+
 @pytest.mark.parametrize(
     "word", ["cookie", "localStorage", "sessionStorage", "indexedDB", "caches", "eval", "innerHTML"]
 )
