@@ -99,7 +99,7 @@ def beacon(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
         made = {"made": token, "secret": secret, "may_try": here.rstrip("/") in token.origins}
         form = TokenForm(initial={"origins": here.rstrip("/")}, label_suffix="")
     tokens = list(BeaconToken.objects.valid().filter(session=session))
-    screen = BeaconScreen(session, tokens, here)
+    screen = BeaconScreen(session, tokens, f"{settings.PUBLIC_URL}/" if settings.PUBLIC_URL else here)
     return render(request, "sessions/beacon.html", {"screen": screen, "form": form} | made)
 
 

@@ -172,6 +172,17 @@ def test_own_page_is_offered_only_where_the_token_is_for_it(client, organizer, s
 
 
 @pytest.mark.django_db
+def test_line_leads_to_where_people_reach_the_server(client, organizer, session, settings):
+    """Whoever makes it may be there by another name; that page is where it can be tried."""
+    settings.PUBLIC_URL = "https://live.example.org"
+    path = f"/sessions/{session.id}/beacon/"
+    made = client.post(path, {"name": "Player", "origins": "http://testserver"}).content.decode()
+    assert "https://live.example.org/beacon.js" in made
+    assert "http://testserver/beacon.js" not in made
+    assert 'id="try"' in made
+
+
+@pytest.mark.django_db
 def test_token_of_another_session_is_not_there(client, organizer, session):
     other = Session.objects.create(event=Event.objects.create(name="Other"), title="Theirs")
     token, _ = BeaconToken.objects.issue(other, "Player", ["https://player.example.org"])
