@@ -25,7 +25,7 @@ KEPT_SECONDS = 3_600
 # Where it came from is where it reports to. A page that wants more than that imports the module.
 BEGIN = """
 const script = document.currentScript, { token, consent } = script.dataset;
-globalThis.engagement = connect({ token, url: script.src, consent: consent !== "ask" });
+globalThis.engagement = connect({ token, url: script.src, consent: consent === undefined });
 """
 
 
