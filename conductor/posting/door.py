@@ -51,6 +51,9 @@ PASSING_OF_TABS = PASSING - {b"authorization"} | {
 # With one of these a request is no simple one.
 ONCE = {b"authorization", b"content-length", b"x-forwarded-for"}
 ODD = {b"content-encoding", b"cookie", b"expect", b"transfer-encoding", b"upgrade"}
+TABS = "/api/v1/beacon/"
+# In a crowd or an outage nobody has looked whose page it is, and the answer says nothing but when to come back.
+SHARED_WITH_ALL = [(b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"Retry-After")]
 MAX_KINDS = 1_000
 MAX_KIND_BYTES = 2_000  # of its headers
 
@@ -226,6 +229,8 @@ class Door:
         if self.listener:
             self.listener.begin()
         asked = read_request(scope)
+        if scope["path"].startswith(TABS):
+            send = _share_outages(send)
         if asked is None:
             await self.django(scope, receive, send)
             return
@@ -293,6 +298,19 @@ class Door:
 
 
 def count_answer(accepted: Accepted, status: int, started: float) -> None:
+def _share_outages(send: Send) -> Send:
+    """Have any page read when it is to come back, where the server is not able to take anything."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            headers = list(message["headers"])
+            if SHARED_WITH_ALL[0][0].lower() not in {bytes(name).lower() for name, _ in headers}:
+                message = {**message, "headers": headers + SHARED_WITH_ALL}
+        await send(message)
+
+    return send_on
+
+
     """Count an answer as Django counts its own."""
     metrics.REQUESTS.labels("POST", accepted.route, status).inc()
     metrics.DURATION.labels("POST", accepted.route).observe(perf_counter() - started)

@@ -13,11 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conductor import keys, wakeups
+from conductor.api.problems import Problem
 from conductor.posting import committer as committing
 from conductor.posting import door as doors
 from conductor.posting.committer import Committer
 from conductor.posting.door import Door
 from conductor.posting.listening import Listener
+from conductor.requests import send_answer
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
 from engagement.models import BeaconToken, RawEventRow, Session, Visitor
@@ -169,6 +171,29 @@ def test_revoked_token_works_no_longer_than_elsewhere(site, monkeypatch):
     monkeypatch.setattr(keys, "CACHE_SECONDS", 0.0)
     assert site.send(token, report(2))[0] == 401
     assert site.asked == 1
+
+
+def test_page_may_read_when_it_is_to_come_back(site, monkeypatch):
+    """Whoever refuses it because the server cannot take it just now, and has not looked whose page it is."""
+    _, token = live_token()
+    site.learn(token)
+
+    async def away(scope, receive, send) -> None:
+        await send_answer(Problem(503, headers={"Retry-After": "9"}).answer(), send)
+
+    monkeypatch.setattr(site.door, "django", away)
+    monkeypatch.setattr(committing, "MAX_WAITING", 0)
+    full = site.send(token, report(1))
+    unknown = site.send("eb_unknown", report(1))
+    monkeypatch.undo()
+    assert (full[0], unknown[0]) == (503, 503)
+    for found in (full, unknown):
+        headers = {name.lower(): value for name, value in found[1]}
+        assert headers[b"access-control-allow-origin"] == b"*"
+        assert headers[b"access-control-expose-headers"] == b"Retry-After"
+        assert headers[b"retry-after"].isdigit()
+    headers = dict(site.send(token, report(2), django, origin="https://elsewhere.example")[1])
+    assert b"Access-Control-Allow-Origin" not in headers
 
 
 def test_token_is_looked_up_again_without_django(site, monkeypatch):
