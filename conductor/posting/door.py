@@ -215,6 +215,7 @@ class Begun:
     accepted: Accepted
     outcome: "Future[Outcome]"
     decline: Callable[[Client, NotStored], None]
+    is_heard_out: bool = False  # it is stored though its sender has gone: a tab that is closed says so once
 
 
 class Door:
@@ -228,9 +229,9 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.listener:
             self.listener.begin()
-        asked = read_request(scope)
         if scope["path"].startswith(TABS):
             send = _share_outages(send)
+        asked = read_request(scope)
         if asked is None:
             await self.django(scope, receive, send)
             return
@@ -266,7 +267,7 @@ class Door:
         accepted, key = self.accepted.get(asked.kind), asked.recall()
         if accepted is None or key is None or (outcome := self._submit(asked, key, body)) is None:
             return None
-        return Begun(accepted, outcome, self._decline)
+        return Begun(accepted, outcome, self._decline, asked.tab is not None)
 
     def _submit(self, asked: Asked, key: Key, body: bytes) -> "Future[Outcome] | None":
         session_id = key.caller.session_id if isinstance(key.caller, keys.Holder) else asked.session_id
@@ -297,7 +298,6 @@ class Door:
         return send_on
 
 
-def count_answer(accepted: Accepted, status: int, started: float) -> None:
 def _share_outages(send: Send) -> Send:
     """Have any page read when it is to come back, where the server is not able to take anything."""
 
@@ -311,6 +311,7 @@ def _share_outages(send: Send) -> Send:
     return send_on
 
 
+def count_answer(accepted: Accepted, status: int, started: float) -> None:
     """Count an answer as Django counts its own."""
     metrics.REQUESTS.labels("POST", accepted.route, status).inc()
     metrics.DURATION.labels("POST", accepted.route).observe(perf_counter() - started)
