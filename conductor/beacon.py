@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import parse_etags
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -24,7 +25,7 @@ KEPT_SECONDS = 3_600
 # Where it came from is where it reports to. A page that wants more than that imports the module.
 BEGIN = """
 const script = document.currentScript, { token, consent } = script.dataset;
-globalThis.engagement = connect({ token, url: script.src, consent: consent !== "ask" });
+globalThis.engagement = connect({ token, url: script.src, consent: consent === undefined });
 """
 
 
@@ -47,7 +48,8 @@ def script(request: HttpRequest) -> HttpResponse:
         "Access-Control-Allow-Origin": "*",
         "Cross-Origin-Resource-Policy": "cross-origin",
     }
-    if request.headers.get("If-None-Match") == tag:
+    # Of a packed answer, as browsers are sent it, the tag is a weak one.
+    if tag in [each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))]:
         return HttpResponseNotModified(headers=headers)
     return HttpResponse(content, "text/javascript; charset=utf-8", headers=headers)
 
@@ -97,7 +99,7 @@ def beacon(request: OrganizerRequest, session_id: UUID) -> HttpResponse:
         made = {"made": token, "secret": secret, "may_try": here.rstrip("/") in token.origins}
         form = TokenForm(initial={"origins": here.rstrip("/")}, label_suffix="")
     tokens = list(BeaconToken.objects.valid().filter(session=session))
-    screen = BeaconScreen(session, tokens, here)
+    screen = BeaconScreen(session, tokens, f"{settings.PUBLIC_URL}/" if settings.PUBLIC_URL else here)
     return render(request, "sessions/beacon.html", {"screen": screen, "form": form} | made)
 
 

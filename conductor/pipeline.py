@@ -190,6 +190,8 @@ def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
     """
     _leave_unheard(now)
     close_by_clock(now)
+    # Only here, behind the database: while that was away, whatever tabs reported was refused.
+    wakeups.say_goes_on(wakeups.TICKING, now.timestamp())
     for session_id in find_long_silent(now, ENDS_A_TICK):
         with suppress(Session.DoesNotExist):  # it was erased just now
             end_session(session_id, now)
@@ -199,8 +201,7 @@ def tick(now: datetime) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
 
 def _leave_unheard(now: datetime) -> None:
     """Have those leave whose beacon has fallen silent, where it was listened to all the time and this clock went on."""
-    listening = wakeups.goes_on_since(wakeups.LISTENING)
-    ticking = wakeups.say_goes_on(wakeups.TICKING, now.timestamp())
+    listening, ticking = wakeups.goes_on_since(wakeups.LISTENING), wakeups.goes_on_since(wakeups.TICKING)
     if listening is not None and ticking is not None:
         leave_unheard(now, datetime.fromtimestamp(max(listening, ticking), now.tzinfo))
 

@@ -92,7 +92,8 @@ LOCK_DUE = f"""
 """
 FIND_DUE = f"SELECT s.id, s.is_behind FROM engagement_session s WHERE {IS_DUE} ORDER BY s.heard_at NULLS FIRST LIMIT %s"
 SILENT_SINCE = f"""
-    SELECT s.id FROM engagement_session s WHERE s.status = 'live' AND s.heard_at < %s AND NOT {IS_BEHIND}
+    SELECT s.id FROM engagement_session s
+    WHERE s.status = 'live' AND GREATEST(s.heard_at, s.starts_at) < %s AND s.heard_at IS NOT NULL AND NOT {IS_BEHIND}
     ORDER BY s.heard_at LIMIT %s
 """
 ROW_FIELDS = [field.attname for field in EngagementRow._meta.concrete_fields]
@@ -200,7 +201,10 @@ def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
-    """Return live sessions of which nothing was judged since then, though nothing waits: nothing came."""
+    """Return live sessions of which nothing was judged since then, though nothing waits: nothing came.
+
+    One that begins later by its plan is waited for: somebody may have looked in the day before.
+    """
     with connection.cursor() as cursor:
         cursor.execute(SILENT_SINCE, [at, most])
         return [session_id for (session_id,) in cursor.fetchall()]

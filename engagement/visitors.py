@@ -167,9 +167,11 @@ def leave_unheard(now: datetime, heard_since: datetime) -> set[uuid.UUID]:
     with transaction.atomic():
         wanted = arrays.execute(FIND_UNHEARD, *limits)
         sessions = cursors.lock_free(set(wanted), Session.Source.EVENTS, alone=True) if wanted else {}
-        if sessions:
-            _leave(sessions, arrays.execute(UNHEARD_OF, *limits, list(sessions)), now)
-    return set(sessions)
+        # Looked at again, now that nobody can be heard: who spoke meanwhile is here.
+        unheard = arrays.execute(UNHEARD_OF, *limits, list(sessions)) if sessions else []
+        if unheard:
+            _leave(sessions, unheard, now)
+    return {id_ for id_, _, _ in unheard}
 
 
 def _leave(
@@ -180,9 +182,9 @@ def _leave(
         gone.append((id_, user, max(now, sessions[id_].closed_until or now, changed_at + MOMENT)))
     # In the order of time, as each may close the windows before it.
     gone.sort(key=lambda each: each[2])
-    events: dict[uuid.UUID, list[RawEvent]] = {id_: [] for id_ in sessions}
+    events: dict[uuid.UUID, list[RawEvent]] = {}
     for id_, user, at in gone:
-        events[id_].append(RawEvent("leave", at, user))
+        events.setdefault(id_, []).append(RawEvent("leave", at, user))
     store_each(sessions, events, now)
     arrays.execute(SAY_LEFT, *map(list, zip(*gone, strict=True)))
 

@@ -7,8 +7,10 @@ puts right whatever the last one did not tell.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import blake2b
 
 USER_PREFIX = "beacon:"  # no token writes of people whom the platform itself tells of
+KEY_BYTES = 16  # of the id of what somebody did: two that are alike by chance there are none
 
 # From when on who says nothing is taken for gone. The beacon speaks every 20 s while it is seen, give or take a tenth.
 # One that is not seen does every 45 s, and browsers wake hidden tabs once a minute at worst: that makes 105. To both
@@ -46,8 +48,16 @@ class Report:
         return USER_PREFIX + self.person
 
     def key(self, activity: Activity) -> str:
-        """Return the id of an activity's raw event, the same however often it is sent."""
-        return f"{self.user}:{activity.number}"
+        """Return the id of an activity's raw event, the same however often it is sent.
+
+        It outlives the name of whose it is, so it does not hold it.
+        """
+        return USER_PREFIX + blake2b(f"{self.person}:{activity.number}".encode(), digest_size=KEY_BYTES).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Return for how many items it counts: itself, as most that come are nothing else, and each that was done."""
+        return 1 + len(self.activities)
 
     def made_private(self) -> "Report":
         """Return what is left of it where the browser says that its visitor wants no more to be known."""

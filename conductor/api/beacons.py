@@ -71,10 +71,10 @@ def post_report(request: ReportRequest, token: str, body: Body[VisitReport]) -> 
     """
     holder = request.auth
     address = find_address(request) or ""
-    spend_report(SpentByTab(holder.token_id, holder.event_id, address, 1))
     report = body.report()
     if request.headers.get("Sec-GPC") == "1":
         report = report.made_private()
+    spend_report(SpentByTab(holder.token_id, holder.event_id, address, report.size))
     recorded = record_report(holder.session_id, report, now())
     metrics.count_events(recorded)
     if recorded.accepted:

@@ -12,7 +12,8 @@ NAME = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 UNNAMED, OTHERS = "without a name", "others"
 COUNT = """
     INSERT INTO platform_heard (platform_id, last_at, name, used, ignored)
-    SELECT %b, %b, * FROM UNNEST(%b::varchar[], %b::bigint[], %b::bigint[])
+    SELECT p.id, %b, told.* FROM platforms p CROSS JOIN UNNEST(%b::varchar[], %b::bigint[], %b::bigint[]) told
+    WHERE p.id = %b FOR KEY SHARE OF p  -- it may be deleted just now
     ON CONFLICT (platform_id, name) DO UPDATE SET
         used = platform_heard.used + EXCLUDED.used,
         ignored = platform_heard.ignored + EXCLUDED.ignored,
@@ -31,7 +32,8 @@ def count_heard(platform: Platform, heard: Counter[str], ignored: Counter[str], 
         used[as_counted] += count - ignored[name]
         unused[as_counted] += ignored[name]
     names = sorted(used)  # in one order, as two requests may count the same
-    arrays.execute(COUNT, platform.id, now, names, [used[name] for name in names], [unused[name] for name in names])
+    columns = names, [used[name] for name in names], [unused[name] for name in names]
+    arrays.execute(COUNT, now, *columns, platform.id)
 
 
 def _name(name: str, known: set[str]) -> str:

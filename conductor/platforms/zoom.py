@@ -45,7 +45,7 @@ def answer_validation(body: bytes, secret: str) -> dict[str, str] | None:
     if document.get("event") != VALIDATION:
         return None
     token = find(document, "payload", "plainToken")
-    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH:
+    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH or not token.isprintable():
         raise Unreadable("the request for validation has no token")
     return {"plainToken": token, "encryptedToken": sign(secret, token.encode())}
 

@@ -90,10 +90,10 @@ class Waiting:
 
     @property
     def spent(self) -> Spent | SpentByTab:
-        caller, items = self.key.caller, len(self.post.items)
+        caller, items = self.key.caller, self.post.items
         if isinstance(caller, Holder):
-            return SpentByTab(caller.token_id, caller.event_id, self.address, items)
-        return Spent(caller.key_id, caller.event_id, items)
+            return SpentByTab(caller.token_id, caller.event_id, self.address, sum(report.size for report in items))
+        return Spent(caller.key_id, caller.event_id, len(items))
 
 
 Told = list[tuple[Waiting, Outcome | NotTaken]]

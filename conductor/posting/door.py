@@ -51,6 +51,9 @@ PASSING_OF_TABS = PASSING - {b"authorization"} | {
 # With one of these a request is no simple one.
 ONCE = {b"authorization", b"content-length", b"x-forwarded-for"}
 ODD = {b"content-encoding", b"cookie", b"expect", b"transfer-encoding", b"upgrade"}
+TABS = "/api/v1/beacon/"
+# In a crowd or an outage nobody has looked whose page it is, and the answer says nothing but when to come back.
+SHARED_WITH_ALL = [(b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"Retry-After")]
 MAX_KINDS = 1_000
 MAX_KIND_BYTES = 2_000  # of its headers
 
@@ -212,6 +215,7 @@ class Begun:
     accepted: Accepted
     outcome: "Future[Outcome]"
     decline: Callable[[Client, NotStored], None]
+    is_heard_out: bool = False  # it is stored though its sender has gone: a tab that is closed says so once
 
 
 class Door:
@@ -225,6 +229,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.listener:
             self.listener.begin()
+        if scope["path"].startswith(TABS):
+            send = _share_outages(send)
         asked = read_request(scope)
         if asked is None:
             await self.django(scope, receive, send)
@@ -261,7 +267,7 @@ class Door:
         accepted, key = self.accepted.get(asked.kind), asked.recall()
         if accepted is None or key is None or (outcome := self._submit(asked, key, body)) is None:
             return None
-        return Begun(accepted, outcome, self._decline)
+        return Begun(accepted, outcome, self._decline, asked.tab is not None)
 
     def _submit(self, asked: Asked, key: Key, body: bytes) -> "Future[Outcome] | None":
         session_id = key.caller.session_id if isinstance(key.caller, keys.Holder) else asked.session_id
@@ -290,6 +296,19 @@ class Door:
             await send(message)
 
         return send_on
+
+
+def _share_outages(send: Send) -> Send:
+    """Have any page read when it is to come back, where the server is not able to take anything."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 503:
+            headers = list(message["headers"])
+            if SHARED_WITH_ALL[0][0].lower() not in {bytes(name).lower() for name, _ in headers}:
+                message = {**message, "headers": headers + SHARED_WITH_ALL}
+        await send(message)
+
+    return send_on
 
 
 def count_answer(accepted: Accepted, status: int, started: float) -> None:

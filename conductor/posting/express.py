@@ -92,13 +92,15 @@ class ExpressChannel(PunctualChannel):
     _networkProducer: Any
     door: Door
     work: "Future[Outcome] | None" = None
+    is_heard_out = is_lost = False
 
     def dataReceived(self, data: bytes) -> None:
         if not (self._is_idle() and self._begin(data)):
             super().dataReceived(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.work is not None:
+        self.is_lost = True
+        if self.work is not None and not self.is_heard_out:
             self.work.cancel()
         super().connectionLost(reason)
 
@@ -125,13 +127,13 @@ class ExpressChannel(PunctualChannel):
         self._handlingRequest = True
         self._savedTimeOut = self.setTimeout(None)
         self.line_mode = 0
-        self.work = begun.outcome
+        self.work, self.is_heard_out = begun.outcome, begun.is_heard_out
         begun.outcome.add_done_callback(partial(self._end, begun, plain, data, started))
         return True
 
     def _end(self, begun: Begun, plain: Plain, data: bytes, started: float, outcome: "Future[Outcome]") -> None:
         self.work = None
-        if outcome.cancelled():  # the connection has gone
+        if outcome.cancelled() or self.is_lost:  # the connection has gone, and nobody is to be answered
             return
         found = outcome.result()
         self._handlingRequest = False

@@ -5,9 +5,11 @@ import json
 import re
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
+from django.db import OperationalError
 from django.test import Client
 from django.utils.timezone import now
 
@@ -44,6 +46,15 @@ def test_script_is_for_any_page_and_kept_for_a_while(client):
     again = client.get("/beacon.js", headers={"if-none-match": found.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert client.post("/beacon.js").status_code == 405
+
+
+def test_script_is_not_sent_again_to_browsers_that_have_it(client):
+    """They are sent it packed, and a tag of that is a weak one."""
+    found = client.get("/beacon.js", headers={"accept-encoding": "gzip"})
+    assert found.headers["ETag"].startswith('W/"')
+    headers = {"if-none-match": found.headers["ETag"], "accept-encoding": "gzip"}
+    assert client.get("/beacon.js", headers=headers).status_code == 304
+    assert client.get("/beacon.js", headers={"if-none-match": '"another", "one"'}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,27 @@ def test_tick_has_those_leave_who_are_not_heard_while_somebody_listens(session):
     assert Visitor.objects.get().state == "left"
 
 
+@pytest.mark.django_db
+def test_silence_while_the_database_was_away_means_nothing(session, monkeypatch):
+    """Web and clock go on meanwhile, and whatever tabs report is refused."""
+    with carrier.reach() as client:
+        client.delete(f"conductor:{wakeups.TICKING}:since")
+    moment = now()
+    record_report(session.id, Report("a" * 32, 1, VisitState.FOCUS), moment)
+    wakeups.say_goes_on(wakeups.LISTENING, moment.timestamp() - 3_600)
+    with monkeypatch.context() as patch:
+        patch.setattr("conductor.pipeline.close_by_clock", Mock(side_effect=OperationalError))
+        for seconds in range(0, UNHEARD_SECONDS, 5):
+            with pytest.raises(OperationalError):
+                pipeline.tick(moment + timedelta(seconds=seconds))
+    back = moment + timedelta(seconds=UNHEARD_SECONDS + 1)
+    for seconds in range(0, UNHEARD_SECONDS, 5):
+        pipeline.tick(back + timedelta(seconds=seconds))
+        assert Visitor.objects.get().state == "focus"
+    pipeline.tick(back + timedelta(seconds=UNHEARD_SECONDS))
+    assert Visitor.objects.get().state == "left"
+
+
 @pytest.fixture
 def session(event) -> Session:
     return Session.objects.create(event=event, title="Keynote", starts_at=START)
@@ -130,6 +162,16 @@ def test_place_that_is_none_is_told(client, organizer, session, origins, words):
 
 
 @pytest.mark.django_db
+def test_what_is_wrong_with_a_field_is_told_with_it(client, organizer, session):
+    """Also to who does not see where it stands."""
+    found = client.post(f"/sessions/{session.id}/beacon/", {"name": "", "origins": "player.example.org"})
+    page = found.content.decode()
+    described = {id_ for ids in re.findall(r'aria-describedby="([^"]+)"', page) for id_ in ids.split()}
+    assert described >= {"id_name_error", "id_origins_error", "id_origins_helptext"}
+    assert described <= set(re.findall(r' id="([^"]+)"', page))
+
+
+@pytest.mark.django_db
 def test_own_page_is_offered_only_where_the_token_is_for_it(client, organizer, session):
     found = client.post(f"/sessions/{session.id}/beacon/", {"name": "Player", "origins": "https://player.example.org"})
     assert b"demo.html" not in found.content
@@ -137,6 +179,17 @@ def test_own_page_is_offered_only_where_the_token_is_for_it(client, organizer, s
     assert b"takes nothing from a beacon" in client.get(f"/sessions/{session.id}/beacon/").content
     Session.objects.filter(id=session.id).update(status="ended")
     assert b"takes no more" in client.get(f"/sessions/{session.id}/beacon/").content
+
+
+@pytest.mark.django_db
+def test_line_leads_to_where_people_reach_the_server(client, organizer, session, settings):
+    """Whoever makes it may be there by another name; that page is where it can be tried."""
+    settings.PUBLIC_URL = "https://live.example.org"
+    path = f"/sessions/{session.id}/beacon/"
+    made = client.post(path, {"name": "Player", "origins": "http://testserver"}).content.decode()
+    assert "https://live.example.org/beacon.js" in made
+    assert "http://testserver/beacon.js" not in made
+    assert 'id="try"' in made
 
 
 @pytest.mark.django_db

@@ -64,6 +64,7 @@ def player(site, stack, room) -> str:
     Site.pages = {
         "/": PAGE.format(url=stack.url, token=token, more=""),
         "/asks": PAGE.format(url=stack.url, token=token, more=' data-consent="ask"'),
+        "/slips": PAGE.format(url=stack.url, token=token, more=' data-consent="Ask first"'),
         "/module": f"""<!doctype html><title>A player</title><script type="module">
             import {{ connect }} from "{stack.url}/static/beacon/index.js";
             globalThis.engagement = connect({{ token: "{token}", url: "{stack.url}" }});</script>""",
@@ -218,14 +219,18 @@ def test_tab_that_slept_is_there_again(context, player, room):
     wait_until_there_are(room, 1, 1, seconds=40)
 
 
-def test_who_does_not_agree_counts_as_present_and_nothing_more(context, player, room):
-    ada = open_tab(context, f"{player}/asks")
+@pytest.mark.parametrize("path", ["asks", "slips"])
+def test_who_does_not_agree_counts_as_present_and_nothing_more(context, player, room, path):
+    ada = open_tab(context, f"{player}/{path}")
     wait_for(room, "join")
+    requests: list[str] = []
+    ada.on("request", lambda request: requests.append(request.url))
     hide(ada)
     hide(ada, is_hidden=False)
     ada.evaluate("engagement.reaction(); engagement.chat()")
     ada.wait_for_timeout(1_500)
     wait_for(room, "join")
+    assert requests == [], "nor does it speak when it is looked at"
     ada.evaluate("engagement.consent(true)")
     wait_for(room, "join", "focus")
     ada.evaluate("engagement.consent(false); engagement.reaction()")
@@ -241,6 +246,18 @@ def test_global_privacy_control_is_honoured(context, player, room):
     ada.wait_for_timeout(1_500)
     wait_for(room, "join")
     assert Visitor.objects.get().state == "here"
+
+
+def test_page_that_is_made_ready_before_it_is_opened_has_no_visitor(context, player, room):
+    context.add_init_script(
+        "Object.defineProperty(Document.prototype, 'prerendering', { get: () => !globalThis.isOpened })"
+    )
+    ada = open_tab(context, f"{player}/asks")
+    ada.evaluate("engagement.consent(true); engagement.reaction()")
+    ada.wait_for_timeout(1_500)
+    assert not Visitor.objects.exists()
+    ada.evaluate("isOpened = true; document.dispatchEvent(new Event('prerenderingchange'))")
+    wait_for(room, "join", "focus", "reaction")
 
 
 def test_nothing_is_stored_in_the_browser(context, player, room, stack):

@@ -18,6 +18,7 @@ import pytest
 from django.conf import settings
 
 from conductor.tests.rest import Rest
+from conductor.tests.waiting import wait_until
 from engagement.models import EngagementRow, RawEventRow, Session
 from engagement.readings import MEASURED
 from engagement.room import EVENT_TYPES
@@ -51,6 +52,9 @@ def client() -> ModuleType:
     return module
 
 
+BROKEN_OFF = 0  # the status of an answer that ends before its end
+
+
 class Fake(BaseHTTPRequestHandler):
     """A server that answers what it is told to, one after the other, and then takes everything."""
 
@@ -61,6 +65,10 @@ class Fake(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         items = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status, headers, body = self.answers.pop(0) if self.answers else (202, {}, {"accepted": len(items)})
+        if status == BROKEN_OFF:
+            self.wfile.write(b'HTTP/1.1 202 Accepted\r\nContent-Length: 99\r\n\r\n{"accepted"')
+            self.close_connection = True
+            return
         if status < 300:
             self.taken.append(items)
         content = json.dumps(body).encode()
@@ -147,6 +155,55 @@ def test_python_sends_in_batches_from_any_thread(client, fake):
     assert max(map(len, Fake.taken)) <= client.BATCH
     with pytest.raises(ValueError, match="needs its zone"):
         room.event("chat", at=client.datetime(2026, 3, 2))
+
+
+def test_python_goes_on_after_an_answer_that_broke_off(client, fake, monkeypatch):
+    monkeypatch.setattr(client, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(client, "FIRST_PAUSE_SECONDS", 0.01)
+    Fake.answers = [(BROKEN_OFF, {}, {})]
+    conductor = client.Conductor(fake, "ec_x")
+    client.Session(conductor, "id").event("chat", id="1")
+    wait_until(lambda: [item["id"] for item in told()] == ["1"])
+    conductor.close()
+
+
+def test_python_goes_on_though_whoever_is_told_fails(client, fake, monkeypatch):
+    monkeypatch.setattr(client, "FLUSH_SECONDS", 0.01)
+    monkeypatch.setattr(client, "LONGEST_PAUSE_SECONDS", 0.01)
+    Fake.answers = [(422, {}, {"errors": [{"pointer": "/0/type", "detail": "unknown"}]})]
+    conductor = client.Conductor(fake, "ec_x", on_dropped=lambda item, why: 1 / 0)
+    room = client.Session(conductor, "id")
+    room.event("chat", id="1")
+    wait_until(lambda: not Fake.answers)
+    room.event("chat", id="2")
+    wait_until(lambda: [item["id"] for item in told()] == ["2"])
+    conductor.close()
+
+
+@pytest.mark.parametrize("value", [float("nan"), object()])
+def test_python_refuses_at_once_what_is_no_json(client, fake, value):
+    """Once it waited, nothing behind it would ever be sent."""
+    conductor = client.Conductor(fake, "ec_x")
+    room = client.Session(conductor, "id")
+    with pytest.raises((ValueError, TypeError)):
+        room.signals(active_users=value)
+    room.signals(active_users=3)
+    conductor.close()
+    assert [item["active_users"] for item in told()] == [3]
+
+
+def test_python_asks_a_server_that_refuses_it_seldom(client, fake, monkeypatch):
+    monkeypatch.setattr(client, "FLUSH_SECONDS", 0.01)
+    Fake.answers = [(401, {}, {"detail": "no key"})] * 500
+    conductor = client.Conductor(fake, "ec_x", on_dropped=lambda item, why: None)
+    room = client.Session(conductor, "id")
+    room.event("chat")
+    wait_until(lambda: len(Fake.answers) == 499)
+    for _ in range(3 * client.BATCH):
+        room.event("chat")
+    with pytest.raises(client.Refused):
+        conductor.close()
+    assert len(Fake.answers) == 498, "once when it was full time, and once at the end"
 
 
 def test_clients_know_every_event_and_signal(client):

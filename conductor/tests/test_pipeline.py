@@ -16,6 +16,7 @@ from conductor.tests.sweeping import sweep_all, tick
 from engagement import cursors
 from engagement.ingest import SessionEnded, record_rows
 from engagement.models import Event, Session
+from engagement.sessions import ENDS_AFTER, find_long_silent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -442,3 +443,14 @@ def test_late_row_is_stored_and_not_judged(event, undisturbed):
     assert (recorded.accepted, recorded.late) == (1, 1)
     sweep_all(NOW)
     assert kept(session) == before
+
+
+def test_session_that_has_not_begun_by_its_plan_is_not_over(event):
+    """Though somebody looked in a day before, as visitors of an event's page do."""
+    before = NOW - timedelta(hours=20)
+    plan = {"event": event, "status": "live", "source": "events", "heard_at": before, "judged_until": before}
+    early = Session.objects.create(title="Tomorrow", starts_at=NOW, **plan)
+    over = Session.objects.create(title="Now", starts_at=before, **plan)
+    assert find_long_silent(NOW - timedelta(minutes=5), 10) == [over.id]
+    assert find_long_silent(NOW + ENDS_AFTER, 10) == [over.id]
+    assert set(find_long_silent(NOW + ENDS_AFTER + timedelta(seconds=1), 10)) == {over.id, early.id}

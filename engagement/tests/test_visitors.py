@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from engagement import cursors
 from engagement.aggregate import aggregate, forget_people
 from engagement.events import close_all, record_events
 from engagement.groups import NotTaken, Post, record_posts_of_reports
@@ -160,6 +161,31 @@ def test_session_that_is_held_is_left_to_the_next_tick(session, monkeypatch):
         patch.setattr("engagement.cursors.lock_free", lambda *_, **__: {})
         assert leave_unheard(after(70), ALWAYS) == set()
     assert leave_unheard(after(75), ALWAYS) == {session.id}
+
+
+def test_who_speaks_while_the_tick_looks_has_not_left(session, monkeypatch):
+    """Nor does the tick fail, which has more to do than this."""
+    record_report(session.id, Report(ADA, 1, FOCUS), NOW)
+    lock_free = cursors.lock_free
+
+    def lock_after_a_word(*args, **kwargs):
+        record_report(session.id, Report(ADA, 2, FOCUS), after(61))
+        return lock_free(*args, **kwargs)
+
+    monkeypatch.setattr("engagement.cursors.lock_free", lock_after_a_word)
+    assert leave_unheard(after(61), ALWAYS) == set()
+    assert Visitor.objects.get().state == FOCUS
+
+
+def test_nothing_that_is_kept_tells_who_did_what(session):
+    """Once nobody is known any more, neither by the name of an event."""
+    record_report(session.id, Report(ADA, 1, FOCUS, [Activity(1, "chat"), Activity(2, "reaction")]), NOW)
+    Session.objects.filter(id=session.id).update(status="ended")
+    session.refresh_from_db()
+    assert forget_people(session)
+    kept = [str(value) for row in RawEventRow.objects.values_list() for value in row]
+    assert len(kept) == 4 * len(RawEventRow._meta.concrete_fields)
+    assert not [value for value in kept if ADA in value]
 
 
 def test_ended_session_takes_no_report_and_forgets_its_visitors(session):

@@ -36,7 +36,7 @@ export function connect({ token, url, consent = true }) {
   }
 
   async function report() {
-    if (isOver || isAway) return;
+    if (isOver || isAway || document.prerendering) return; // who is not there yet has seen nothing
     if (isSending) {
       isStale = true;
       return;
@@ -79,6 +79,7 @@ export function connect({ token, url, consent = true }) {
     if (isOver || isAway) return;
     clearTimeout(timer);
     isAway = true;
+    if (document.prerendering) return;
     const body = write("left");
     navigator.sendBeacon?.(address, body) || fetch(address, { method: "POST", body, keepalive: true }).catch(() => {});
     waiting = [];
@@ -90,7 +91,8 @@ export function connect({ token, url, consent = true }) {
   }
 
   const heard = [
-    [document, "visibilitychange", report], [window, "pagehide", goAway], [window, "online", report],
+    [document, "visibilitychange", () => isPrivate() || report()], [document, "prerenderingchange", report],
+    [window, "pagehide", goAway], [window, "online", report],
     [window, "pageshow", (event) => event.persisted && comeBack()],
   ];
 
@@ -102,7 +104,7 @@ export function connect({ token, url, consent = true }) {
   }
 
   heard.forEach(([target, name, react]) => target.addEventListener(name, react));
-  document.prerendering ? document.addEventListener("prerenderingchange", report, { once: true }) : report();
+  report();
 
   return {
     chat: (count) => add("chat", count),

@@ -119,6 +119,7 @@ export class Conductor {
 
   /** @param {string} path @param {Item} item */
   add(path, item) {
+    JSON.stringify(item); // throws here, to whoever told it: nothing behind it would ever be sent
     const waiting = this.#waiting[path];
     waiting.push(item);
     const oldest = waiting.length > MOST_WAITING ? waiting.shift() : undefined;

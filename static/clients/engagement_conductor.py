@@ -22,8 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Any, Literal
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -74,7 +75,7 @@ class Conductor:
         self._on_dropped = on_dropped or (lambda item, why: log.warning("%s was dropped: %s", item, why))
         self._waiting: dict[str, deque[Item]] = {"/events": deque(), "/signals": deque()}
         self._lock, self._sending = threading.Lock(), threading.Lock()
-        self._wake, self._is_closed = threading.Event(), False
+        self._wake, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="engagement-conductor", daemon=True)
         self._thread.start()
 
@@ -91,16 +92,17 @@ class Conductor:
 
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Return what any call below /api/v1 answers. Raises `Refused` or `Unreachable`."""
+        content = None if body is None else json.dumps(body, allow_nan=False).encode()
         until, pause = time.monotonic() + self._patience, FIRST_PAUSE_SECONDS
         while True:
             try:
-                return self._send(method, path, body)
+                return self._send(method, path, content)
             except HTTPError as error:
                 problem = _read_problem(error)
                 if error.code not in TRY_AGAIN:
                     raise Refused(error.code, problem) from None
                 why, wait = f"{error.code}: {problem.get('detail')}", _seconds(error.headers.get("Retry-After", ""))
-            except (URLError, OSError) as error:
+            except (OSError, HTTPException, ValueError) as error:  # an answer may break off, or be a proxy's
                 why, wait = str(error), 0.0
             wait = max(wait, pause * random.uniform(0.5, 1.0))
             if time.monotonic() + wait > until:
@@ -117,12 +119,13 @@ class Conductor:
 
     def close(self) -> None:
         """Send what waits, and end. Raises as `flush`."""
-        self._is_closed = True
+        self._closed.set()
         self._wake.set()
         self._thread.join()
         self.flush()
 
     def _add(self, path: str, item: Item) -> None:
+        json.dumps(item, allow_nan=False)  # raises here, to whoever told it: nothing behind it would ever be sent
         with self._lock:
             waiting = self._waiting[path]
             waiting.append(item)
@@ -157,23 +160,23 @@ class Conductor:
         for place, why in refused.items():
             self._on_dropped(batch[place], why)
 
-    def _send(self, method: str, path: str, body: Any) -> dict[str, Any]:
-        content = None if body is None else json.dumps(body, allow_nan=False).encode()
+    def _send(self, method: str, path: str, content: bytes | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         request = Request(self._url + path, content, headers, method=method)  # noqa: S310  the integrator's own address
         with urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             return json.loads(answer.read() or b"{}")  # type: ignore[no-any-return]
 
     def _run(self) -> None:
-        while not self._is_closed:
+        while not self._closed.is_set():
             self._wake.wait(FLUSH_SECONDS)
             self._wake.clear()
-            if self._is_closed:
+            if self._closed.is_set():
                 return
             try:
                 self.flush()
-            except (Refused, Unreachable) as error:
-                log.warning("Not sent, and kept for the next time: %s", error)
+            except Exception as error:  # also of your own `on_dropped`: nobody else would send what is told after it
+                log.warning("Not sent, and kept for the next time: %r", error)
+                self._closed.wait(LONGEST_PAUSE_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Follow several chats until they are over, or until somebody stops it: each is read and posted by itself."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from conductor.platforms.follow.sender import Sender, Session
 # How far behind what is said it is posted: a second of a batch, and for YouTube until it is asked again.
 TWITCH_LATENESS_SECONDS, YOUTUBE_LATENESS_SECONDS = 5, 30
 REST_PATIENCE_SECONDS = 20.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ async def _follow(wanted: Wanted, target: Target, tell: Tell, stop: asyncio.Even
         await (_follow_twitch if wanted.platform == "twitch" else _follow_youtube)(wanted, target, tell, stop)
     except (CannotFollow, CannotReach, Refused) as error:
         tell(str(error).rstrip("."))
+        return False
+    except Exception as error:  # what nobody thought of ends no other either
+        log.exception("%s broke.", wanted)
+        tell(f"it broke ({type(error).__name__}: {error})")
         return False
     return True
 

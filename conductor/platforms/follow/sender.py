@@ -29,6 +29,7 @@ class Session:
         self._lateness_seconds = lateness_seconds
         self._key = rest.api_key.encode()
         self._id = ""
+        self._refusing: set[str] = set()  # they have ended, or are told of by signals
         self._alone = threading.Lock()  # a post that nobody waits for any more may still be under way
 
     def post(self, said: Sequence[Said]) -> bool:
@@ -46,6 +47,7 @@ class Session:
         except Refused as refused:
             if refused.status != ENDED:
                 raise
+            self._refusing.add(self._id)
             self._id = ""
             return not self._is_only and self._post(said)
         return True
@@ -75,7 +77,8 @@ class Session:
     def _find_open(self) -> str:
         """Return the newest session of this chat that has not ended, among the newest of the event."""
         for session in cast(list[dict[str, object]], self._rest.get("/sessions")["items"]):
-            if str(session["external_id"]).startswith(f"{self._name}/") and session["status"] != "ended":
+            is_ours = str(session["external_id"]).startswith(f"{self._name}/") and session["id"] not in self._refusing
+            if is_ours and session["status"] != "ended":
                 return str(session["id"])
         return ""
 

@@ -18,6 +18,7 @@ from django.utils.timezone import now
 from anomalies.models import Anomaly
 from conductor.models import Heard, Platform
 from conductor.platforms import door
+from conductor.platforms.record import record_told
 from conductor.tests import sweeping
 from conductor.tests.platforms.payloads import (
     Classroom,
@@ -170,6 +171,21 @@ def test_too_many_events_are_429(visitor, by_class, settings):
     answers = [send_class(visitor, by_class, body).status_code for _ in range(3)]
     assert answers[0] == 200
     assert 429 in answers[1:]
+
+
+def test_platform_that_is_deleted_while_it_tells_is_told_so_the_next_time(visitor, by_zoom, monkeypatch):
+    """What it told stays, as all that it told before."""
+
+    def delete_first(platform, told, at):
+        Platform.objects.get(id=platform.id).delete()
+        return record_told(platform, told, at)
+
+    monkeypatch.setattr(door, "record_told", delete_first)
+    answer = send_zoom(visitor, by_zoom, join())
+    assert (answer.status_code, answer.json()) == (200, {"used": 1, "ignored": 0})
+    assert RawEventRow.objects.get().type == "join"
+    assert not Heard.objects.exists()
+    assert send_zoom(visitor, by_zoom, join()).status_code == 404
 
 
 def test_database_that_does_not_work_is_503(visitor, by_zoom, monkeypatch):

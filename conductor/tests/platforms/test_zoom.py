@@ -59,7 +59,8 @@ def test_validation_is_answered_with_the_token_and_its_digest():
     assert zoom.answer_validation(BODY, TOKEN) is None
 
 
-@pytest.mark.parametrize("payload", [{}, {"plainToken": ""}, {"plainToken": 7}, {"plainToken": "x" * 501}, []])
+@pytest.mark.parametrize("payload", [{}, {"plainToken": ""}, {"plainToken": 7}, {"plainToken": "x" * 501}, [],
+                                     {"plainToken": "\ud800"}])  # fmt: skip
 def test_validation_without_a_token_is_refused(payload):
     asked = json.dumps({"event": "endpoint.url_validation", "payload": payload}).encode()
     with pytest.raises(Unreadable, match="no token"):

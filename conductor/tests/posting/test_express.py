@@ -113,13 +113,14 @@ class Lane:
         self.server = Mock(proxy_forwarded_address_header=None, root_path="", server_name="daphne")
         self.channel.factory = Mock(server=self.server)
         self.made: list[Request] = []
+        self.is_heard_out = False
         self.channel.requestFactory = self.make
         self.channel.makeConnection(self.transport)
 
     def begin(self, scope, body) -> Begun:
         self.taken.append(asyncio.get_running_loop().create_future())
         accepted = Accepted(((b"Content-Type", b"application/json"),), b"Content-Length", ((b"Vary", b"X"),), "route")
-        return Begun(accepted, self.taken[-1], self.declined.__setitem__)
+        return Begun(accepted, self.taken[-1], self.declined.__setitem__, self.is_heard_out)
 
     async def tell(self, outcome: Outcome) -> None:
         self.taken[-1].set_result(outcome)
@@ -184,6 +185,17 @@ async def test_plain_request_behind_another_header_is_part_of_it(lane):
     lane.channel.dataReceived(b"POST / HTTP/1.1\r\nX: ")
     lane.channel.dataReceived(PLAIN)
     assert not lane.taken
+
+
+async def test_tab_that_is_closed_is_heard_all_the_same(lane):
+    """A browser that is left says so and waits for no answer, and it says so once."""
+    lane.is_heard_out = True
+    lane.channel.dataReceived(PLAIN)
+    lane.channel.connectionLost(Failure(ConnectionDone()))
+    assert not lane.taken[0].cancelled()
+    await lane.tell(Recorded(1, 0, 0))
+    assert lane.transport.value() == b""
+    assert lane.server.log_action.call_count == 0
 
 
 async def test_what_comes_while_one_is_stored_waits_its_turn(lane):

@@ -13,11 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conductor import keys, wakeups
+from conductor.api.problems import Problem
 from conductor.posting import committer as committing
 from conductor.posting import door as doors
 from conductor.posting.committer import Committer
 from conductor.posting.door import Door
 from conductor.posting.listening import Listener
+from conductor.requests import send_answer
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
 from engagement.models import BeaconToken, RawEventRow, Session, Visitor
@@ -171,6 +173,29 @@ def test_revoked_token_works_no_longer_than_elsewhere(site, monkeypatch):
     assert site.asked == 1
 
 
+def test_page_may_read_when_it_is_to_come_back(site, monkeypatch):
+    """Whoever refuses it because the server cannot take it just now, and has not looked whose page it is."""
+    _, token = live_token()
+    site.learn(token)
+
+    async def away(scope, receive, send) -> None:
+        await send_answer(Problem(503, headers={"Retry-After": "9"}).answer(), send)
+
+    monkeypatch.setattr(site.door, "django", away)
+    monkeypatch.setattr(committing, "MAX_WAITING", 0)
+    full = site.send(token, report(1))
+    unknown = site.send("eb_unknown", report(1))
+    monkeypatch.undo()
+    assert (full[0], unknown[0]) == (503, 503)
+    for found in (full, unknown):
+        headers = {name.lower(): value for name, value in found[1]}
+        assert headers[b"access-control-allow-origin"] == b"*"
+        assert headers[b"access-control-expose-headers"] == b"Retry-After"
+        assert headers[b"retry-after"].isdigit()
+    headers = dict(site.send(token, report(2), django, origin="https://elsewhere.example")[1])
+    assert b"Access-Control-Allow-Origin" not in headers
+
+
 def test_token_is_looked_up_again_without_django(site, monkeypatch):
     _, token = live_token()
     site.learn(token)
@@ -188,6 +213,20 @@ def test_quotas_hold_here_as_there(site, settings, monkeypatch, name):
     found = [site.send(token, report(number))[0] for number in range(12)]
     assert found == [202] * 10 + [429] * 2
     assert site.asked == 3, "the first, and those that are refused"
+
+
+def test_report_counts_for_as_much_as_it_holds(site, settings, monkeypatch):
+    for module in ("conductor.api.throttle.time", "conductor.posting.committer.time.time"):
+        monkeypatch.setattr(module, lambda: 1_900_000_100.0)
+    _, token = live_token()
+    site.learn(token)
+    settings.ITEM_LIMIT = 10  # a hundred in ten seconds
+    acts = [{"number": number, "type": "reaction"} for number in range(49)]
+    found = [site.send(token, report(number, "focus", *acts))[0] for number in range(1, 4)]
+    assert found == [202, 202, 429]
+    _, other = live_token()
+    found = [site.send(other, report(number, "focus", *acts), django)[0] for number in range(1, 4)]
+    assert found == [202, 202, 429]
 
 
 NUMBERS = st.integers(0, 6)

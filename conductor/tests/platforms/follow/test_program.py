@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -177,6 +178,34 @@ async def test_chat_that_cannot_be_followed_ends_no_other(stack, key, started):
         assert not await follow(["twitch:no channel", "youtube:v1"], target, listener)
     assert "twitch:no channel: 'no channel' is no channel of Twitch." in listener.told
     assert await sync_to_async(count_rows)() == 1
+
+
+async def test_chat_that_nobody_thought_of_ends_no_other(stack, key, started, monkeypatch):
+    monkeypatch.setattr(twitch, "connect", Mock(side_effect=RuntimeError("no such thing")))
+    pages = [messages([message(1, started)], "p2"), messages([], offlineAt="2026-03-02T10:00:00Z")]
+    listener = Listener()
+    with servers.youtube([video()], pages) as server:
+        target = Target(stack.url, key, "a key", youtube_server=server.url)
+        assert not await follow(["twitch:stage", "youtube:v1"], target, listener)
+    assert "twitch:stage: it broke (RuntimeError: no such thing)." in listener.told
+    assert await sync_to_async(count_rows)() == 1
+
+
+async def test_session_that_is_told_of_by_signals_is_left_alone(stack, key, started, event):
+    """The chat has another one."""
+    await sync_to_async(Session.objects.create)(
+        event=event, title="x", external_id="twitch:stage/2026", status="live", source="signals"
+    )
+
+    async def script(server, socket, number):
+        await server.welcome(socket)
+        await socket.send(privmsg(1, started) + "\r\n")
+        await socket.wait_closed()
+
+    async with servers.twitch(script) as server:
+        target = Target(stack.url, key, twitch_server=server.url)
+        assert await follow(["twitch:stage"], target, Listener(), lambda: count_rows() == 1)
+    assert [each.source for each in await sessions()] == ["signals", "events"]
 
 
 async def test_key_that_opens_nothing_ends_it(stack, started):
