@@ -1,4 +1,4 @@
-"""The admin of events, their keys and their sessions; what was measured is read-only."""
+"""The admin of events, their keys, their sessions and the tokens of those; what was measured is read-only."""
 
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
 from django.db import transaction
 from django.db.models import CASCADE, Count, Model, Q, QuerySet
 from django.forms import BaseInlineFormSet, BaseModelFormSet
@@ -18,11 +19,12 @@ from django.utils.html import format_html
 
 from engagement.cursors import Busy
 from engagement.erasure import erase_events, erase_sessions
-from engagement.models import ApiKey, Erasure, Event, Membership, Role, Session
+from engagement.models import ApiKey, BeaconToken, Erasure, Event, Membership, Role, Secret, Session
 from engagement.moments import read_moment
 from engagement.sessions import RefusedTimetable, check_timetable, write_breaks
 
 M = TypeVar("M", bound=Model)
+S = TypeVar("S", bound=Secret)
 
 
 MOST_COUNTED = 100_000  # of each kind, so that nobody waits for the page
@@ -176,31 +178,59 @@ class EventAdmin(ErasingAdmin[Event]):
             )
 
 
+class SecretAdmin(ReadOnlyAdmin[S]):
+    """What opens something is made elsewhere and never edited; here it is revoked."""
+
+    actions = ["revoke"]
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"{self.opts.app_label}.{get_permission_codename('change', self.opts)}")
+
+    @admin.action(description="Revoke the selected %(verbose_name_plural)s", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, secrets: QuerySet[S]) -> None:
+        names = []
+        for secret in secrets.filter(revoked_at=None):
+            secret.revoke(timezone.now())
+            self.log_change(request, secret, "Revoked.")
+            names.append(str(secret))
+        self.message_user(request, f"Revoked: {', '.join(names) or 'none, all were revoked already'}.")
+
+
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
-    """Keys are made on their event's page and never edited; here they are revoked."""
+class ApiKeyAdmin(SecretAdmin[ApiKey]):
+    """Keys are made on their event's page."""
 
     list_display = ["name", "event", "prefix", "created_at", "revoked_at"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("event", admin.RelatedOnlyFieldListFilter)]
     list_select_related = ["event"]
     search_fields = ["name", "prefix", "event__name"]
     fields = ["name", "event", "prefix", "created_at", "revoked_at"]
-    actions = ["revoke"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         """Those of erased events go a little later than these."""
         return super().get_queryset(request).filter(event__erased_at=None)
 
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("engagement.change_apikey")
 
-    @admin.action(description="Revoke the selected API keys", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        valid = keys.filter(id__in=ApiKey.objects.valid())
-        for key in valid:
-            key.revoke(timezone.now())
-            self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked: {', '.join(map(str, valid)) or 'none, all were revoked already'}.")
+@admin.register(BeaconToken)
+class BeaconTokenAdmin(SecretAdmin[BeaconToken]):
+    """Tokens are made on their session's page. Each stands in somebody's page, so whoever has it may write with it."""
+
+    list_display = ["name", "session", "event", "written_origins", "prefix", "created_at", "revoked_at"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), ("session__event", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["session__event"]
+    search_fields = ["name", "prefix", "origins", "session__title", "session__event__name"]
+    fields = ["name", "session", "event", "written_origins", "prefix", "created_at", "revoked_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BeaconToken]:
+        return super().get_queryset(request).filter(session__erased_at=None, session__event__erased_at=None)
+
+    @admin.display(ordering="session__event__name")
+    def event(self, token: BeaconToken) -> Event:
+        return token.session.event
+
+    @admin.display(description="for pages of")
+    def written_origins(self, token: BeaconToken) -> str:
+        return ", ".join(token.origins)
 
 
 class BreaksField(forms.Field):

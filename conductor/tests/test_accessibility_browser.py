@@ -17,7 +17,7 @@ from conductor.tests import stage
 from conductor.tests.browsing import LAPTOP, PHONE, session_of_now, wait_until_live
 from conductor.tests.platforms.payloads import make_platform
 from engagement.erasure import erase_person
-from engagement.models import ApiKey, Event, Role, Session, Upload
+from engagement.models import ApiKey, BeaconToken, Event, Role, Session, Upload
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -213,6 +213,8 @@ def one_of_each(event, session) -> None:
     """A row of every model that the admin shows."""
     stage.incident(session)
     ApiKey.objects.issue(event, "platform")
+    BeaconToken.objects.issue(session, "Player", ["https://player.example.org"])
+    make_platform(event)
     erase_person(event.id, "u-1", "a test", now())
     Group.objects.create(name="Helpers")
     AccessAttempt.objects.create(username="mallory", ip_address="192.0.2.1", failures_since_start=1)

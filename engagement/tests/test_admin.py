@@ -15,7 +15,7 @@ from django.urls import reverse
 from anomalies.models import Anomaly
 from conductor import housekeeping
 from engagement.admin import count_doomed
-from engagement.models import ApiKey, EngagementRow, Erasure, Event, Session
+from engagement.models import ApiKey, BeaconToken, EngagementRow, Erasure, Event, Session
 
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -101,6 +101,26 @@ def test_revoke_needs_the_permission_to_change_keys(event):
     login(("view_apikey",)).post(url(ApiKey, "changelist"), {"action": "revoke", "_selected_action": [key.id]})
 
     assert ApiKey.objects.get().revoked_at is None
+
+
+def test_tokens_are_listed_with_their_pages_and_revoked_by_an_action(admin_client, session):
+    tokens = [
+        BeaconToken.objects.issue(session, name, ["https://player.example.org"])[0] for name in ("Player", "Stage")
+    ]
+
+    page = admin_client.get(url(BeaconToken, "changelist"), {"q": "player.example"}).content.decode()
+    assert all(said in page for said in ("Player", "Opening", "Spring school", "https://player.example.org"))
+    assert admin_client.get(url(BeaconToken, "change", tokens[0].id)).status_code == 200
+    chosen = {"action": "revoke", "_selected_action": [tokens[0].id]}
+    answer = admin_client.post(url(BeaconToken, "changelist"), chosen, follow=True)
+
+    assert f"Revoked: {tokens[0]}" in answer.content.decode()
+    assert list(BeaconToken.objects.valid()) == [tokens[1]]
+    login(("view_beacontoken", "change_apikey")).post(
+        url(BeaconToken, "changelist"), chosen | {"_selected_action": [tokens[1].id]}
+    )
+    assert list(BeaconToken.objects.valid()) == [tokens[1]], "who may only look revokes nothing"
+    assert admin_client.post(url(BeaconToken, "add"), {"name": "Other"}).status_code == 403
 
 
 def test_session_facts_are_read_only(admin_client, session):
@@ -274,18 +294,19 @@ def test_erasures_are_facts_to_read(admin_client, session):
 def test_what_was_erased_is_in_no_list(admin_client, full_event):
     admin_client.post(url(Event, "delete", full_event.id), {"post": "yes"})
 
-    addresses = [url(model, "changelist") for model in (Event, Session, ApiKey)]
+    addresses = [url(model, "changelist") for model in (Event, Session, ApiKey, BeaconToken)]
     for address in [*addresses, reverse("admin:anomalies_anomaly_changelist")]:
         assert admin_client.get(address).context["cl"].result_count == 0
 
 
-@pytest.mark.parametrize("model", [Event, Session, ApiKey])
+@pytest.mark.parametrize("model", [Event, Session, ApiKey, BeaconToken])
 def test_list_costs_the_same_queries_for_one_row_and_three(admin_client, model):
     def add(number: int) -> None:
         event = Event.objects.create(name=f"School {number}")
         event.organizers.add(User.objects.create(username=f"organizer-{number}"))
         ApiKey.objects.issue(event, "Platform")
-        Session.objects.create(event=event, title="Opening")
+        session = Session.objects.create(event=event, title="Opening")
+        BeaconToken.objects.issue(session, "Player", ["https://player.example.org"])
 
     def count_queries() -> int:
         with CaptureQueriesContext(connection) as queries:

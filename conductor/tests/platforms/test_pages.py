@@ -14,7 +14,7 @@ from conductor.platforms.record import record_told
 from conductor.platforms.zoom import read
 from conductor.tests import stage
 from conductor.tests.platforms.payloads import Webinar, make_platform
-from engagement.models import Session
+from engagement.models import Event, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -109,3 +109,20 @@ def test_platform_of_another_event_is_not_touched(client, event, organizer):
     other = make_platform(stage.organizer("ada").organized_events.get())
     assert client.post(f"/events/{event.id}/platforms/{other.id}/delete/").status_code == 404
     assert Platform.objects.exists()
+
+
+def test_admin_sees_who_calls_and_never_with_what(admin_client, event):
+    platform, silent = make_platform(event), make_platform(event, "bigbluebutton", name="Campus")
+    for name, used in (("meeting.started", 3), ("user.created", 0)):
+        Heard.objects.create(platform=platform, name=name, used=used, ignored=2, last_at=now())
+    shown = admin_client.get("/admin/conductor/platform/").content.decode()
+    shown += admin_client.get(f"/admin/conductor/platform/{platform.id}/change/").content.decode()
+    assert [word in shown for word in (platform.name, "Campus", event.name)] == [True] * 3
+    assert '<td class="field-used">3</td><td class="field-ignored">4</td>' in shown
+    assert '<td class="field-used">-</td>' in shown, "of one that was never heard nothing is known"
+    assert not [word for each in (platform, silent) for word in (each.secret, each.pepper) if word in shown]
+    assert admin_client.post(f"/admin/conductor/platform/{platform.id}/change/", {"name": "Other"}).status_code == 403
+    admin_client.post(f"/admin/conductor/platform/{platform.id}/delete/", {"post": "yes"})
+    assert list(Platform.objects.all()) == [silent]
+    Event.objects.filter(id=event.id).update(erased_at=now())
+    assert admin_client.get("/admin/conductor/platform/").context["cl"].result_count == 0
