@@ -162,6 +162,16 @@ def test_place_that_is_none_is_told(client, organizer, session, origins, words):
 
 
 @pytest.mark.django_db
+def test_what_is_wrong_with_a_field_is_told_with_it(client, organizer, session):
+    """Also to who does not see where it stands."""
+    found = client.post(f"/sessions/{session.id}/beacon/", {"name": "", "origins": "player.example.org"})
+    page = found.content.decode()
+    described = {id_ for ids in re.findall(r'aria-describedby="([^"]+)"', page) for id_ in ids.split()}
+    assert described >= {"id_name_error", "id_origins_error", "id_origins_helptext"}
+    assert described <= set(re.findall(r' id="([^"]+)"', page))
+
+
+@pytest.mark.django_db
 def test_own_page_is_offered_only_where_the_token_is_for_it(client, organizer, session):
     found = client.post(f"/sessions/{session.id}/beacon/", {"name": "Player", "origins": "https://player.example.org"})
     assert b"demo.html" not in found.content
