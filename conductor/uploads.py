@@ -31,6 +31,7 @@ from engagement.uploads import MOST_UNFINISHED, PART_BYTES, TooManyUploads, answ
 MAX_FILES = 5
 MAX_BODY = MAX_BYTES + 1024 * 1024  # the other fields, and what is between them
 TOO_MANY = f"{MOST_UNFINISHED} recordings of this event wait to be read already. Upload it when one of them was."
+NO_DAY = "Choose the day on which it was."
 TOO_LARGE = f"An upload holds up to {MAX_BYTES // 2**20} MB. Pack the file with gzip, or split the recording."
 
 
@@ -199,7 +200,9 @@ def progress(request: OrganizerRequest, upload_id: UUID) -> HttpResponse:
     if request.htmx and (upload.finished_at or upload.status == Upload.Status.ASKED):
         return HttpResponseClientRefresh()
     if upload.status == Upload.Status.ASKED:
-        return render(request, "recordings/question.html", _question(upload))
+        role = upload.event.role_of(request.user)
+        may_answer = role is not None and role.covers(Role.ORGANIZER)
+        return render(request, "recordings/question.html", _question(upload) | {"is_only_told": not may_answer})
     if upload.status == Upload.Status.DONE:
         return _lead_to_session(request, upload)
     if upload.status == Upload.Status.REFUSED:
@@ -215,9 +218,9 @@ def _correct(request: OrganizerRequest, upload: Upload) -> HttpResponse:
             return render(request, "recordings/question.html", _question(upload, form))
         chosen = request.POST.get("date_order", "")
         order = chosen if chosen in list(DateOrder) else ""
-        if (order or form is not None) and answer(
-            upload.id, date_order=order, columns=form.cleaned_data if form is not None else None
-        ):
+        if not order and form is None:
+            return render(request, "recordings/question.html", _question(upload) | {"refused": NO_DAY})
+        if answer(upload.id, date_order=order, columns=form.cleaned_data if form is not None else None):
             tasks.wake_reader()
     elif upload.status == Upload.Status.DONE and "redate" in request.POST:
         try:

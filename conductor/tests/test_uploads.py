@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from django.utils.timezone import now
 
 from anomalies.models import Anomaly
@@ -478,3 +479,32 @@ def test_a_normal_end_is_no_mass_exit(upload):
     upload("\n".join([header, *lines]).encode())
     assert Session.objects.get().ends_at == SEVEN_PM + timedelta(hours=1)
     assert not Anomaly.objects.exists()
+
+
+def ask(event: Event, **question: object) -> str:
+    """Have something asked of a recording, and return the address of its page."""
+    upload = Upload.objects.create(
+        event=event, title="Class", zone="UTC", file_names=["a.csv"], size=3, uploaded_at=now(), status="asked",
+        question=question,
+    )  # fmt: skip
+    return reverse("recording-progress", args=[upload.id])
+
+
+def test_who_only_reads_is_told_that_an_organizer_is_asked(client, event):
+    address = ask(event, columns=["Nimi", "Tuli", "Left"])
+    client.force_login(stage.organizer("viewer", event, Role.VIEWER))
+    page = client.get(address).content.decode()
+    assert "An organizer of the event is asked" in page
+    assert "Read it" not in page
+    assert client.post(address, {"name": "Nimi", "joined": "Tuli", "left": "Left"}).status_code == 403
+
+
+def test_question_that_is_not_answered_says_what_is_missing(client, event):
+    days = {"month_first": "2026-03-04", "day_first": "2026-04-03"}
+    address = ask(event, dates={"order": "month_first", "days": days})
+    client.force_login(stage.organizer("mara", event, Role.ORGANIZER))
+    for chosen in ({}, {"date_order": "whichever"}):
+        page = client.post(address, chosen).content.decode()
+        assert "Choose the day on which it was." in page
+        assert "4 March 2026" in page
+    assert Upload.objects.get().status == "asked"
