@@ -6,6 +6,7 @@ from math import log10
 from xml.sax.saxutils import escape
 
 from anomalies.bench.corpus import LabelledSession
+from anomalies.bench.drawing import LEFT, NAME_HEIGHT, NAMES_AT, RIGHT, TOP, caption, frame, level, tick, y_of
 from anomalies.bench.evaluation import Judge, evaluate
 from anomalies.bench.rivals.rival import Rival, Watched
 from anomalies.detector.config import BY_SENSITIVITY, DEFAULT, DetectorConfig
@@ -15,10 +16,6 @@ TARGET_RECALL, TARGET_FALSE_ALARMS = 0.95, 0.05
 WARNINGS = (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4)  # thresholds of our own curve
 HYSTERESIS = 0.1  # an incident closes at least so far below the score that opens one
 
-# The drawing, in pixels of the SVG's own box.
-WIDTH, HEIGHT = 760, 440
-LEFT, TOP, RIGHT, BOTTOM = 56, 76, 590, 404
-NAMES_AT, NAME_HEIGHT = 606, 18
 LEAST, MOST = 0.01, 100.0  # false alarms an hour, logarithmic; fewer than the least are drawn there
 TICKS = ((0.01, "≤ .01"), (0.05, ".05"), (0.1, ".1"), (1, "1"), (10, "10"), (100, "100"))
 
@@ -31,6 +28,7 @@ class Point:
     false_alarms_per_hour: float
     recall: float
     name: str = ""
+    halves: tuple[float | None, ...] = ()  # false alarms an hour on the even and the odd half of the sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +50,21 @@ def with_warning_from(warning_from: float, config: DetectorConfig = DEFAULT) -> 
     )
 
 
-def our_curve(sessions: Sequence[LabelledSession], progress: Callable[[int], object] = lambda count: None) -> Curve:
+def our_curve(
+    sessions: Sequence[LabelledSession],
+    progress: Callable[[int], object] = lambda count: None,
+    name: str = "this detector",
+) -> Curve:
     """Return the curve of our detector, through the sensitivities that an event can choose."""
     named = {config.opening.warning_from: name for name, config in BY_SENSITIVITY.items()}
+    chosen = {config.opening.warning_from: config for config in BY_SENSITIVITY.values()}
     thresholds = sorted({*WARNINGS, *named}, reverse=True)
 
     def judge_at(threshold: float) -> Judge:
-        return lambda batch: judge_sessions(batch, config=with_warning_from(threshold))
+        config = chosen.get(threshold) or with_warning_from(threshold)
+        return lambda batch: judge_sessions(batch, config=config)
 
-    return replace(sweep("this detector", sessions, judge_at, thresholds, named, progress), is_ours=True)
+    return replace(sweep(name, sessions, judge_at, thresholds, named, progress), is_ours=True)
 
 
 def rival_curve(
@@ -88,9 +92,16 @@ def sweep(
     """Evaluate a detector at each threshold; `progress` hears of each."""
     points = []
     for threshold in thresholds:
-        total = evaluate(sessions, judge_at(threshold)).total
+        evaluation = evaluate(sessions, judge_at(threshold))
+        total, halves = evaluation.total, evaluation.by_half.values()
         points.append(
-            Point(threshold, total.false_alarms_per_hour or 0.0, total.recall or 0.0, named.get(threshold, ""))
+            Point(
+                threshold,
+                total.false_alarms_per_hour or 0.0,
+                total.recall or 0.0,
+                named.get(threshold, ""),
+                tuple(half.false_alarms_per_hour for half in halves),
+            )
         )
         progress(1)
     return Curve(name, tuple(points))
@@ -98,40 +109,20 @@ def sweep(
 
 def draw_curves(curves: Sequence[Curve], title: str) -> str:
     """Return the SVG: each curve with its name at its end, dots where a point has a name, the target as a corner."""
-    x, y = _x(TARGET_FALSE_ALARMS), _y(TARGET_RECALL)
+    x, y = _x(TARGET_FALSE_ALARMS), y_of(TARGET_RECALL)
     parts = [
-        f'<text class="title" x="{LEFT}" y="24">{escape(title)}</text>',
-        f'<text class="quiet" x="{LEFT}" y="42">Share of incidents found, against false alarms an hour</text>',
+        caption("Share of incidents found, against false alarms an hour"),
         f'<path class="target" d="M{LEFT} {TOP}H{x:g}V{y:g}H{LEFT}Z"/>',
         f'<text class="quiet" x="{LEFT}" y="{TOP - 8}">target: .95 at .05</text>',
-        *(_level(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
-        *(_tick(rate, label) for rate, label in TICKS),
+        *(level(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        *(tick(_x(rate), label) for rate, label in TICKS),
     ]
     for curve in sorted(curves, key=lambda curve: curve.is_ours):  # ours on top
         parts += _line(curve)
         if curve.is_ours:
             parts += _choices(curve)
     parts += _names(curves)
-    body = "\n".join(parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">\n<style>{STYLE}</style>\n'
-        f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}"/>\n{body}\n</svg>\n'
-    )
-
-
-STYLE = """
-svg { --ink: #16191d; --soft: #4f565e; --hair: #d6d8d4; --paper: #fff; --accent: #14507f; --target: #d5e3ee }
-@media (prefers-color-scheme: dark) {
-svg { --ink: #eceef0; --soft: #aab1b9; --hair: #343a41; --paper: #191d22; --accent: #74b9f0; --target: #24394b } }
-text { font: 12px system-ui, sans-serif; font-variant-numeric: tabular-nums; fill: var(--ink) }
-.title { font-size: 16px; font-weight: 600 } .quiet { fill: var(--soft) } .paper { fill: var(--paper) }
-.hair { stroke: var(--hair) } .leader { stroke: var(--soft); stroke-width: .75; fill: none }
-.target { fill: var(--target) } .end { text-anchor: end } .middle { text-anchor: middle }
-.line { fill: none; stroke: var(--soft); stroke-width: 1.25; stroke-linejoin: round }
-.dot { fill: var(--paper); stroke: var(--soft); stroke-width: 1.25 }
-.ours { stroke: var(--accent); stroke-width: 2.5 } .name.ours { fill: var(--accent); font-weight: 600; stroke: none }
-"""
+    return frame(title, parts)
 
 
 def _x(rate: float) -> float:
@@ -139,34 +130,13 @@ def _x(rate: float) -> float:
     return round(LEFT + share * (RIGHT - LEFT), 1)
 
 
-def _y(recall: float) -> float:
-    return round(BOTTOM - recall * (BOTTOM - TOP), 1)
-
-
-def _level(share: float) -> str:
-    y = _y(share)
-    label = f"{share:.2f}".removeprefix("0")
-    return (
-        f'<line class="hair" x1="{LEFT}" x2="{RIGHT}" y1="{y:g}" y2="{y:g}"/>'
-        f'<text class="quiet end" x="{LEFT - 8}" y="{y + 4:g}">{label}</text>'
-    )
-
-
-def _tick(rate: float, label: str) -> str:
-    x = _x(rate)
-    return (
-        f'<line class="hair" x1="{x:g}" x2="{x:g}" y1="{BOTTOM}" y2="{BOTTOM + 5}"/>'
-        f'<text class="quiet middle" x="{x:g}" y="{BOTTOM + 20}">{label}</text>'
-    )
-
-
 def _line(curve: Curve) -> list[str]:
     style = " ours" if curve.is_ours else ""
-    path = "L".join(f"{_x(point.false_alarms_per_hour):g} {_y(point.recall):g}" for point in curve.points)
+    path = "L".join(f"{_x(point.false_alarms_per_hour):g} {y_of(point.recall):g}" for point in curve.points)
     parts = [f'<path class="line{style}" d="M{path}"/>']
     for point in curve.points:
         if point.name:
-            x, y = _x(point.false_alarms_per_hour), _y(point.recall)
+            x, y = _x(point.false_alarms_per_hour), y_of(point.recall)
             what = f"{curve.name}, {point.name}: {point.recall:.2f} at {point.false_alarms_per_hour:.3f} an hour"
             parts.append(
                 f'<circle class="dot{style}" cx="{x:g}" cy="{y:g}" r="4"><title>{escape(what)}</title></circle>'
@@ -177,11 +147,11 @@ def _line(curve: Curve) -> list[str]:
 def _choices(curve: Curve) -> list[str]:
     """Return the names of the points that can be chosen, below them all, the leftmost at the bottom."""
     named = sorted((point for point in curve.points if point.name), key=lambda point: -point.false_alarms_per_hour)
-    lowest = max((_y(point.recall) for point in named), default=0.0)
+    lowest = max((y_of(point.recall) for point in named), default=0.0)
     parts = []
     for place, point in enumerate(named, 1):
         x, y = _x(point.false_alarms_per_hour), lowest + NAME_HEIGHT * place
-        parts.append(f'<path class="leader" d="M{x:g} {_y(point.recall) + 5:g}V{y + 6:g}"/>')
+        parts.append(f'<path class="leader" d="M{x:g} {y_of(point.recall) + 5:g}V{y + 6:g}"/>')
         parts.append(f'<text x="{x + 5:g}" y="{y + 6:g}">{escape(point.name)}</text>')
     return parts
 
@@ -191,7 +161,7 @@ def _names(curves: Sequence[Curve]) -> list[str]:
     parts, below = [], float(TOP)
     for curve in sorted(curves, key=lambda curve: -curve.points[-1].recall):
         end = curve.points[-1]
-        x, y = _x(end.false_alarms_per_hour), _y(end.recall)
+        x, y = _x(end.false_alarms_per_hour), y_of(end.recall)
         at = max(below, y)
         below = at + NAME_HEIGHT
         style = " ours" if curve.is_ours else ""

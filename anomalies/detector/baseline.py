@@ -53,15 +53,33 @@ def gather_doubt(state: State, slots: int, evidence: float, baseline: Tuning) ->
 def learn_meaning(state: State, row: Row, baseline: Tuning) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
-    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing.
+    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing. Where a row
+    tells of hands, voices or questions, they count as doing something, too, and it must be so in most rows: a hand that
+    went up and down again is in none.
     """
     events, active = or_zero(row.chats) + or_zero(row.reactions), or_zero(row.active)
     state.since_poll = min(state.since_poll + 1, 2 * SLOTS_PER_MINUTE) if math.isnan(row.poll) else 0
-    is_proof = state.since_poll > SLOTS_PER_MINUTE and active > events + baseline.spare_people
-    state.proofs = min(FULL_BYTE, int(state.proofs) + is_proof)
+    if state.since_poll > SLOTS_PER_MINUTE:
+        if active > events + _count_signs(row) + baseline.spare_people:
+            state.proofs = min(FULL_BYTE, int(state.proofs) + 1)
+        elif _tells_signs(row):
+            state.proofs = max(0, int(state.proofs) - 1)
     state.tells_activity = state.tells_activity or row.active < row.present
     speaks = events > 0 or (active > 0 and state.tells_activity) or or_zero(row.poll) > 0
     state.has_spoken = state.has_spoken or speaks
+
+
+@compiled
+def _tells_signs(row: Row) -> bool:
+    """Tell whether a row says anything of hands, voices or questions."""
+    are_people_unknown = math.isnan(row.hands) and math.isnan(row.speakers)
+    return not (are_people_unknown and math.isnan(row.questions) and math.isnan(row.question_votes))
+
+
+@compiled
+def _count_signs(row: Row) -> float:
+    """Return how many may have done something that is neither chat nor reaction."""
+    return or_zero(row.hands) + or_zero(row.speakers) + or_zero(row.questions) + or_zero(row.question_votes)
 
 
 @compiled

@@ -24,6 +24,10 @@ class Rows(Records):
     present = Field(np.float64)
     poll = Field(np.float64)
     score = Field(np.float64)
+    hands = Field(np.float64)  # people
+    speakers = Field(np.float64)  # people
+    questions = Field(np.float64)  # a minute
+    question_votes = Field(np.float64)  # a minute
 
 
 ACTIVITY_WEIGHT = BY_NAME["active_share"].weight
@@ -50,6 +54,14 @@ class Measured(Protocol):
     def total_users(self) -> int | None: ...
     @property
     def poll_participation(self) -> float | None: ...
+    @property
+    def hands_raised(self) -> int | None: ...
+    @property
+    def speakers(self) -> int | None: ...
+    @property
+    def questions_per_min(self) -> float | None: ...
+    @property
+    def question_votes_per_min(self) -> float | None: ...
 
 
 def as_rows(readings: Iterable[Reading]) -> Rows:
@@ -73,6 +85,10 @@ def with_scores(measured: Iterable[tuple[Measured, float | None]]) -> Rows:
             number(reading.total_users),
             number(reading.poll_participation),
             number(score),
+            number(reading.hands_raised),
+            number(reading.speakers),
+            number(reading.questions_per_min),
+            number(reading.question_votes_per_min),
         )
         for reading, score in measured
     ]

@@ -17,8 +17,8 @@ DEAD_START_CHANCE = 0.04
 DRAWN = ("activity", "actors", "connections", "chat")
 DRAWN_ODDS = (0.7, 0.16, 0.06, 0.08)
 # Only where it is asked for: all that people do, and of those who are there that they are active; all of it, and hands,
-# devices, voices and questions.
-EMITS = (*DRAWN, "connected", "everything")
+# devices, voices and questions; the same, but no focus and blur.
+EMITS = (*DRAWN, "connected", "everything", "signs")
 RATE_SPREAD = 0.5  # the deviation of a healthy rate that no count explains, as a part of it
 LEAST_SNR = 3.0  # a weaker incident is not in the data, so it is not in the labels either
 FIRST_INCIDENT_SECOND = 150
@@ -70,6 +70,10 @@ class Script:
     @property
     def tells_focus(self) -> bool:
         return self.emits in ("activity", "everything")
+
+    @property
+    def tells_signs(self) -> bool:
+        return self.emits in ("everything", "signs")
 
     @property
     def incidents(self) -> list[Stretch]:
@@ -131,7 +135,7 @@ def find_place(
 
 def draw_incident(rng: np.random.Generator, script: Script, incident_type: str) -> Stretch:
     """Draw an incident of a type, at second 0."""
-    deep = script.emits in ("actors", "chat")  # nothing but what people do can show it there
+    deep = script.emits in ("actors", "chat", "signs")  # nothing but what people do can show it there
     match incident_type:
         case "MASS_EXIT":
             leaving = rng.uniform(10, 60)

@@ -26,7 +26,8 @@ EMITTED = {
     "chat": {"chat"},
     "connected": {"join", "leave", "chat", "reaction", "poll_vote"},
 }
-EMITTED["everything"] = EMITTED["activity"] | {*SWITCHES, "question_asked", "question_vote"}
+SIGNS = {*SWITCHES, "question_asked", "question_vote"}
+EMITTED |= {"everything": EMITTED["activity"] | SIGNS, "signs": EMITTED["actors"] | SIGNS}
 STARTLED_SECONDS = 60  # people turn to and fro faster so long after something began or ended
 VOTE_SECONDS = 30.0  # who votes does so about so long after the poll opened ...
 VOTE_HAZARD = 1.2 / 22  # ... each second with this chance at first, times the share that the poll is drawn to get
@@ -70,7 +71,7 @@ def enact(
     windows = Windows(sends_all=True)
     windows.add(events)
     rows = [_as_told(script, row) for row in windows.finish(last_row_at) if row.timestamp <= last_row_at]
-    if script.emits != "everything":
+    if not script.tells_signs:
         rows = [replace(row, **dict.fromkeys(OPTIONAL)) for row in rows]  # type: ignore[arg-type]
     return _label(rng, script, LabelledSession(name, rows, [], starts_at, events=events), faulty)
 
@@ -109,7 +110,7 @@ def _play(rng: np.random.Generator, script: Script, name: str, starts_at: dateti
     crowd = Crowd(rng, script)
     mood = draw_mood(rng, script, total)
     voices = Voices(rng, script, mood)
-    conversation = Conversation(rng.spawn(1)[0], script, crowd, mood) if script.emits == "everything" else None
+    conversation = Conversation(rng.spawn(1)[0], script, crowd, mood) if script.tells_signs else None
     turns = {int(turn) for stretch in script.stretches + script.breaks for turn in (stretch.start, stretch.end)}
     startled_until = -1
     for second in range(total):

@@ -89,6 +89,15 @@ def test_what_everything_tells_hangs_together():
     assert max(row.speakers for row in hosted) > 1
 
 
+def test_who_shows_signs_and_looks_away_unseen_is_counted_by_what_they_do():
+    session = simulate(4, "workshop", 40, emits="signs")
+    told = {event.type for event in session.events}
+    assert told == {*EMITTED["signs"], "poll_opened", "poll_closed"} - {"camera_off"}
+    assert told & {"focus", "blur"} == set()
+    assert all(row.active_users <= row.total_users for row in session.rows)
+    assert max(row.hands_raised or 0 for row in session.rows) > 0
+
+
 def test_rows_without_faults_are_the_windows_of_the_events():
     demo = webinar_demo()
     windows = Windows(sends_all=True)

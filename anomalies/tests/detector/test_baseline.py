@@ -1,16 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anomalies.detector import baseline
 from anomalies.detector.arrays import NEWEST
 from anomalies.detector.config import DEFAULT
+from anomalies.detector.replay import judge_rows
 from anomalies.detector.rows import as_rows
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, SLOT_SECONDS
 from anomalies.detector.state import BAND_UNITS, Series, Usual, new_states
-from anomalies.tests.rooms import SLOT, START
-from engagement.readings import Reading
+from anomalies.detector.timetables import Timetable
+from anomalies.tests.rooms import SLOT, START, at_minute, healthy_room, silence
+from engagement.readings import OPTIONAL, Reading
 
 BASELINE, TUNING = DEFAULT.baseline, DEFAULT.record[0]["baseline"]
 
@@ -129,6 +133,33 @@ def readings_of(active, n=20, **signals):
 @pytest.mark.parametrize(("active", "proofs"), [(2, 0), (3, 0), (4, 20)])
 def test_more_active_people_than_events_prove_that_others_listen(active, proofs):
     assert listen(readings_of(active)).proofs[0] == proofs
+
+
+@pytest.mark.parametrize("sign", ["hands_raised", "speakers", "questions_per_min", "question_votes_per_min"])
+def test_who_shows_or_says_something_proves_nothing_of_those_who_listen(sign):
+    assert listen(readings_of(8, **{sign: 5})).proofs == 0
+    assert listen(readings_of(9, **{sign: 5})).proofs == 20
+
+
+def test_proofs_must_hold_in_most_rows_where_hands_are_told():
+    """A hand that went up and down again is in no row, and its person counts as active for a minute all the same."""
+
+    def rows(proving, hands):
+        active = [9 if n % 3 in proving else 4 for n in range(60)]
+        return [Reading(START, 2.0, active_users=a, total_users=100, hands_raised=hands) for a in active]
+
+    assert listen(rows({0}, hands=1)).proofs == 0
+    assert listen(rows({0}, hands=None)).proofs == 60
+    assert listen(rows({0, 1}, hands=1)).proofs >= BASELINE.least_proofs
+
+
+@pytest.mark.slow
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 1000), st.sampled_from([25, 120, 600]), st.sampled_from(OPTIONAL))
+def test_what_few_platforms_tell_changes_no_verdict_where_it_is_known_who_looks(seed, audience, name):
+    rows = silence(healthy_room(seed, 20, audience), at_minute(14))
+    told = [replace(row, **{name: 1}) for row in rows]
+    assert judge_rows(new_states(1), [told], [Timetable()]) == judge_rows(new_states(1), [rows], [Timetable()])
 
 
 def test_rows_within_a_minute_of_a_poll_prove_nothing():

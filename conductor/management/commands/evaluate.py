@@ -1,6 +1,7 @@
 """`manage.py evaluate`: run the detector over a labelled corpus, beside others, and print how well each did."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from anomalies.bench import small_rooms, tables
+from anomalies.bench import pictures, small_rooms, tables
 from anomalies.bench.corpus import LabelledSession, read_corpus, read_events
 from anomalies.bench.curves import Curve, draw_curves, our_curve, rival_curve
 from anomalies.bench.evaluation import Evaluation, evaluate
 from anomalies.bench.rivals import RIVALS, Rival
 from anomalies.bench.rivals.rival import Watched
 from anomalies.bench.simulation.degrade import DEGRADATIONS
+from engagement.models import Event
 from engagement.readings import Reading
 from engagement.recordings.recording import BadRecording
 from engagement.windows import RawEvent, Windows
 
+PICTURES = tuple(f"detector-{name}.svg" for name in ("recall", "delays", "severity", "names", "promise"))
 HEALTHY_HOURS, COLLAPSES, SEED = 20.0, 10, 11  # of each size of small room
 
 
@@ -47,6 +50,14 @@ class Command(BaseCommand):
         )  # fmt: skip
         parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
         parser.add_argument("--curve", type=Path, metavar="FILE.svg", help="draw recall against false alarms")
+        parser.add_argument(
+            "--pictures", type=Path, metavar="DIR",
+            help="draw this detector's recall, delays, severity, names, and false alarms beside what pages promise",
+        )  # fmt: skip
+        parser.add_argument(
+            "--beside", type=Path, metavar="FOLDER", action="append", default=[],
+            help="with --pictures: a corpus more whose recall and false alarms are drawn",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["folder"] is None and not options["small_rooms"]:
@@ -57,6 +68,8 @@ class Command(BaseCommand):
             for number, (source, sessions) in enumerate(self._corpora(options).items()):
                 found = self._evaluate(source, sessions, options)
                 figures |= found if number == 0 else {source: found}
+        if options["pictures"]:
+            figures["pictures"] = self._draw_pictures(options)
         if options["small_rooms"]:
             figures["small_rooms"] = self._study_small_rooms()
         if options["json"]:
@@ -66,8 +79,15 @@ class Command(BaseCommand):
         """Refuse at once what could not be written after minutes of work."""
         if options["curve"] and options["folder"] is None:
             raise CommandError("--curve needs the folder of a corpus.")
-        for path in (options["json"], options["curve"]):
+        if options["pictures"] and options["folder"] is None:
+            raise CommandError("--pictures needs the folder of a corpus.")
+        if options["beside"] and not options["pictures"]:
+            raise CommandError("--beside needs --pictures.")
+        pictured = [options["pictures"] / name for name in PICTURES] if options["pictures"] else []
+        for path in (options["json"], options["curve"], *pictured):
             try:
+                if path in pictured:
+                    path.parent.mkdir(parents=True, exist_ok=True)
                 if path:
                     path.touch()
             except OSError as error:
@@ -144,6 +164,34 @@ class Command(BaseCommand):
         self.stdout.write(f"{path}: recall against false alarms an hour")
         return {curve.name: _points(curve) for curve in curves}
 
+    def _draw_pictures(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Draw what was found in the rows of the corpus and of those beside it, each called as its folder is."""
+        folders: list[Path] = [options["folder"], *options["beside"]]
+        corpora = {folder.name: self._read(folder) for folder in folders}
+        with tqdm(desc="pictures", unit="point", disable=None) as bar:
+            curves = [our_curve(sessions, bar.update, name) for name, sessions in corpora.items()]
+        first, *others = curves
+        curves = [first, *(replace(other, is_ours=False) for other in others)]
+        sessions = corpora[first.name]
+        found, what = evaluate(sessions), f"{first.name}: {len(sessions)} sessions"
+        drawn = (
+            draw_curves(curves, ", ".join(corpora)),
+            pictures.draw_delays(found, what),
+            pictures.draw_severity(found.total, what),
+            pictures.draw_names(found, what),
+            pictures.draw_promise(curves, promised_hours(), ", ".join(corpora)),
+        )
+        for name, drawing in zip(PICTURES, drawn, strict=True):
+            (options["pictures"] / name).write_text(drawing)
+        self.stdout.write(f"{options['pictures']}: {', '.join(PICTURES)}")
+        return {curve.name: _points(curve) for curve in curves}
+
+    def _read(self, folder: Path) -> list[LabelledSession]:
+        try:
+            return read_corpus(folder)
+        except (OSError, BadRecording) as error:
+            raise CommandError(str(error)) from None
+
     def _study_small_rooms(self) -> list[dict[str, object]]:
         with tqdm(desc="small rooms", unit="session", disable=None) as bar:
             rooms = [
@@ -151,6 +199,11 @@ class Command(BaseCommand):
             ]
         self.stdout.write(f"small rooms, simulated\n{tables.small_rooms(rooms)}")
         return [room.figures() for room in rooms]
+
+
+def promised_hours() -> dict[str, float]:
+    """Return for how many hours pages promise one false alarm, by sensitivity."""
+    return {value: float(re.findall(r"(\d+) hours", label)[0]) for value, label in Event.Sensitivity.choices}
 
 
 def rows_of(events: Sequence[RawEvent]) -> list[Reading]:
@@ -167,6 +220,7 @@ def _points(curve: Curve) -> list[dict[str, object]]:
             "recall": point.recall,
             "false_alarms_per_hour": point.false_alarms_per_hour,
             "name": point.name or None,
+            "false_alarms_per_hour_by_half": point.halves,
         }
         for point in curve.points
     ]

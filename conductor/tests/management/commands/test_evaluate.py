@@ -1,4 +1,5 @@
 import json
+import shutil
 from io import StringIO
 from xml.etree import ElementTree
 
@@ -8,6 +9,7 @@ from django.core.management import CommandError, call_command
 from anomalies.bench import curves, small_rooms
 from anomalies.bench.rivals import RIVALS
 from anomalies.bench.simulation.degrade import DEGRADATIONS
+from conductor.management.commands.evaluate import PICTURES, promised_hours
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +59,37 @@ def test_other_detectors_stand_beside_ours_and_in_the_drawing(corpus, tmp_path, 
         at_default = [p for p in figures["curves"][rival.name] if p["threshold"] == rival.threshold]
         assert at_default[0]["recall"] == figures["rivals"][rival.name]["total"]["recall"]
     assert ElementTree.parse(tmp_path / "curve.svg").getroot().tag.endswith("svg")
+
+
+def test_pictures_of_the_same_corpora_are_the_same_bytes(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "WARNINGS", ())  # the sensitivities are enough
+    beside = tmp_path / "beside"
+    shutil.copytree(corpus, beside)
+    drawn = []
+    for folder in (tmp_path / "once", tmp_path / "again"):
+        _, figures = evaluated(tmp_path, corpus, "--alone", "--pictures", folder, "--beside", beside)
+        drawn.append({picture.name: picture.read_bytes() for picture in folder.iterdir()})
+    assert drawn[0] == drawn[1]
+    assert set(drawn[0]) == set(PICTURES)
+    assert all(ElementTree.fromstring(picture).tag.endswith("svg") for picture in drawn[0].values())
+    assert figures["pictures"][beside.name] == figures["pictures"][corpus.name]
+    normal = next(point for point in figures["pictures"][corpus.name] if point["name"] == "normal")
+    assert normal["recall"] == figures["total"]["recall"]
+    assert normal["false_alarms_per_hour_by_half"] == [
+        half["false_alarms_per_hour"] for half in figures["by_half"].values()
+    ]
+    assert b"beside" in drawn[0]["detector-promise.svg"]
+
+
+def test_hours_that_pages_promise_are_read_from_their_words():
+    assert promised_hours() == {"calm": 60, "normal": 30, "sensitive": 7}
+
+
+def test_pictures_need_a_corpus():
+    with pytest.raises(CommandError, match="--pictures needs the folder"):
+        call_command("evaluate", "--small-rooms", "--pictures", "pictures")
+    with pytest.raises(CommandError, match="--beside needs --pictures"):
+        call_command("evaluate", "corpus", "--beside", "other")
 
 
 def test_rows_and_events_can_be_held_against_each_other(corpus, tmp_path):
