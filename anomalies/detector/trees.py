@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalies.detector.arrays import Floats, Integers
-from anomalies.detector.compiled import keep_arrays
 
 Leaves = NDArray[np.uint8]
 Masses = NDArray[np.int64]
@@ -44,6 +43,8 @@ class Forest:
 
         River makes them once; they are kept for those processes that come, as River is most of a second and 90 MB.
         """
+        from anomalies.detector.compiled import keep_arrays  # loads numba
+
         sizes = f"{self.n_trees}x{self.height}-{self.seed}-{'-'.join(self.features)}"
         on, at = keep_arrays(f"river-{version('river')}-{sizes}", self._make_splits)
         return on, at
