@@ -1,3 +1,4 @@
+import asyncio
 import json
 
 import pytest
@@ -232,6 +233,26 @@ async def test_access_is_checked_within_thirty_seconds():
 LIST = "/ws/sessions/"
 
 
+@pytest.fixture
+def open_list(open_socket, monkeypatch):
+    """Open a list, which is told what its room knows after it was opened: it may be told both at once else."""
+    is_open, keep_fresh = asyncio.Event(), lists.ListRoom._keep_fresh
+
+    async def keep_fresh_once_open(room: lists.ListRoom) -> None:
+        await is_open.wait()
+        await keep_fresh(room)
+
+    monkeypatch.setattr(lists.ListRoom, "_keep_fresh", keep_fresh_once_open)
+
+    async def open_list(cookie: str) -> tuple[WebsocketCommunicator, str]:
+        socket, _ = await open_socket(LIST, cookie=cookie)
+        first = await socket.receive_from(timeout=5)
+        is_open.set()
+        return socket, first
+
+    return open_list
+
+
 async def test_list_gets_the_very_list_of_the_page(event, session, organizer, open_socket, client):
     await sync_to_async(client.force_login)(organizer)
     socket, connected = await open_socket(LIST, cookie=await cookie_of(organizer), host="testserver")
@@ -243,13 +264,12 @@ async def test_list_gets_the_very_list_of_the_page(event, session, organizer, op
 
 
 async def test_list_is_pushed_when_something_in_it_changes_and_not_before(
-    event, session, organizer, open_socket, monkeypatch
+    event, session, organizer, open_list, monkeypatch
 ):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 60.0)
     other = await sync_to_async(stage.live_session)(await Event.objects.acreate(name="Other"), "Not mine")
-    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
-    first = await socket.receive_from(timeout=5)
+    socket, first = await open_list(await cookie_of(organizer))
     assert await socket.receive_from(timeout=5) == first  # what the list knows before its first change
     for change in (session, other):
         await sync_to_async(live.announce)([live.SessionChange(change.id, None)], stage.NOW)
@@ -260,21 +280,14 @@ async def test_list_is_pushed_when_something_in_it_changes_and_not_before(
     assert 'data-state="critical"' in await socket.receive_from(timeout=5)
 
 
-async def receive_beginning(socket: WebsocketCommunicator) -> None:
-    """Take what a list begins with: as it was opened and as its room tells it, in one where both came at once."""
-    await socket.receive_from(timeout=5)
-    if not await socket.receive_nothing(timeout=2):
-        await socket.receive_from(timeout=5)
-
-
 async def test_list_is_pushed_card_by_card_and_mere_numbers_less_often(
-    event, session, organizer, open_socket, monkeypatch
+    event, session, organizer, open_list, monkeypatch
 ):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
     other = await sync_to_async(stage.live_session)(event, "Second room")
-    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
-    await receive_beginning(socket)
+    socket, _ = await open_list(await cookie_of(organizer))
+    await socket.receive_from(timeout=5)
 
     async def move(people: int) -> None:
         await EngagementRow.objects.filter(session=session).aupdate(total_users=people)
@@ -291,14 +304,14 @@ async def test_list_is_pushed_card_by_card_and_mere_numbers_less_often(
 
 
 async def test_whoever_comes_late_and_whoever_was_there_show_the_same(
-    event, session, organizer, open_socket, monkeypatch
+    event, session, organizer, open_socket, open_list, monkeypatch
 ):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
     other = await sync_to_async(stage.live_session)(event, "Second room")
     cookie = await cookie_of(organizer)
-    early, _ = await open_socket(LIST, cookie=cookie)
-    await receive_beginning(early)
+    early, _ = await open_list(cookie)
+    await early.receive_from(timeout=5)
     await EngagementRow.objects.filter(session=session).aupdate(total_users=320)  # which nobody is told at once
     late, _ = await open_socket(LIST, cookie=cookie)
     assert "</svg>320" in await late.receive_from(timeout=5)
@@ -309,12 +322,12 @@ async def test_whoever_comes_late_and_whoever_was_there_show_the_same(
     assert "</svg>320" not in whole, "later on it would be taken for told"
 
 
-async def test_rooms_that_move_are_told_by_their_names(event, session, organizer, open_socket, monkeypatch):
+async def test_rooms_that_move_are_told_by_their_names(event, session, organizer, open_list, monkeypatch):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
     other = await sync_to_async(stage.live_session)(event, "Second room")
-    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
-    await receive_beginning(socket)
+    socket, _ = await open_list(await cookie_of(organizer))
+    await socket.receive_from(timeout=5)
     await sync_to_async(stage.incident)(other)
     moved = await socket.receive_from(timeout=5)
     assert moved.startswith('<section id="session-list"')
@@ -322,12 +335,12 @@ async def test_rooms_that_move_are_told_by_their_names(event, session, organizer
     assert (moved.count("<h3>"), moved.index(str(other.id)) < moved.index(str(session.id))) == (1, True)
 
 
-async def test_calm_rooms_change_places_only_when_numbers_are_told(event, organizer, session, open_socket, monkeypatch):
+async def test_calm_rooms_change_places_only_when_numbers_are_told(event, organizer, session, open_list, monkeypatch):
     monkeypatch.setattr(lists, "PUSH_SECONDS", 0.05)
     monkeypatch.setattr(lists, "LOOK_SECONDS", 0.1)
     other = await sync_to_async(stage.live_session)(event, "Second room")
-    socket, _ = await open_socket(LIST, cookie=await cookie_of(organizer))
-    await receive_beginning(socket)
+    socket, _ = await open_list(await cookie_of(organizer))
+    await socket.receive_from(timeout=5)
     await EngagementRow.objects.filter(session=other).aupdate(engagement_score=0.05)
     assert await socket.receive_nothing(timeout=0.5), "a place was told at once"
     monkeypatch.setattr(lists, "CALM_SECONDS", 0.0)
