@@ -4,13 +4,11 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asgiref.testing import ApplicationCommunicator
-from django.core.asgi import get_asgi_application
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,8 +16,8 @@ from hypothesis import strategies as st
 from conductor import keys, metrics
 from conductor.posting import committer as committing
 from conductor.posting import door as doors
-from conductor.posting.committer import Committer, NotStored
-from conductor.posting.door import Door
+from conductor.posting.committer import NotStored
+from conductor.tests.posting.site import Site, django
 from conductor.tests.rest import START, Rest, signals
 from conductor.tests.waiting import wait_until
 from engagement.models import EngagementRow, RawEventRow, Session
@@ -29,54 +27,16 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 JUDGED = START + timedelta(seconds=5)
-django = get_asgi_application()
 
 
-@dataclass
-class Site:
-    """The application with its door, on an event loop of its own, and how often Django behind it was asked."""
-
-    loop: asyncio.Runner
-    committer: Committer = field(default_factory=Committer)
-    asked: int = 0
-
-    def __post_init__(self) -> None:
-        async def count(scope, receive, send) -> None:
-            self.asked += 1
-            await django(scope, receive, send)
-
-        self.door = Door(count, self.committer)
+class RestSite(Site):
+    """The site as holders of keys ask it."""
 
     def post(self, rest: Rest, path: str, body: bytes, application: Any = None, **headers: str) -> tuple:
         """Return status, headers and body of an answer."""
-        return self.loop.run(self.send(rest, path, body, application, **headers))
-
-    async def send(self, rest: Rest, path: str, body: bytes, application: Any = None, **headers: str) -> tuple:
-        path, _, query = path.partition("?")
-        pairs = {
-            "host": "localhost",
-            "authorization": f"Bearer {rest.secret}",
-            "content-type": "application/json",
-            "content-length": str(len(body)),
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": f"/api/v1{path}",
-            "query_string": query.encode(),
-            "client": ["192.0.2.1", 9],
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in pairs.items()],
-        }
-        request = ApplicationCommunicator(application or self.door, scope)
-        half = len(body) // 2
-        await request.send_input({"type": "http.request", "body": body[:half], "more_body": True})
-        await request.send_input({"type": "http.request", "body": body[half:]})
-        start = await request.receive_output(timeout=20)
-        answer = await request.receive_output(timeout=20)
-        await request.wait(timeout=20)
-        return start["status"], start["headers"], answer["body"]
+        pairs = {"authorization": f"Bearer {rest.secret}", "content-type": "application/json"}
+        pairs |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.ask(path, body, pairs, application)
 
     def learn(self, rest: Rest) -> None:
         """Have Django take one of each call, so that the next ones need not ask it."""
@@ -97,18 +57,14 @@ def live(rest: Rest, source: str, **fields) -> Session:
 
 
 @pytest.fixture
-def site(db, monkeypatch, settings) -> Iterator[Site]:
+def site(db, monkeypatch, settings) -> Iterator[RestSite]:
     settings.RATE_LIMIT = settings.ITEM_LIMIT = 0
     monkeypatch.setattr("conductor.api.routes.now", lambda: NOW)
     monkeypatch.setattr(doors, "now", lambda: NOW)
     monkeypatch.setattr(committing, "now", lambda: NOW)
     keys.KEYS.known.clear()
-    with asyncio.Runner() as loop:
-        site = Site(loop)
-        try:
-            yield site
-        finally:
-            site.committer.close()
+    with RestSite.running() as site:
+        yield site
 
 
 def body_of(*rows: Mapping[str, object]) -> bytes:

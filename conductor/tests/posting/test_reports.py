@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
-from django.core.asgi import get_asgi_application
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,10 +14,9 @@ from conductor import keys, wakeups
 from conductor.api.problems import Problem
 from conductor.posting import committer as committing
 from conductor.posting import door as doors
-from conductor.posting.committer import Committer
-from conductor.posting.door import Door
 from conductor.posting.listening import Listener
 from conductor.requests import send_answer
+from conductor.tests.posting.site import Site, django
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
 from engagement.models import BeaconToken, RawEventRow, Session, Visitor
@@ -29,49 +26,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ORIGIN = "https://player.example.org"
 PERSON = "5d6f0c3a9b1e47d28c70aa41be9f3e12"
-django = get_asgi_application()
 
 
-class Site:
-    """The application with its door, on an event loop of its own, and how often Django behind it was asked."""
-
-    def __init__(self, loop: asyncio.Runner) -> None:
-        self.loop, self.committer, self.asked = loop, Committer(), 0
-
-        async def count(scope, receive, send) -> None:
-            self.asked += 1
-            await django(scope, receive, send)
-
-        self.door = Door(count, self.committer)
+class BeaconSite(Site):
+    """The site as tabs ask it."""
 
     def send(self, token: str, body: object, application=None, **headers: str) -> tuple:
-        """Return status, headers and body of an answer."""
+        """Return status, headers and body of an answer; an empty header is not sent."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.loop.run(self._send(token, data, application or self.door, headers))
-
-    async def _send(self, token: str, body: bytes, application, headers: dict[str, str]) -> tuple:
-        pairs = {
-            "host": "localhost",
-            "content-type": "text/plain;charset=UTF-8",
-            "content-length": str(len(body)),
-            "origin": ORIGIN,
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": f"/api/v1/beacon/{token}",
-            "query_string": b"",
-            "client": ["192.0.2.1", 9],
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in pairs.items() if value],
-        }
-        request = ApplicationCommunicator(application, scope)
-        await request.send_input({"type": "http.request", "body": body})
-        start = await request.receive_output(timeout=20)
-        answer = await request.receive_output(timeout=20)
-        await request.wait(timeout=20)
-        return start["status"], start["headers"], answer["body"]
+        pairs = {"content-type": "text/plain;charset=UTF-8", "origin": ORIGIN}
+        pairs |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.ask(f"/beacon/{token}", data, {name: value for name, value in pairs.items() if value}, application)
 
     def learn(self, token: str) -> None:
         """Have Django take one, so that the next ones need not ask it."""
@@ -89,18 +54,14 @@ def live_token(*origins: str, rest: Rest | None = None) -> tuple[Session, str]:
 
 
 @pytest.fixture
-def site(db, monkeypatch, settings) -> Iterator[Site]:
+def site(db, monkeypatch, settings) -> Iterator[BeaconSite]:
     settings.BEACON_LIMIT = settings.BEACON_ADDRESS_LIMIT = settings.ITEM_LIMIT = 0
     for place in ("conductor.api.beacons.now", "conductor.posting.door.now", "conductor.posting.committer.now"):
         monkeypatch.setattr(place, lambda: NOW)
     assert doors.now() == committing.now() == NOW
     keys.TOKENS.known.clear()
-    with asyncio.Runner() as loop:
-        site = Site(loop)
-        try:
-            yield site
-        finally:
-            site.committer.close()
+    with BeaconSite.running() as site:
+        yield site
 
 
 def test_second_report_does_not_ask_django_and_is_answered_alike(site):
