@@ -19,7 +19,6 @@ from anomalies.models import Anomaly
 from conductor.models import Heard, Platform
 from conductor.platforms import door
 from conductor.platforms.record import record_told
-from conductor.tests import sweeping
 from conductor.tests.platforms.payloads import (
     Classroom,
     Webinar,
@@ -35,27 +34,12 @@ from conductor.tests.waiting import wait_until
 from engagement.erasure import erase_events
 from engagement.models import EngagementRow, RawEventRow, Session
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def flags_down():
-    sweeping.begin_anew()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("flags_down")]
 
 
 @pytest.fixture
 def visitor() -> Client:
     return Client(raise_request_exception=False, enforce_csrf_checks=True)
-
-
-@pytest.fixture
-def by_zoom(event) -> Platform:
-    return make_platform(event)
-
-
-@pytest.fixture
-def by_class(event) -> Platform:
-    return make_platform(event, "bigbluebutton")
 
 
 def nothing_is_stored() -> bool:

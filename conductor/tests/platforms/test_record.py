@@ -30,27 +30,12 @@ from engagement.erasure import erase_events, erase_person, erase_sessions
 from engagement.models import EngagementRow, Event, RawEventRow, Session
 from engagement.readings import Reading
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("flags_down")]
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATER = START + timedelta(hours=2)
 CLASS = Path(settings.BASE_DIR).parent / "shared" / "recordings" / "bbb-class.jsonl"
 ROOM = Classroom()
-
-
-@pytest.fixture(autouse=True)
-def flags_down():
-    sweeping.begin_anew()
-
-
-@pytest.fixture
-def by_zoom(event) -> Platform:
-    return make_platform(event)
-
-
-@pytest.fixture
-def by_class(event) -> Platform:
-    return make_platform(event, "bigbluebutton")
 
 
 def at(seconds: float) -> datetime:
