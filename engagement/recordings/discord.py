@@ -8,7 +8,7 @@ from engagement.recordings.date_order import Clues, DateOrder, find_order
 from engagement.recordings.dates import Written, read_written
 from engagement.recordings.documents import JsonObject
 from engagement.recordings.formats import Format, Look
-from engagement.recordings.messages import Offsets, chat_format, get, is_repeat, person, read_stamp
+from engagement.recordings.messages import Offsets, chat_format, get, is_repeat, person, read_stamp, skip_reactions
 from engagement.recordings.recording import Gathering
 from engagement.recordings.source import Source
 from engagement.recordings.tables import read_rows
@@ -36,10 +36,7 @@ def _take(item: JsonObject, offsets: Offsets, gathering: Gathering) -> None:
     else:
         at = read_stamp(item.get("timestamp")) or offsets.place(None)
         gathering.add("chat", at, person(gathering, get(item, "author", "id"), get(item, "author", "name")))
-        reactions = item.get("reactions")
-        for each in reactions if isinstance(reactions, list) else []:
-            count = get(each, "count")
-            gathering.skip("reactions that tell no time", count if isinstance(count, int) and count > 0 else 1)
+        skip_reactions(item, gathering)
 
 
 FORMAT = chat_format(

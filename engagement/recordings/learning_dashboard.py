@@ -6,7 +6,7 @@ from datetime import datetime
 
 from engagement.classroom import HAND, NO_REACTION
 from engagement.recordings.formats import Format, Look
-from engagement.recordings.messages import get, get_text, number, read_stamp
+from engagement.recordings.messages import get, get_list, get_text, number, read_stamp
 from engagement.recordings.recording import BadRecording, Gathering
 from engagement.recordings.source import Source
 from engagement.recordings.stays import merge
@@ -55,17 +55,17 @@ def _gather_user(key: str, user: object, ended: datetime | None, gathering: Gath
     for begin, end in spans:
         if end is None:  # still there when the file was made
             gathering.add("join", begin, person)
-    for each in (*_list(user, "reactions"), *_list(user, "emojis")):
+    for each in (*get_list(user, "reactions"), *get_list(user, "emojis")):
         at, name = _moment(get(each, "sentOn")), get_text(each, "name")
         if at is None or name in {HAND, *NO_REACTION}:
             gathering.skip("changes of status that are no reaction")
         else:
             gathering.add("reaction", at, person)
-    for each in _list(user, HAND):
+    for each in get_list(user, HAND):
         at = _moment(each if not isinstance(each, dict) else get(each, "sentOn"))
         if at is not None:
             gathering.add("hand_raised", at, person)
-    for each in _list(user, "webcams"):
+    for each in get_list(user, "webcams"):
         started, stopped = _moment(get(each, "startedOn")), _moment(get(each, "stoppedOn")) or ended
         if started is not None:
             gathering.add("camera_on", started, person)
@@ -83,15 +83,10 @@ def _sessions(user: object) -> Iterator[tuple[datetime, datetime | None]]:
     """Yield when a person was connected; older versions tell one time for each id."""
     ids = get(user, "intIds")
     for each in ids.values() if isinstance(ids, dict) else ():
-        for session in _list(each, "sessions") or [each]:
+        for session in get_list(each, "sessions") or [each]:
             joined = _moment(get(session, "registeredOn"))
             if joined is not None:
                 yield joined, _moment(get(session, "leftOn"))
-
-
-def _list(value: object, key: str) -> list[object]:
-    found = get(value, key)
-    return found if isinstance(found, list) else []
 
 
 def _moment(value: object) -> datetime | None:

@@ -109,6 +109,19 @@ def get_text(value: object, *keys: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def get_list(value: object, *keys: str) -> list[object]:
+    """Return the list that an object holds, an empty one where it holds none."""
+    found = get(value, *keys)
+    return found if isinstance(found, list) else []
+
+
+def skip_reactions(item: JsonObject, gathering: Gathering) -> None:
+    """Note how many reacted to a message, where it is not told when."""
+    for each in get_list(item, "reactions"):
+        count = get(each, "count")
+        gathering.skip("reactions that tell no time", count if isinstance(count, int) and count > 0 else 1)
+
+
 def person(gathering: Gathering, *keys: object) -> str | None:
     """Return the pseudonym of whoever goes by the first of the keys that is there, None where none is."""
     key = next((key for key in keys if isinstance(key, str | int) and not isinstance(key, bool) and key != ""), None)

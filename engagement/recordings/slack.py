@@ -1,7 +1,7 @@
 """Read a day of a channel as Slack exports it. Pure."""
 
 from engagement.recordings.documents import JsonObject
-from engagement.recordings.messages import Offsets, chat_format, get, person, read_stamp
+from engagement.recordings.messages import Offsets, chat_format, get, person, read_stamp, skip_reactions
 from engagement.recordings.recording import Gathering
 
 # Messages are those without a subtype, and these.
@@ -23,10 +23,7 @@ def _take(item: JsonObject, offsets: Offsets, gathering: Gathering) -> None:
         gathering.add(
             "chat", at, person(gathering, item.get("user"), item.get("username"), get(item, "user_profile", "name"))
         )
-        reactions = item.get("reactions")
-        for each in reactions if isinstance(reactions, list) else []:
-            count = get(each, "count")
-            gathering.skip("reactions that tell no time", count if isinstance(count, int) and count > 0 else 1)
+        skip_reactions(item, gathering)
 
 
 FORMAT = chat_format(
