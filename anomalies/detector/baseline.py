@@ -53,27 +53,18 @@ def gather_doubt(state: State, slots: int, evidence: float, baseline: Tuning) ->
 def learn_meaning(state: State, row: Row, baseline: Tuning) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
-    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing. Where a row
-    tells of hands, voices or questions, they count as doing something, too, and it must be so in most rows: a hand that
-    went up and down again is in none.
+    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing. Hands, voices and
+    questions count as doing something, where a row tells of them.
     """
     events, active = or_zero(row.chats) + or_zero(row.reactions), or_zero(row.active)
     state.since_poll = min(state.since_poll + 1, 2 * SLOTS_PER_MINUTE) if math.isnan(row.poll) else 0
     if state.since_poll > SLOTS_PER_MINUTE:
-        if active > events + _count_signs(row) + baseline.spare_people:
-            state.proofs = min(FULL_BYTE, int(state.proofs) + 1)
-        elif _tells_signs(row):
-            state.proofs = max(0, int(state.proofs) - 1)
+        proves = active > events + _count_signs(row) + baseline.spare_people
+        state.asked = min(baseline.asked_rows, state.asked + 1)
+        state.proven += (proves - state.proven) / state.asked
     state.tells_activity = state.tells_activity or row.active < row.present
     speaks = events > 0 or (active > 0 and state.tells_activity) or or_zero(row.poll) > 0
     state.has_spoken = state.has_spoken or speaks
-
-
-@compiled
-def _tells_signs(row: Row) -> bool:
-    """Tell whether a row says anything of hands, voices or questions."""
-    are_people_unknown = math.isnan(row.hands) and math.isnan(row.speakers)
-    return not (are_people_unknown and math.isnan(row.questions) and math.isnan(row.question_votes))
 
 
 @compiled
@@ -102,7 +93,8 @@ def has_activity(state: State, baseline: Tuning) -> bool:
     that only knows who did something counts its chats twice.
     """
     says_something = read_half(state.usual[Usual.ACTIVE_SHARE]) < baseline.full_activity
-    return says_something and state.proofs >= baseline.least_proofs
+    is_proven = state.proven >= baseline.proven_part and state.proven * state.asked >= baseline.least_proofs
+    return says_something and is_proven
 
 
 @compiled

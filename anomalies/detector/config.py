@@ -80,8 +80,12 @@ class Baseline:
     full_activity: float = 0.97
     # A row proves that others listen when more than this many people are active beyond its chats and reactions.
     spare_people: float = 1.0
-    # This many rows must prove it, before which "active" may only be who did something.
-    least_proofs: int = 3
+    # Before so many rows have proven it "active" may only be who did something, ...
+    least_proofs: float = 12.0
+    # ... and so it may where fewer than this part of all prove it, as rates are smoothed and rounded.
+    proven_part: float = 0.15
+    # That part is of as many rows as came, up to this many, one hour of them; then older ones are forgotten.
+    asked_rows: int = 720
     # The band of expected scores reaches this many standard deviations to either side of what is usual.
     band_width: float = 2.0
     # A standard deviation of the score is drawn at least as wide as this.

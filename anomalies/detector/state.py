@@ -115,7 +115,8 @@ class States(Records):
     noise = Field(np.float16, N_DEVIATIONS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
     doubt = Field(np.uint8)  # slots for which rows were not learnt as evidence was gathering
-    proofs = Field(np.uint8)  # rows with more people active than chats and reactions can account for
+    asked = Field(np.int16)  # rows that could prove that others listen than those who do something, up to a limit
+    proven = Field(np.float32)  # the part of them with more people active than did anything that is counted
     since_poll = Field(np.int16)  # slots since a poll was open
     has_spoken = Field(np.bool_)  # whether anything but people was ever seen
     tells_activity = Field(np.bool_)  # whether fewer were ever active than present

@@ -130,27 +130,25 @@ def readings_of(active, n=20, **signals):
     return [Reading(START + k * SLOT, 2.0, active_users=active, total_users=100, **signals) for k in range(n)]
 
 
-@pytest.mark.parametrize(("active", "proofs"), [(2, 0), (3, 0), (4, 20)])
-def test_more_active_people_than_events_prove_that_others_listen(active, proofs):
-    assert listen(readings_of(active)).proofs[0] == proofs
+@pytest.mark.parametrize(("active", "proven"), [(2, 0), (3, 0), (4, 1)])
+def test_more_active_people_than_events_prove_that_others_listen(active, proven):
+    states = listen(readings_of(active))
+    assert (states.asked[0], states.proven[0]) == (20, proven)
 
 
 @pytest.mark.parametrize("sign", ["hands_raised", "speakers", "questions_per_min", "question_votes_per_min"])
 def test_who_shows_or_says_something_proves_nothing_of_those_who_listen(sign):
-    assert listen(readings_of(8, **{sign: 5})).proofs == 0
-    assert listen(readings_of(9, **{sign: 5})).proofs == 20
+    assert listen(readings_of(8, **{sign: 5})).proven == 0
+    assert listen(readings_of(9, **{sign: 5})).proven == 1
 
 
-def test_proofs_must_hold_in_most_rows_where_hands_are_told():
-    """A hand that went up and down again is in no row, and its person counts as active for a minute all the same."""
-
-    def rows(proving, hands):
-        active = [9 if n % 3 in proving else 4 for n in range(60)]
-        return [Reading(START, 2.0, active_users=a, total_users=100, hands_raised=hands) for a in active]
-
-    assert listen(rows({0}, hands=1)).proofs == 0
-    assert listen(rows({0}, hands=None)).proofs == 60
-    assert listen(rows({0, 1}, hands=1)).proofs >= BASELINE.least_proofs
+def test_proven_is_a_part_of_all_rows_and_older_ones_are_forgotten():
+    """Rates that are smoothed or rounded, and hands that went up and down again, let some rows prove what is not so."""
+    rows = [reading for active in (9, 3, 3, 3) for reading in readings_of(active, n=BASELINE.asked_rows // 4)]
+    assert listen(rows).proven == pytest.approx(1 / 4, abs=1e-3)
+    states = listen(rows * 5)
+    assert states.asked == BASELINE.asked_rows
+    assert 0.15 < states.proven < 1 / 4
 
 
 @pytest.mark.slow
@@ -164,8 +162,8 @@ def test_what_few_platforms_tell_changes_no_verdict_where_it_is_known_who_looks(
 
 def test_rows_within_a_minute_of_a_poll_prove_nothing():
     polled = readings_of(50, n=1, poll_participation=0.0)
-    assert listen([*polled, *readings_of(50, n=12)]).proofs[0] == 0
-    assert listen([*polled, *readings_of(50, n=13)]).proofs[0] == 1
+    assert listen([*polled, *readings_of(50, n=12)]).asked[0] == 0
+    assert listen([*polled, *readings_of(50, n=13)]).asked[0] == 1
 
 
 def test_room_of_which_only_connections_are_known_has_not_spoken():
@@ -174,13 +172,38 @@ def test_room_of_which_only_connections_are_known_has_not_spoken():
     assert listen([*silent, Reading(START, poll_participation=0.1)]).has_spoken[0]
 
 
+ENOUGH = BASELINE.least_proofs
+
+
 @pytest.mark.parametrize(
-    ("share", "proofs", "tells"), [(0.7, 3, True), (0.7, 2, False), (1.0, 3, False), (np.nan, 3, False)]
+    ("share", "asked", "proven", "tells"),
+    [
+        (0.7, ENOUGH, 1.0, True),
+        (0.7, ENOUGH - 1, 1.0, False),
+        (0.7, 720, BASELINE.proven_part + 0.01, True),
+        (0.7, 720, BASELINE.proven_part - 0.01, False),
+        (1.0, 720, 1.0, False),
+        (np.nan, 720, 1.0, False),
+    ],
 )
-def test_active_share_tells_something_where_it_is_proven_and_not_full(share, proofs, tells):
+def test_active_share_tells_something_where_it_is_proven_and_not_full(share, asked, proven, tells):
     states = new_states(1)
-    states.usual[:, Usual.ACTIVE_SHARE], states.proofs = share, proofs
+    states.usual[:, Usual.ACTIVE_SHARE], states.asked, states.proven = share, asked, proven
     assert baseline.has_activity(states.records[0], TUNING) == tells
+
+
+def test_who_did_something_is_not_taken_for_who_listens_where_rates_are_smoothed():
+    """In a tenth of the rows more people did something than the smoothed rates of their chats say."""
+
+    def is_told(part):
+        burst = round(part * 40)
+        readings = [*readings_of(3, n=40 - burst), *readings_of(6, n=burst)] * 6
+        states = listen(readings)
+        states.usual[:, Usual.ACTIVE_SHARE] = 0.05
+        return baseline.has_activity(states.records[0], TUNING)
+
+    assert not is_told(0.1)
+    assert is_told(0.2)
 
 
 def test_rows_are_not_learnt_while_evidence_gathers_until_it_is_the_new_normal():

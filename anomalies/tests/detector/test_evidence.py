@@ -22,7 +22,7 @@ def room(people=100, chats=0.0, reactions=0.0, activity=0.75):
     states.previous[:, Figure.PRESENT] = people
     states.usual[:, Usual.CHAT_RATE], states.usual[:, Usual.REACTION_RATE] = chats / people, reactions / people
     states.usual[:, Usual.ACTIVE_SHARE] = activity
-    states.proofs = DEFAULT.baseline.least_proofs
+    states.asked, states.proven = DEFAULT.baseline.least_proofs, 1.0
     return states
 
 
@@ -123,7 +123,7 @@ def test_evidence_of_ten_people_counts_for_half():
 def test_sharp_fall_is_none_where_nobody_says_who_listens():
     states = room(MANY, chats=50)
     states.history[:, Series.ACTIVITY, -1] = 0.1
-    states.proofs = 0
+    states.proven = 0.0
     assert evidence_of(states).sharp == DEFAULT.sharp_falls.without_activity
 
 
