@@ -86,7 +86,11 @@ def count_low(state: State, mean_score: float, low: Tuning) -> None:
 
 @compiled
 def is_dead(state: State, row: Row, starts_at: float, low: Tuning) -> bool:
-    """Tell whether a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it."""
+    """Tell whether a room has been at LOW_ENGAGEMENT since its first minute, long enough and with people in it.
+
+    Only where it is known who listens, as more are active than chats and reactions can account for: a lecture in which
+    hardly anybody writes is quiet, and not dead.
+    """
     events = or_zero(row.chats) + or_zero(row.reactions)
     people = state.history[Series.PEOPLE, -SLOTS_PER_MINUTE:]
     is_filling = people[-1] > low.dead_growth * people[0]
@@ -97,6 +101,8 @@ def is_dead(state: State, row: Row, starts_at: float, low: Tuning) -> bool:
         and row.t - max(starts_at, row.t - dead_seconds) >= dead_seconds
         and row.present >= low.dead_audience  # of an unknown audience nobody knows whether it is one
         and state.has_spoken
+        and state.tells_activity
+        and row.active > events
         and events <= max(low.dead_least_events, low.dead_events * row.present)
         and not is_filling
     )

@@ -73,3 +73,30 @@ def test_low_rows_are_counted_in_a_row_and_lively_ones_ever():
     for mean in (0.1, 0.5, 0.1, 0.5, 0.2, 0.2):
         count_low(states.records[0], mean, LOW)
     assert (states.low[0], states.lively[0]) == (2, 2)
+
+
+@pytest.mark.parametrize("told_active", [None, "all who are there", "who wrote"])
+@pytest.mark.parametrize("chats_a_minute", [0.1, 0.3])
+def test_a_lecture_in_which_hardly_anybody_writes_is_no_dead_room(told_active, chats_a_minute):
+    """The audience is known and not who listens: that few write from the first minute on is no finding."""
+
+    def told(row):
+        wrote = int(row.chat_msgs_per_min)
+        active = {None: None, "all who are there": row.total_users, "who wrote": wrote}[told_active]
+        return replace(row, active_users=active, reactions_per_min=0.0)
+
+    rooms = {
+        str(seed): ([told(row) for row in healthy_room(seed, 40, 60, chats_a_minute / 60)], Timetable())
+        for seed in range(12)
+    }
+    assert not any(judge_sessions(rooms).values())
+
+
+def test_a_room_that_is_dead_from_the_start_is_told_of_where_it_is_known_who_listens():
+    few = [
+        replace(row, chat_msgs_per_min=0.0, reactions_per_min=0.0, active_users=4 + row.timestamp.second // 30)
+        for row in healthy_room(5, 6, 60)
+    ]
+    (found,) = judge_sessions({"room": (few, Timetable())})["room"]
+    assert found.anomaly_type == "LOW_ENGAGEMENT"
+    assert found.timestamp - START <= timedelta(minutes=2)
