@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from anomalies.detector.config import DEFAULT, DetectorConfig
+from anomalies.detector.config import START, DetectorConfig
 from anomalies.detector.counts import take
 from anomalies.detector.prior import Prior, masses_of, nothing_known, tail_of
 from anomalies.detector.rows import as_rows
@@ -25,7 +25,7 @@ class Lesson:
     not_quiet: Sequence[tuple[datetime, datetime]]
 
 
-def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = DEFAULT) -> Prior:
+def learn_prior(lessons: Sequence[Lesson], config: DetectorConfig = START) -> Prior:
     """Return the prior of the lessons' quiet rows; the same lessons give the same prior.
 
     Twice over the rows: first where they fall in the trees, then how they score against that and their own

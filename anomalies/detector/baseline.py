@@ -53,8 +53,8 @@ def gather_doubt(state: State, slots: int, evidence: float, baseline: Tuning) ->
 def learn_meaning(state: State, row: Row, baseline: Tuning) -> None:
     """Learn, in place, what "active" means here: how often more people are active than did something we count.
 
-    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing. Hands, voices and
-    questions count as doing something, where a row tells of them.
+    Votes count as doing something for a minute, and nobody counts them: rows around a poll tell nothing. Hands, voices
+    and questions count as doing something, where a row tells of them.
     """
     events, active = or_zero(row.chats) + or_zero(row.reactions), or_zero(row.active)
     state.since_poll = min(state.since_poll + 1, 2 * SLOTS_PER_MINUTE) if math.isnan(row.poll) else 0

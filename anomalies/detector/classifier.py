@@ -8,7 +8,7 @@ import numpy as np
 from anomalies.detector.arrays import Floats
 from anomalies.detector.baseline import usual_of
 from anomalies.detector.compiled import Row, State, Tuning, compiled
-from anomalies.detector.scalars import add_known, largest, or_zero
+from anomalies.detector.scalars import add_known, at_least, clip, largest, or_zero
 from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE
 from anomalies.detector.state import AnomalyType, Series, Usual
 from anomalies.detector.verdicts import Verdict
@@ -21,6 +21,17 @@ class _Falls(NamedTuple):
 
     parts: Floats
     weights: Floats
+
+
+class Fall(NamedTuple):
+    """How a fall of the active share looks that is over or goes on: logarithms of slots, and of shares."""
+
+    ramp_age: float
+    step_age: float
+    steepest_part: float
+    sharpest: float
+    latest: float
+    chance: float
 
 
 @compiled
@@ -55,19 +66,89 @@ def is_sudden(state: State, has_activity: bool, config: Tuning) -> bool:
     explains as much as the ramp.
     """
     falls = _weigh_falls(state, has_activity, config)
-    began, by_ramp = MOST_AGE, -1.0
-    for age in range(MOST_AGE, 0, -1):
-        explained = _explained(_ramp(age), falls)
-        if explained > by_ramp:
-            began, by_ramp = age, explained
+    began, by_ramp = _fit_ramp(falls)
     if has_activity:
         return _turns_away_suddenly(state, began, config.sudden_drops)
     if began <= config.sudden_drops.slots:
         return True
-    by_step = -1.0
-    for slot in range(HISTORY_SLOTS):
-        by_step = max(by_step, _explained(_step(slot), falls))
+    _, by_step = _fit_step(falls)
     return by_step >= by_ramp
+
+
+@compiled
+def was_sudden(state: State, config: Tuning) -> bool:
+    """Tell, some time after a fall of the active share was told, whether it was a SUDDEN_DROP after all.
+
+    By logistic regression, whose weights `manage.py learn` finds: how long ago the fall began as a ramp and as a step,
+    how much of it came at its steepest, and how far the share may move by chance.
+    """
+    return _odds_of_decline(describe_fall(state, config), config.second_look) < 0
+
+
+@compiled
+def describe_fall(state: State, config: Tuning) -> Fall:
+    """Return what tells a sudden fall of the active share from a gradual one."""
+    falls, shares = _weigh_falls(state, True, config), state.history[Series.ACTIVITY]
+    share, people = usual_of(state, Usual.ACTIVE_SHARE), np.float64(state.history[Series.PEOPLE, -1])
+    ramp_age, _ = _fit_ramp(falls)
+    step_age, _ = _fit_step(falls)
+    return Fall(
+        math.log(ramp_age),
+        math.log(step_age),
+        clip(_steepest_part(shares, config.sudden_drops), -1.0, 2.0),
+        _sharpest_fall(shares, share, config.second_look),
+        clip(_latest_fall(shares, config.sudden_drops), -2.0, 3.0),
+        _chance_of(share, people),
+    )
+
+
+@compiled
+def _odds_of_decline(fall: Fall, weights: Tuning) -> float:
+    """Return the log odds that a fall is a GRADUAL_DECLINE."""
+    return (
+        weights.constant
+        + weights.ramp_age * fall.ramp_age
+        + weights.step_age * fall.step_age
+        + weights.steepest_part * fall.steepest_part
+        + weights.sharpest * fall.sharpest
+        + weights.latest * fall.latest
+        + weights.chance * fall.chance
+    )
+
+
+@compiled
+def _sharpest_fall(shares: Floats, usual: float, look: Tuning) -> float:
+    """Return by how much the logarithm of the share fell at most between one stretch and the next; unknown is usual."""
+    slots, sharpest = look.stretch_slots, -math.inf
+    logs = np.zeros(len(shares))
+    for slot in range(len(shares)):
+        logs[slot] = or_zero(math.log(at_least(shares[slot] / usual, look.least_share)))
+    for until in range(2 * slots, len(logs) + 1):
+        fall = _mean_before(logs, until - slots, slots) - _mean_before(logs, until, slots)
+        sharpest = max(sharpest, fall)
+    return sharpest
+
+
+@compiled
+def _fit_ramp(falls: _Falls) -> tuple[int, float]:
+    """Return how many slots ago the ramp began that explains most, and how much that is."""
+    began, most = MOST_AGE, -1.0
+    for age in range(MOST_AGE, 0, -1):
+        explained = _explained(_ramp(age), falls)
+        if explained > most:
+            began, most = age, explained
+    return began, most
+
+
+@compiled
+def _fit_step(falls: _Falls) -> tuple[int, float]:
+    """Return how many slots the step that explains most has lasted, and how much that is."""
+    lasted, most = HISTORY_SLOTS, -1.0
+    for slot in range(HISTORY_SLOTS):
+        explained = _explained(_step(slot), falls)
+        if explained > most:
+            lasted, most = HISTORY_SLOTS - slot, explained
+    return lasted, most
 
 
 @compiled
@@ -134,11 +215,16 @@ def _explained(shape: Floats, falls: _Falls) -> float:
 @compiled
 def _turns_away_suddenly(state: State, began: int, sudden: Tuning) -> bool:
     activity, share = state.history[Series.ACTIVITY], usual_of(state, Usual.ACTIVE_SHARE)
-    people = np.float64(state.history[Series.PEOPLE, -1])
-    chance = math.sqrt((1 - share) / (share * max(1.0, people)))
+    chance = _chance_of(share, np.float64(state.history[Series.PEOPLE, -1]))
     if _latest_fall(activity, sudden) >= sudden.latest_fall + sudden.latest_noise * chance:
         return True
     return _steepest_part(activity, sudden) >= sudden.part + sudden.part_by_age * math.log(began)
+
+
+@compiled
+def _chance_of(share: float, people: float) -> float:
+    """Return the standard deviation that the logarithm of an active share has by chance, of so many people."""
+    return math.sqrt((1 - share) / (share * max(1.0, people)))
 
 
 @compiled

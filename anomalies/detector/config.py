@@ -1,8 +1,14 @@
-"""Every number that the detector is tuned by, in one frozen value. Pure."""
+"""Every number that the detector is tuned by, in one frozen value. Pure.
 
+What stands here is what learning starts with; what `learnt.json` names was learnt, and is used instead.
+"""
+
+import json
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields, is_dataclass, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,9 +73,9 @@ class Baseline:
     # This many of the newest blocks are left out where nobody says who listens, as a fall is seen late there.
     settled_blocks: int = 6
     # A row with this evidence or more, in standard deviations, is not learnt as what is usual, ...
-    doubt_from: float = 3.5
-    # ... for this many slots, four minutes, after which it is the new normal.
-    doubt_slots: int = 48
+    doubt_from: float = 3.1
+    # ... for this many slots, three minutes, after which it is the new normal.
+    doubt_slots: int = 36
     # Chat, or reactions, are sustained once they were heard in this many blocks: one message is no baseline.
     sustained_blocks: int = 4
     # Where nobody says how many listen it must have been in this many, six minutes of them, ...
@@ -99,9 +105,9 @@ class Noise:
     # A test of a new session starts with this variance, in squared deviations.
     at_first: float = 1.0
     # A test's own noise never counts as less than this, in standard deviations.
-    least: float = 0.7
+    least: float = 0.78
     # A row moves a variance by this part of what it is off.
-    rate: float = 0.004
+    rate: float = 0.0056
     # A squared deviation above this teaches no more than this.
     limit: float = 6.0
     # The score of a new session starts with this standard deviation, which only shows as the width of the band.
@@ -121,7 +127,7 @@ class Counts:
     # The variance of a count is this many times its mean, as chat and reactions come in bursts.
     dispersion: float = 2.5
     # A healthy log rate has this standard deviation that no count explains.
-    rate_spread: float = 0.30
+    rate_spread: float = 0.34
     # Half an event is added to what was seen and to what was expected, so that none has a logarithm.
     offset: float = 0.5
     # One event is added to what was expected where a variance is divided by it.
@@ -133,7 +139,7 @@ class Shares:
     """How far the active share lies below what is usual."""
 
     # A healthy log share has this standard deviation that no number of people explains.
-    spread: float = 0.14
+    spread: float = 0.16
     # A usual share below this has the spread of this.
     least: float = 0.02
     # A usual share above this has the spread of this.
@@ -143,7 +149,7 @@ class Shares:
     # A fall by fewer people than this counts for less, in proportion.
     turned_away_people: float = 3.0
     # The share of now is the mean of this many of the newest slots.
-    slots: int = 2
+    slots: int = 3
     # A room of fewer people than this has few.
     few_people: int = 20
     # The share of a few people is the mean of this many of the newest slots.
@@ -165,7 +171,7 @@ class SharpFalls:
     # Chat and reactions of the shortest window have this part of their weight beside it.
     event_part: float = 0.5
     # Its evidence is worth this part, as a test more finds more by chance.
-    part: float = 0.85
+    part: float = 0.79
     # Its evidence is this, in standard deviations, where the active share says nothing.
     without_activity: float = -1.0
     # This part of its deviations counts as turned away.
@@ -173,7 +179,7 @@ class SharpFalls:
     # A fall is sharp from this evidence on, in standard deviations.
     sharp_from: float = 3.0
     # It needs no second row from this evidence on, in standard deviations, if it goes on.
-    at_once_from: float = 3.5
+    at_once_from: float = 3.6
     # Whether it goes on is judged by the mean of this many of the newest rows.
     pair_rows: int = 2
     # It goes on where they together lie this low, in standard deviations.
@@ -189,7 +195,7 @@ class Weighing:
     # Reactions weigh this.
     weight_reactions: float = 0.8
     # The active share weighs this where it says something of its own.
-    weight_activity: float = 1.6
+    weight_activity: float = 1.9
     # Chat and reactions have their full weight from this many events a minute on.
     full_events: float = 3.0
     # The weights of all signals, as the length of a vector, count as no less than this.
@@ -197,15 +203,15 @@ class Weighing:
     # No signal speaks for the room by more than this.
     best: float = -1.5
     # Chat and reactions speak against it by no more than this.
-    worst_events: float = 6.0
+    worst_events: float = 5.5
     # The active share speaks against it by no more than this.
     worst_activity: float = 8.0
     # A sharp fall of the active share speaks against it by no more than this.
     worst_sharp: float = 12.0
     # Evidence against the slow reference is worth this part.
-    slow_part: float = 0.85
+    slow_part: float = 0.91
     # Evidence from fewer people than these counts for less, by the square root.
-    full_audience: float = 40.0
+    full_audience: float = 35.0
     # Evidence counts for these parts, by horizon, where nobody says who listens.
     unheard_parts: tuple[float, ...] = (0.6, 0.7, 0.8, 1.0, 1.0, 1.0)
 
@@ -391,6 +397,32 @@ class SuddenDrops:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """When the name of a fall is looked at again, and the log odds by which it is a GRADUAL_DECLINE: learnt."""
+
+    # A fall that goes on is looked at once more after this many seconds, as a step shows when it has ended.
+    after_seconds: float = 30.0
+    # Its sharpest moment is between two neighbours of this many slots, 15 s, each.
+    stretch_slots: int = 3
+    # A share below this part of the usual one has fallen no further.
+    least_share: float = 0.02
+    # The log odds of a fall of which nothing is known.
+    constant: float = 0.0
+    # They grow by this for each e-fold of slots since it began, as a ramp, ...
+    ramp_age: float = 0.0
+    # ... and as a step.
+    step_age: float = 0.0
+    # They grow by this for the part of it that came in its steepest 30 s, ...
+    steepest_part: float = 0.0
+    # ... for each e-fold by which the share fell at its sharpest, ...
+    sharpest: float = 0.0
+    # ... and within the latest 15 s, ...
+    latest: float = 0.0
+    # ... and for each e-fold that it may fall by chance.
+    chance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What an incident's sentence tells."""
 
@@ -425,6 +457,7 @@ class DetectorConfig:
     closing: Closing = Closing()
     low_engagement: LowEngagement = LowEngagement()
     sudden_drops: SuddenDrops = SuddenDrops()
+    second_look: SecondLook = SecondLook()
     findings: Findings = Findings()
 
     @cached_property
@@ -447,10 +480,37 @@ def _type_of_field(annotation: Any, value: Any) -> tuple[Any, tuple[int, ...]]:
     return {int: np.int64, float: np.float64}[annotation], ()
 
 
-DEFAULT = DetectorConfig()
+def number_of(config: DetectorConfig, path: str) -> float:
+    """Return one number by its place, "group.name"."""
+    group, name = path.split(".")
+    return cast(float, getattr(getattr(config, group), name))
+
+
+def with_numbers(config: DetectorConfig, numbers: Mapping[str, float]) -> DetectorConfig:
+    """Return the config with other numbers, by their places; a whole number stays one."""
+    for path, number in numbers.items():
+        group, name = path.split(".")
+        kind = type(number_of(config, path))
+        config = replace(config, **{group: replace(getattr(config, group), **{name: kind(number)})})
+    return config
+
+
+def read_learnt(artefact: str) -> DetectorConfig:
+    """Return the numbers that were learnt beside those that were not. Raises ValueError for another revision's."""
+    learnt = json.loads(artefact)
+    if learnt["revision"] != ARTEFACT_REVISION:
+        raise ValueError(f"the learnt numbers are of revision {learnt['revision']}, and {ARTEFACT_REVISION} is wanted")
+    return with_numbers(START, learnt["numbers"])
+
+
+# What `manage.py learn` begins with: chosen by hand on a few labelled sessions, or published.
+START = DetectorConfig()
+LEARNT = Path(__file__).parent / "learnt.json"
+ARTEFACT_REVISION = 1  # to be raised when the numbers of an artefact come to mean something else
+DEFAULT = read_learnt(LEARNT.read_text())
 # By the sensitivity of an event: three points of the curve of recall against false alarms.
 BY_SENSITIVITY = {
-    "calm": replace(DEFAULT, opening=Opening(warning_from=0.7)),
+    "calm": with_numbers(DEFAULT, {"opening.warning_from": 0.7}),
     "normal": DEFAULT,
-    "sensitive": replace(DEFAULT, opening=Opening(warning_from=0.55, patience_slots=2)),
+    "sensitive": with_numbers(DEFAULT, {"opening.warning_from": 0.55, "opening.patience_slots": 2}),
 }

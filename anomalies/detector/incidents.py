@@ -10,7 +10,7 @@ from anomalies.detector.arrays import Integers
 from anomalies.detector.classifier import count_leavers
 from anomalies.detector.compiled import News, Row, State, Tuning, compiled
 from anomalies.detector.prior import Quiet
-from anomalies.detector.sizes import FULL_SHORT
+from anomalies.detector.sizes import FULL_SHORT, SLOT_SECONDS
 from anomalies.detector.state import AnomalyType, Series
 from anomalies.detector.timetables import Timetables
 from anomalies.detector.verdicts import Verdict, judge, learn
@@ -134,25 +134,43 @@ def _decide(state: State, row: Row, verdict: Verdict, now: _Moment, slots: int, 
     goes_on = state.is_open and not resolves
     is_low = now.is_dead or dead_rooms.is_heading_low(state, row, low)
     anomaly_type = classifier.classify(state, row, verdict, now.mean_score, is_low, config)
-    is_decline = anomaly_type == AnomalyType.GRADUAL_DECLINE
-    if opens and is_decline and classifier.is_sudden(state, verdict.has_activity, config):
+    if (
+        opens
+        and anomaly_type == AnomalyType.GRADUAL_DECLINE
+        and classifier.is_sudden(state, verdict.has_activity, config)
+    ):
         anomaly_type = AnomalyType.SUDDEN_DROP.value
     is_critical = now.told >= opening.critical_from
     is_larger_exit = verdict.is_exit and _is_worth_telling(state, now, exits)
     is_young = row.t - state.opened_at <= opening.correction_seconds
+    is_decline = anomaly_type == AnomalyType.GRADUAL_DECLINE
+    is_renamed = False
+    if goes_on and is_decline and verdict.has_activity and _is_looked_at_again(state, row.t, slots, config):
+        if classifier.was_sudden(state, config):
+            anomaly_type = AnomalyType.SUDDEN_DROP.value
+        is_renamed = anomaly_type != state.anomaly_type
     is_named_low = anomaly_type == AnomalyType.LOW_ENGAGEMENT
     is_more_urgent = anomaly_type > state.anomaly_type and anomaly_type >= AnomalyType.LOW_ENGAGEMENT
     changes = goes_on and is_more_urgent and now.score >= opening.warning_from
     return _Moves(
         opens,
         changes and (not is_named_low or (not is_young and now.mean_score <= low.score)),
-        changes and is_named_low and is_young and not state.is_corrected,
+        is_renamed or (changes and is_named_low and is_young and not state.is_corrected),
         goes_on and ((is_critical and not state.is_critical) or is_larger_exit),
         resolves,
         settles,
         anomaly_type,
         is_critical,
     )
+
+
+@compiled
+def _is_looked_at_again(state: State, t: float, slots: int, config: Tuning) -> bool:
+    """Tell whether this is the row after so many seconds at which a sudden or gradual fall gets its last name."""
+    age, after = t - state.opened_at, config.second_look.after_seconds
+    is_fall = state.anomaly_type in (AnomalyType.SUDDEN_DROP, AnomalyType.GRADUAL_DECLINE)
+    is_first = age - slots * SLOT_SECONDS < after <= age <= config.opening.correction_seconds
+    return is_fall and is_first and not state.is_corrected
 
 
 @compiled

@@ -89,3 +89,14 @@ def silence(readings: list[Reading], at: datetime, until: datetime | None = None
         )
 
     return [silenced(reading) for reading in readings]
+
+
+def turn_away(readings: list[Reading], at: datetime, share: float, seconds: float) -> list[Reading]:
+    """Let so much of the active share go, evenly over so many seconds; chat and reactions go on."""
+
+    def turned(reading: Reading) -> Reading:
+        assert reading.active_users is not None
+        part = min(1.0, max(0.0, (reading.timestamp - at).total_seconds() / seconds))
+        return replace(reading, active_users=round(reading.active_users * (1 - share * part)))
+
+    return [turned(reading) for reading in readings]

@@ -2,10 +2,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from anomalies.detector.changes import Step
+from anomalies.detector.config import DEFAULT
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import new_states
 from anomalies.detector.timetables import Timetable
-from anomalies.tests.rooms import START, at_minute, collapse, healthy_room, silence
+from anomalies.tests.rooms import START, at_minute, collapse, healthy_room, silence, turn_away
 
 
 def opening(readings):
@@ -51,3 +52,44 @@ def test_opening_is_at_the_row_that_showed_it():
     rows = collapse(healthy_room(1, 15), at_minute(10))
     assert opening(rows).at in {row.timestamp for row in rows}
     assert opening(rows).at - START < timedelta(minutes=10, seconds=15)
+
+
+def last_names(found):
+    return [found.anomaly_type, *[c.anomaly_type for c in found.changes if c.step in (Step.CORRECTED, Step.RETYPED)]]
+
+
+def test_a_fall_gets_its_last_name_half_a_minute_after_it_was_told():
+    """A slow fall that opened at a noisy low row looks like a sudden one, until it has gone on."""
+    rooms = {
+        str(seed): (decline(healthy_room(seed, 20, audience=150), at_minute(10), at_minute(11.5), 0.5), Timetable())
+        for seed in range(40)
+    }
+    found = [incidents[0] for incidents in judge_sessions(rooms).values() if incidents]
+    corrected = [each for each in found if last_names(each)[:2] == ["SUDDEN_DROP", "GRADUAL_DECLINE"]]
+    assert corrected
+    for each in corrected:
+        change = next(change for change in each.changes if change.step == Step.CORRECTED)
+        assert change.at - each.timestamp == timedelta(seconds=DEFAULT.second_look.after_seconds)
+        assert change.finding is not None
+    firsts = [each.anomaly_type for each in found].count("GRADUAL_DECLINE")
+    lasts = [last_names(each)[1:2] or last_names(each) for each in found].count(["GRADUAL_DECLINE"])
+    assert lasts > firsts
+
+
+def test_a_sudden_drop_keeps_its_name():
+    rooms = {
+        str(seed): (turn_away(healthy_room(seed, 14, audience=150), at_minute(10), 0.5, 5), Timetable())
+        for seed in range(30)
+    }
+    found = [incidents[0] for incidents in judge_sessions(rooms).values()]
+    assert [last_names(each) for each in found].count(["SUDDEN_DROP"]) >= 28
+
+
+def test_a_name_is_corrected_once_at_most():
+    rooms = {
+        str(seed): (decline(healthy_room(seed, 20, audience=200), at_minute(10), at_minute(13), 0.05), Timetable())
+        for seed in range(30)
+    }
+    for incidents in judge_sessions(rooms).values():
+        for each in incidents:
+            assert [change.step for change in each.changes].count(Step.CORRECTED) <= 1

@@ -11,6 +11,7 @@ from anomalies.detector.sizes import HISTORY_SLOTS
 from anomalies.detector.state import Deviation, Figure, Series, Usual, new_states
 
 TUNING = DEFAULT.record[0]
+COUNTS, SHARES = DEFAULT.counts, DEFAULT.shares
 MANY = 3200  # so many that evidence counts in full, and a share by chance is no wider than 1 %
 
 
@@ -44,14 +45,14 @@ def test_count_below_the_usual_is_told_in_deviations_of_its_logarithm():
     states = room(100, chats=6.25)
     states.history[:, Series.CHATS, -6:] = 0
     expected = 6.25 * 6
-    z = log((expected + 0.5) / 0.5) / sqrt(2.5 / (expected + 1) + 0.3**2)
+    z = log((expected + 0.5) / 0.5) / sqrt(COUNTS.dispersion / (expected + 1) + COUNTS.rate_spread**2)
     assert z_of(states)[Deviation.CHAT + Horizon.SHORT] == pytest.approx(z, rel=1e-12)
 
 
 def test_share_below_the_usual_is_told_in_people():
     states = room(MANY, activity=0.75)
-    states.history[:, Series.ACTIVITY, -2:] = 0.5
-    z = log((2400 + 0.5) / (1600 + 0.5)) / sqrt(0.25 / (2400 + 0.5) + 0.14**2)
+    states.history[:, Series.ACTIVITY, -SHARES.slots :] = 0.5
+    z = log((2400 + 0.5) / (1600 + 0.5)) / sqrt(0.25 / (2400 + 0.5) + SHARES.spread**2)
     assert z_of(states)[Deviation.ACTIVITY] == pytest.approx(z, rel=1e-12)
 
 
@@ -59,7 +60,7 @@ def test_three_people_who_turn_away_count_in_full_and_one_for_a_third():
     def z(turned_away):
         states = room(64, activity=0.75)
         states.history[:, Series.ACTIVITY, -4:] = (48 - turned_away) / 64
-        spread = sqrt(0.25 / (48 + 0.5) + 0.14**2)
+        spread = sqrt(0.25 / (48 + 0.5) + SHARES.spread**2)
         return z_of(states)[Deviation.ACTIVITY] * spread / log(48.5 / (48.5 - turned_away))
 
     assert z(3) == pytest.approx(1, rel=1e-9)
@@ -109,15 +110,16 @@ def test_signal_without_events_weighs_nothing():
     assert evidence.reactions == 0
 
 
-def test_evidence_of_ten_people_counts_for_half():
+def test_evidence_of_few_people_counts_for_less():
     def worst(people):
         states = room(people, activity=0.75)
         states.history[:, Series.ACTIVITY] = 0.0
         evidence = evidence_of(states)
         return evidence.worst / evidence.activity
 
-    assert worst(10) == pytest.approx(worst(40) / 2)
-    assert worst(40) == pytest.approx(worst(MANY))
+    full = round(DEFAULT.weighing.full_audience)
+    assert worst(10) == pytest.approx(worst(full) * sqrt(10 / full))
+    assert worst(full) == pytest.approx(worst(MANY))
 
 
 def test_sharp_fall_is_none_where_nobody_says_who_listens():

@@ -12,7 +12,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.replay import judge_rows, judge_sessions
 from anomalies.detector.state import Usual, new_states
 from anomalies.detector.timetables import Timetable
-from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence
+from anomalies.tests.rooms import SLOT, START, at_minute, collapse, healthy_room, silence, turn_away
 from engagement.readings import Reading
 from engagement.scoring import score
 
@@ -268,16 +268,6 @@ def test_exit_that_grows_is_told_again_with_the_new_number():
     assert len(numbers) >= 2
     assert numbers == sorted(numbers)
     assert numbers[-1] >= 40
-
-
-def turn_away(readings, at, share, seconds):
-    """Let so much of the active share go, evenly over so many seconds; chat and reactions go on."""
-
-    def turned(row):
-        part = np.clip((row.timestamp - at).total_seconds() / seconds, 0, 1)
-        return replace(row, active_users=round(row.active_users * (1 - share * part)))
-
-    return [turned(row) for row in readings]
 
 
 def test_sharp_turning_away_is_found_within_twenty_seconds():

@@ -46,7 +46,7 @@ def test_usual_row_scores_nothing():
 @pytest.mark.parametrize("field", ["slots", "n_blocks"])
 def test_too_early_is_its_own_answer(field):
     states = known_room(people=1000, chats=50)
-    states.history[:, Series.CHATS] = 0
+    states.history[:, [Series.CHATS, Series.ACTIVITY]] = 0
     assert verdicts_on(states).score > OPENING.warning_from
     states.array[field] -= 1
     verdicts = verdicts_on(states)
@@ -55,7 +55,7 @@ def test_too_early_is_its_own_answer(field):
 
 def test_score_is_30_parts_of_z_and_70_of_the_trees():
     states = known_room(people=1000, chats=50)
-    states.history[:, Series.CHATS] = 10
+    states.history[:, Series.CHATS] = 0
     by_z = 0.3 * verdicts_on(states).evidence.worst / 8
     assert verdicts_on(states, nothing_known()).trees == 0
     assert verdicts_on(states, nothing_known()).score == pytest.approx(by_z)
@@ -122,7 +122,7 @@ def test_noise_moves_by_its_rate_and_no_faster_for_a_row_far_off():
     verdicts = verdicts_on(states)
     learn(states.records[0], verdicts, TUNING)
     z = verdicts.evidence.unscaled
-    assert states.noise[0].tolist() == (1 + 0.004 * (np.minimum(6, z**2) - 1)).astype(np.float16).tolist()
+    assert states.noise[0].tolist() == (1 + DEFAULT.noise.rate * (np.minimum(6, z**2) - 1)).astype(np.float16).tolist()
 
 
 def test_trees_are_judged_by_the_last_complete_window_of_quiet_rows():
@@ -136,7 +136,7 @@ def test_trees_are_judged_by_the_last_complete_window_of_quiet_rows():
 
 def test_row_that_the_room_has_seen_often_is_less_rare():
     states = known_room(people=1000, chats=50)
-    states.history[:, Series.CHATS, -12:] = 15
+    states.history[:, Series.CHATS, -12:] = 5
     before = verdicts_on(states)
     states.tree_leaves[0, TreeWindow.COMPLETE] = before.tree_leaves
     states.n_tree_leaves[:, TreeWindow.COMPLETE] = TREE_WINDOW
