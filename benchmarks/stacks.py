@@ -20,8 +20,9 @@ from benchmarks.chaos.cast import new_cookie
 from benchmarks.chaos.product import HOST, Product, free_port, running, wait_for
 from benchmarks.processes import Seconds, cpu_alone, cpu_of_family, find_family, memory_of
 from benchmarks.rooms import in_parts
+from conductor.local.addresses import database_url, redis_url
 from conductor.local.children import Child, Children
-from conductor.local.embedded import Servers, database_url, redis_url
+from conductor.local.embedded import Servers
 from conductor.management.commands.up import PROGRAMS, child_environment
 from engagement import cursors
 from engagement.models import ApiKey, Event, Session

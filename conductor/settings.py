@@ -7,15 +7,12 @@ from pathlib import Path
 
 import dj_database_url
 import dj_email_url
-import django_stubs_ext
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.local.private_files import kept_secret
-
-django_stubs_ext.monkeypatch()  # Django's generic classes may be written with what they hold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -61,8 +58,8 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 
-DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.database_url(DATA_DIR)
-REDIS_URL = os.environ.get("REDIS_URL") or embedded.redis_url(DATA_DIR)
+DATABASE_URL = os.environ.get("DATABASE_URL") or addresses.database_url(DATA_DIR)
+REDIS_URL = os.environ.get("REDIS_URL") or addresses.redis_url(DATA_DIR)
 
 INSTALLED_APPS = [
     "daphne",
@@ -150,7 +147,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-CELERY_BROKER_URL = embedded.celery_broker_url(REDIS_URL)
+CELERY_BROKER_URL = addresses.celery_broker_url(REDIS_URL)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -158,7 +155,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
-CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
+CELERY_BEAT_SCHEDULER = "conductor.clock:Clock"
 TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},

@@ -1,5 +1,6 @@
 """Celery tasks: read the clock, call the pipeline. And the wake-up that enqueues one."""
 
+import gc
 import logging
 import time
 import uuid
@@ -117,8 +118,14 @@ def _told_if_long(what: str) -> Iterator[None]:
 
 @worker_init.connect
 def prepare_to_judge(**_: object) -> None:
-    """Load the detector before the worker's processes part: they share it, and none is late for its first row."""
+    """Load the detector before the worker's processes part: they share it, and none is late for its first row.
+
+    What is there now is there to stay. Whoever looked through it for garbage would write on all of it, and so have it
+    once more for himself.
+    """
     prepare()
+    gc.collect()
+    gc.freeze()
 
 
 @heartbeat_sent.connect
