@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
@@ -35,6 +36,14 @@ def number(name: str, default: int, least: int, most: int) -> int:
     raise ImproperlyConfigured(f"{name} is {text!r}: it must be a number from {least} to {most}.")
 
 
+def _package_folder(name: str) -> Path:
+    """Return where a package is, without loading it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
 DATA_DIR = Path(os.environ.get("CONDUCTOR_DATA_DIR") or BASE_DIR / ".data").resolve()
 PORT = number("PORT", 8000, least=1, most=65_535)
 DEBUG = flag("DEBUG")
@@ -61,8 +70,8 @@ CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 DATABASE_URL = os.environ.get("DATABASE_URL") or addresses.database_url(DATA_DIR)
 REDIS_URL = os.environ.get("REDIS_URL") or addresses.redis_url(DATA_DIR)
 
+# Neither daphne nor ninja: as apps they would be loaded, 25 MB, by all that serve nothing.
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -73,7 +82,6 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
-    "ninja",
     "axes",
     "auditlog",
     "engagement",
@@ -224,7 +232,7 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", _package_folder("ninja") / "static"]  # with the page of the API
 STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or DATA_DIR / "static")
 SERVESTATIC_USE_FINDERS = DEBUG
 _manifest = "conductor.static_files.HashedFiles"

@@ -1,5 +1,6 @@
 """Celery as we use it: a process loads what it needs."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,10 +13,17 @@ from anomalies.detector.prior import FOREST, shipped
 from conductor.tasks import prepare_to_judge
 
 
-@pytest.mark.parametrize("process", ["conductor.asgi", "conductor.tasks"])
-def test_only_who_judges_loads_river_and_numba(process):
-    """They take more than a second and 150 MB: the web process does without."""
-    code = f"import sys, django; django.setup(); import {process}; print({{'river', 'numba'}} & {{*sys.modules}})"
+@pytest.mark.parametrize(
+    ("process", "others"),
+    [
+        ("conductor.asgi", {"river", "numba"}),
+        ("conductor.tasks", {"river", "numba", "twisted", "ninja"}),
+        ("conductor.telling.tasks", {"river", "numba", "numpy", "twisted", "ninja"}),
+    ],
+)
+def test_programs_load_what_they_need(process, others):
+    """River and numba take more than a second and 150 MB, Twisted and ninja 25 MB."""
+    code = f"import sys, django; django.setup(); import {process}; print({others} & {{*sys.modules}})"
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "conductor.settings"}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
@@ -26,5 +34,7 @@ def test_worker_has_its_detector_before_the_first_row():
     vars(shipped()).pop("quiet", None)
     assert prepare_to_judge in {receiver() for _, receiver in worker_init.receivers}
     prepare_to_judge()
+    assert gc.get_freeze_count() > 100_000, "what collects garbage leaves it to all processes"
+    gc.unfreeze()
     assert "splits" in vars(FOREST)
     assert judge_until_news.signatures
