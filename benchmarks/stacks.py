@@ -95,7 +95,8 @@ def product(processes: int = 1) -> Iterator[Stack]:
 
 
 def _roots_of(up: Product) -> dict[str, list[int]]:
-    parts = {"web": "web", "worker": "worker", "beat": "beat", "PostgreSQL": "postmaster", "Redis": "redis"}
+    named = {part: part for part in ("web", "worker", "telling", "beat")}
+    parts = named | {"PostgreSQL": "postmaster", "Redis": "redis"}
     roots = {role: [up.find(part)[0].pid] for role, part in parts.items()}
     return roots | {WITHOUT_CHILDREN: [up.process.pid]}
 

