@@ -145,7 +145,12 @@ def wake(session_ids: Iterable[uuid.UUID]) -> None:
 
     A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
     """
-    transaction.on_commit(partial(_add, wakeups.DUE, list(session_ids)))
+    transaction.on_commit(partial(wake_now, list(session_ids)))
+
+
+def wake_now(session_ids: Collection[uuid.UUID]) -> None:
+    """Do so for who has committed already."""
+    _add(wakeups.DUE, session_ids)
 
 
 @app.task(acks_late=True, ignore_result=True)
