@@ -52,10 +52,13 @@ LOCK_MANY = """
 """
 FREE_FIELDS = _in_order("id", "event_id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until")
 # Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
-LOCK_FREE = f"""
-    SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s
-    JOIN UNNEST(%b::uuid[], %b::uuid[]) AS wanted (id, event_id) ON s.id = wanted.id AND s.event_id = wanted.event_id
-    WHERE s.status = 'live' AND s.source = %s AND s.erased_at IS NULL ORDER BY s.id
+# Each is looked up by its key, and LIMIT holds the planner to that: where many sessions have come since it counted
+# them, it takes them for none that are live, and would compare each of the table with each that is wanted.
+FIND_FREE = f"""
+    SELECT s.* FROM UNNEST(%b::uuid[], %b::uuid[]) AS wanted (id, event_id) CROSS JOIN LATERAL (
+        SELECT {", ".join(FREE_FIELDS)} FROM engagement_session
+        WHERE id = wanted.id AND event_id = wanted.event_id AND status = 'live' AND source = %s AND erased_at IS NULL
+        LIMIT 1 {{lock}}) s
 """
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
 # cannot wait for one another.
@@ -187,12 +190,12 @@ def lock_free(wanted: Collection[tuple[UUID, UUID]], source: str, *, alone: bool
     Each is wanted by its id and its event's.
     """
     strength = "NO KEY UPDATE" if alone else "SHARE"
-    return _read_free(f"{LOCK_FREE} FOR {strength} OF s SKIP LOCKED", wanted, source)
+    return _read_free(FIND_FREE.format(lock=f"FOR {strength} SKIP LOCKED"), wanted, source)
 
 
 def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]:
     """Return those of them that are live and of this source, whoever holds them."""
-    return set(_read_free(LOCK_FREE, wanted, source)) if wanted else set()
+    return set(_read_free(FIND_FREE.format(lock=""), wanted, source)) if wanted else set()
 
 
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
