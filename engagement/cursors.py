@@ -32,7 +32,7 @@ from engagement.models import EngagementRow, Session
 
 
 def _in_order(*names: str) -> list[str]:
-    """Return fields of a session in the model's order, as `from_db` takes their values."""
+    """Return fields of a session in the model's order."""
     return [field.attname for field in Session._meta.concrete_fields if field.attname in names]
 
 
@@ -224,8 +224,7 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
     rows: dict[UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
-    for values in arrays.execute(UNJUDGED_ROWS, most, list(session_ids)):
-        row = EngagementRow.from_db(connection.alias, ROW_FIELDS, values)
+    for row in arrays.load(EngagementRow, ROW_FIELDS, UNJUDGED_ROWS, most, list(session_ids)):
         rows[row.session_id].append(row)
     return rows
 
@@ -322,7 +321,7 @@ def _read_free(query: str, wanted: Collection[tuple[UUID, UUID]], source: str) -
 
 
 def _read_sessions(query: str, fields: Sequence[str], *parameters: Any) -> list[Session]:
-    return [Session.from_db(connection.alias, fields, values) for values in arrays.execute(query, *parameters)]
+    return arrays.load(Session, fields, query, *parameters)
 
 
 def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:
