@@ -77,21 +77,24 @@ IS_UNSETTLED = "s.settled_at IS NULL AND NOT s.status = 'scheduled'"
 IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # Of candidates each event in its turn, and of an event the session that stands first among them: who sends much waits
 # behind who sends little, and what is over behind what goes on. What somebody holds is left to wait. They are locked in
-# the order of their ids, as everywhere. One that is erased meanwhile is settled: the lock looks at that again.
-# A sweep asks for none of the others.
+# the order of their ids, as everywhere. Each is looked up by its id, so that of all sessions none is read that does not
+# wait: that is what `LATERAL` and `OFFSET 0` are for. One that is erased meanwhile is settled: the lock looks at that
+# again. A sweep asks for none of the other fields.
 SWEPT_FIELDS = [
     field.attname for field in Session._meta.concrete_fields if field.name not in ("title", "external_id", "created_at")
 ]
 LOCK_DUE = f"""
-    SELECT {", ".join(f"s.{name}" for name in SWEPT_FIELDS)} FROM (
+    WITH due AS (
         SELECT s.id FROM (
             SELECT s.id, s.status, waiting.place, row_number() OVER (
                 PARTITION BY s.event_id, s.status = 'ended' ORDER BY waiting.place) AS turn
-            FROM UNNEST(%b::uuid[]) WITH ORDINALITY AS waiting (id, place)
-            JOIN engagement_session s ON s.id = waiting.id AND s.settled_at IS NULL AND (%s::bool OR NOT s.is_behind)) s
-        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int) due
-    JOIN engagement_session s ON s.id = due.id AND s.settled_at IS NULL
-    ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
+            FROM UNNEST(%b::uuid[]) WITH ORDINALITY AS waiting (id, place) CROSS JOIN LATERAL (
+                SELECT id, event_id, status FROM engagement_session
+                WHERE id = waiting.id AND settled_at IS NULL AND (%s::bool OR NOT is_behind) OFFSET 0) s) s
+        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int)
+    SELECT s.* FROM (SELECT id FROM due ORDER BY id) due CROSS JOIN LATERAL (
+        SELECT {", ".join(SWEPT_FIELDS)} FROM engagement_session
+        WHERE id = due.id AND settled_at IS NULL FOR NO KEY UPDATE SKIP LOCKED) s
 """
 FIND_DUE = f"SELECT s.id, s.is_behind FROM engagement_session s WHERE {IS_DUE} ORDER BY s.heard_at NULLS FIRST LIMIT %s"
 SILENT_SINCE = f"""

@@ -262,3 +262,15 @@ def test_wanted_sessions_are_looked_up_by_their_ids_before_the_table_is_analyzed
     query = cursors.FIND_FREE.format(lock="FOR SHARE SKIP LOCKED")
     plan = arrays.execute(f"EXPLAIN {query}", *map(list, zip(*wanted, strict=True)), "signals")
     assert not [step for (step,) in plan if "Seq Scan" in step]
+
+
+def test_sessions_that_are_due_are_found_by_their_ids():
+    """Of all sessions none is read that does not wait, however many there are."""
+    event = Event.objects.create(name="Conference")
+    sessions = Session.objects.bulk_create(Session(event=event, title="Talk", status="live") for _ in range(4_000))
+    parameters = [session.id for session in sessions[:200]], False, 200
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE engagement_session")
+        plan = "\n".join(line for (line,) in arrays.execute(f"EXPLAIN {cursors.LOCK_DUE}", *parameters))
+    assert "Index Scan" in plan
+    assert "Seq Scan" not in plan
