@@ -20,8 +20,9 @@ from benchmarks.chaos.cast import new_cookie
 from benchmarks.chaos.product import HOST, Product, free_port, running, wait_for
 from benchmarks.processes import Seconds, cpu_alone, cpu_of_family, find_family, memory_of
 from benchmarks.rooms import in_parts
+from conductor.local.addresses import database_url, redis_url
 from conductor.local.children import Child, Children
-from conductor.local.embedded import Servers, database_url, redis_url
+from conductor.local.embedded import Servers
 from conductor.management.commands.up import PROGRAMS, child_environment
 from engagement import cursors
 from engagement.models import ApiKey, Event, Session
@@ -94,7 +95,8 @@ def product(processes: int = 1) -> Iterator[Stack]:
 
 
 def _roots_of(up: Product) -> dict[str, list[int]]:
-    parts = {"web": "web", "worker": "worker", "beat": "beat", "PostgreSQL": "postmaster", "Redis": "redis"}
+    named = {part: part for part in ("web", "worker", "telling", "beat")}
+    parts = named | {"PostgreSQL": "postmaster", "Redis": "redis"}
     roots = {role: [up.find(part)[0].pid] for role, part in parts.items()}
     return roots | {WITHOUT_CHILDREN: [up.process.pid]}
 

@@ -1,11 +1,8 @@
 """The Celery application, and the signs of life of its processes; its tasks are in `conductor.tasks`."""
 
 import os
-import time
-from typing import Any
 
 from celery import Celery
-from celery.beat import Scheduler
 from celery.signals import heartbeat_sent, task_prerun, worker_init, worker_process_init
 from django.conf import settings
 from django.db import close_old_connections
@@ -13,8 +10,6 @@ from django.db import close_old_connections
 from conductor.broker import keep_connections
 from conductor.local.children import die_with_parent
 from conductor.local.pulse import Pulse, pulse_folder
-
-JUMP_SECONDS = 1.0
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conductor.settings")
 app = Celery("conductor")
@@ -43,30 +38,3 @@ def start_pool_process(**_: object) -> None:
     _pulse("worker").beat_while(lambda: True)  # what is frozen does not get to it
     keep_connections()
     task_prerun.connect(lambda **_: close_old_connections(), weak=False)  # or see that it still works
-
-
-class Clock(Scheduler):
-    """Celery's scheduler, with signs of life. A tick every 5 s needs no file that remembers the last one."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._pulse = _pulse("beat")
-        self._began_at = _began_at()
-        super().__init__(*args, **kwargs)
-
-    def tick(self, *args: Any, **kwargs: Any) -> float:
-        self._pulse.beat()
-        if abs(_began_at() - self._began_at) > JUMP_SECONDS:
-            self._begin_anew()
-        return super().tick(*args, **kwargs)
-
-    def _begin_anew(self) -> None:
-        """Count from now: whose wall clock was set back would wait until it has come to where it was."""
-        self._began_at = _began_at()
-        for entry in self.schedule.values():
-            entry.last_run_at = entry.default_now()
-        self._heap = None  # made again by the next tick
-
-
-def _began_at() -> float:
-    """Return what the wall clock would have said when the monotonic one began; it moves when a clock is set."""
-    return time.time() - time.monotonic()

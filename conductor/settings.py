@@ -3,19 +3,17 @@
 import os
 import sys
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
 import dj_email_url
-import django_stubs_ext
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.local.private_files import kept_secret
-
-django_stubs_ext.monkeypatch()  # Django's generic classes may be written with what they hold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -36,6 +34,14 @@ def number(name: str, default: int, least: int, most: int) -> int:
     except ValueError:
         pass
     raise ImproperlyConfigured(f"{name} is {text!r}: it must be a number from {least} to {most}.")
+
+
+def _package_folder(name: str) -> Path:
+    """Return where a package is, without loading it."""
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
 
 
 DATA_DIR = Path(os.environ.get("CONDUCTOR_DATA_DIR") or BASE_DIR / ".data").resolve()
@@ -61,11 +67,11 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 
-DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.database_url(DATA_DIR)
-REDIS_URL = os.environ.get("REDIS_URL") or embedded.redis_url(DATA_DIR)
+DATABASE_URL = os.environ.get("DATABASE_URL") or addresses.database_url(DATA_DIR)
+REDIS_URL = os.environ.get("REDIS_URL") or addresses.redis_url(DATA_DIR)
 
+# Neither daphne nor ninja: as apps they would be loaded, 25 MB, by all that serve nothing.
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -76,7 +82,6 @@ INSTALLED_APPS = [
     "channels",
     "csp",
     "django_htmx",
-    "ninja",
     "axes",
     "auditlog",
     "engagement",
@@ -128,8 +133,11 @@ except ValueError:  # its message would print the password
     ) from None
 # How long anything waits in the database: no request may hold a thread, and no sweep a worker, for ever. Commands do
 # what takes long, and have no bounds. A server that is away is given up after as long as libpq can count: two seconds.
-WEB_PATIENCE = "-c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
-WORKER_PATIENCE = "-c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
+# What is live is in memory, where a page anywhere costs what the next one does. By PostgreSQL's default, made for disks
+# that turn, all sessions would be read for the hundred that are due.
+PLANNING = "-c random_page_cost=1.1"
+WEB_PATIENCE = f"{PLANNING} -c lock_timeout=2s -c statement_timeout=5s -c idle_in_transaction_session_timeout=10s"
+WORKER_PATIENCE = f"{PLANNING} -c lock_timeout=5s -c statement_timeout=15s -c idle_in_transaction_session_timeout=30s"
 if flag("CONDUCTOR_DB_POOL"):  # set by asgi.py: under ASGI every request would open a connection of its own
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         {
@@ -150,7 +158,7 @@ CHANNEL_LAYERS = {
     }
 }
 
-CELERY_BROKER_URL = embedded.celery_broker_url(REDIS_URL)
+CELERY_BROKER_URL = addresses.celery_broker_url(REDIS_URL)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -158,7 +166,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
-CELERY_BEAT_SCHEDULER = "conductor.celery:Clock"
+CELERY_BEAT_SCHEDULER = "conductor.clock:Clock"
 TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "conductor.tasks.tick", "schedule": TICK_SECONDS},
@@ -227,7 +235,7 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [BASE_DIR / "static", _package_folder("ninja") / "static"]  # with the page of the API
 STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or DATA_DIR / "static")
 SERVESTATIC_USE_FINDERS = DEBUG
 _manifest = "conductor.static_files.HashedFiles"

@@ -1,5 +1,6 @@
 """Celery tasks: read the clock, call the pipeline. And the wake-up that enqueues one."""
 
+import gc
 import logging
 import time
 import uuid
@@ -117,8 +118,14 @@ def _told_if_long(what: str) -> Iterator[None]:
 
 @worker_init.connect
 def prepare_to_judge(**_: object) -> None:
-    """Load the detector before the worker's processes part: they share it, and none is late for its first row."""
+    """Load the detector before the worker's processes part: they share it, and none is late for its first row.
+
+    What is there now is there to stay. Whoever looked through it for garbage would write on all of it, and so have it
+    once more for himself.
+    """
     prepare()
+    gc.collect()
+    gc.freeze()
 
 
 @heartbeat_sent.connect
@@ -138,7 +145,12 @@ def wake(session_ids: Iterable[uuid.UUID]) -> None:
 
     A Redis that is away loses the wake-up and nothing else: the tick finds the rows.
     """
-    transaction.on_commit(partial(_add, wakeups.DUE, list(session_ids)))
+    transaction.on_commit(partial(wake_now, list(session_ids)))
+
+
+def wake_now(session_ids: Collection[uuid.UUID]) -> None:
+    """Do so for who has committed already."""
+    _add(wakeups.DUE, session_ids)
 
 
 @app.task(acks_late=True, ignore_result=True)

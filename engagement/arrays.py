@@ -5,11 +5,14 @@ statement has `%b`, as bytes. For a thousand rows that is as good as a COPY.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
-from django.db import connection
+from django.db import connection, models
+from django.db.models.base import ModelState
 from psycopg.pq import Format
+
+M = TypeVar("M", bound=models.Model)
 
 
 def execute(statement: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
@@ -21,3 +24,19 @@ def execute(statement: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
     with wrap(sender) as cursor:
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
+
+
+def load(model: type[M], names: Sequence[str], statement: str, *parameters: Any) -> list[M]:
+    """Return what a statement answers as instances that have these fields, in this order, and others when asked.
+
+    As `from_db` makes them, but for the signals of it, at a tenth of its cost. Raises Django's errors.
+    """
+    return [_instance(model, names, values) for values in execute(statement, *parameters)]
+
+
+def _instance(model: type[M], names: Sequence[str], values: Sequence[Any]) -> M:
+    made = model.__new__(model)
+    made._state = state = ModelState()
+    state.db, state.adding = connection.alias, False
+    made.__dict__.update(zip(names, values, strict=True))
+    return made

@@ -32,7 +32,7 @@ from engagement.models import EngagementRow, Session
 
 
 def _in_order(*names: str) -> list[str]:
-    """Return fields of a session in the model's order, as `from_db` takes their values."""
+    """Return fields of a session in the model's order."""
     return [field.attname for field in Session._meta.concrete_fields if field.attname in names]
 
 
@@ -52,10 +52,13 @@ LOCK_MANY = """
 """
 FREE_FIELDS = _in_order("id", "event_id", "lateness_seconds", "judged_until", "newest_event_at", "closed_until")
 # Those that take what comes and that nobody holds: one that is swept for long does not make others wait.
-LOCK_FREE = f"""
-    SELECT {", ".join(f"s.{name}" for name in FREE_FIELDS)} FROM engagement_session s
-    JOIN UNNEST(%b::uuid[], %b::uuid[]) AS wanted (id, event_id) ON s.id = wanted.id AND s.event_id = wanted.event_id
-    WHERE s.status = 'live' AND s.source = %s AND s.erased_at IS NULL ORDER BY s.id
+# Each is looked up by its key, and LIMIT holds the planner to that: where many sessions have come since it counted
+# them, it takes them for none that are live, and would compare each of the table with each that is wanted.
+FIND_FREE = f"""
+    SELECT s.* FROM UNNEST(%b::uuid[], %b::uuid[]) AS wanted (id, event_id) CROSS JOIN LATERAL (
+        SELECT {", ".join(FREE_FIELDS)} FROM engagement_session
+        WHERE id = wanted.id AND event_id = wanted.event_id AND status = 'live' AND source = %s AND erased_at IS NULL
+        LIMIT 1 {{lock}}) s
 """
 # What is locked is being posted to or swept just now, and there is a next tick. In order, so that two ticks at once
 # cannot wait for one another.
@@ -74,21 +77,24 @@ IS_UNSETTLED = "s.settled_at IS NULL AND NOT s.status = 'scheduled'"
 IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # Of candidates each event in its turn, and of an event the session that stands first among them: who sends much waits
 # behind who sends little, and what is over behind what goes on. What somebody holds is left to wait. They are locked in
-# the order of their ids, as everywhere. One that is erased meanwhile is settled: the lock looks at that again.
-# A sweep asks for none of the others.
+# the order of their ids, as everywhere. Each is looked up by its id, so that of all sessions none is read that does not
+# wait: that is what `LATERAL` and `OFFSET 0` are for. One that is erased meanwhile is settled: the lock looks at that
+# again. A sweep asks for none of the other fields.
 SWEPT_FIELDS = [
     field.attname for field in Session._meta.concrete_fields if field.name not in ("title", "external_id", "created_at")
 ]
 LOCK_DUE = f"""
-    SELECT {", ".join(f"s.{name}" for name in SWEPT_FIELDS)} FROM (
+    WITH due AS (
         SELECT s.id FROM (
             SELECT s.id, s.status, waiting.place, row_number() OVER (
                 PARTITION BY s.event_id, s.status = 'ended' ORDER BY waiting.place) AS turn
-            FROM UNNEST(%b::uuid[]) WITH ORDINALITY AS waiting (id, place)
-            JOIN engagement_session s ON s.id = waiting.id AND s.settled_at IS NULL AND (%s::bool OR NOT s.is_behind)) s
-        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int) due
-    JOIN engagement_session s ON s.id = due.id AND s.settled_at IS NULL
-    ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
+            FROM UNNEST(%b::uuid[]) WITH ORDINALITY AS waiting (id, place) CROSS JOIN LATERAL (
+                SELECT id, event_id, status FROM engagement_session
+                WHERE id = waiting.id AND settled_at IS NULL AND (%s::bool OR NOT is_behind) OFFSET 0) s) s
+        ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int)
+    SELECT s.* FROM (SELECT id FROM due ORDER BY id) due CROSS JOIN LATERAL (
+        SELECT {", ".join(SWEPT_FIELDS)} FROM engagement_session
+        WHERE id = due.id AND settled_at IS NULL FOR NO KEY UPDATE SKIP LOCKED) s
 """
 FIND_DUE = f"SELECT s.id, s.is_behind FROM engagement_session s WHERE {IS_DUE} ORDER BY s.heard_at NULLS FIRST LIMIT %s"
 SILENT_SINCE = f"""
@@ -187,12 +193,12 @@ def lock_free(wanted: Collection[tuple[UUID, UUID]], source: str, *, alone: bool
     Each is wanted by its id and its event's.
     """
     strength = "NO KEY UPDATE" if alone else "SHARE"
-    return _read_free(f"{LOCK_FREE} FOR {strength} OF s SKIP LOCKED", wanted, source)
+    return _read_free(FIND_FREE.format(lock=f"FOR {strength} SKIP LOCKED"), wanted, source)
 
 
 def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]:
     """Return those of them that are live and of this source, whoever holds them."""
-    return set(_read_free(LOCK_FREE, wanted, source)) if wanted else set()
+    return set(_read_free(FIND_FREE.format(lock=""), wanted, source)) if wanted else set()
 
 
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
@@ -221,8 +227,7 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
     rows: dict[UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
-    for values in arrays.execute(UNJUDGED_ROWS, most, list(session_ids)):
-        row = EngagementRow.from_db(connection.alias, ROW_FIELDS, values)
+    for row in arrays.load(EngagementRow, ROW_FIELDS, UNJUDGED_ROWS, most, list(session_ids)):
         rows[row.session_id].append(row)
     return rows
 
@@ -319,7 +324,7 @@ def _read_free(query: str, wanted: Collection[tuple[UUID, UUID]], source: str) -
 
 
 def _read_sessions(query: str, fields: Sequence[str], *parameters: Any) -> list[Session]:
-    return [Session.from_db(connection.alias, fields, values) for values in arrays.execute(query, *parameters)]
+    return arrays.load(Session, fields, query, *parameters)
 
 
 def _ask(query: str, *parameters: Any) -> tuple[Any, ...]:

@@ -54,7 +54,10 @@ Outcome = Recorded | NotTaken
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What became of each post of a group, in their order, and of which sessions something was stored."""
+    """What became of each post of a group, in their order, and in which sessions there is something to judge since.
+
+    Of raw events that is where a window has closed: whatever else they bring waits for that, and nobody is woken.
+    """
 
     outcomes: Sequence[Outcome]
     moved: set[uuid.UUID]
@@ -76,7 +79,9 @@ def record_posts_of_rows(posts: Sequence[Post[Reading]], now: datetime) -> Group
         judged_until = {id_: session.judged_until for id_, session in group.sessions.items()}
         batches: list[Sequence[Row]] = list(group.taken.values())
         recorded = store_batches(batches, judged_until, now) if batches else []
-    return _tell(group, recorded, len(posts))
+    told = zip(group.taken.values(), recorded, strict=True)
+    moved = {id_ for items, each in told if each.accepted for id_, _ in items}
+    return _tell(group, recorded, moved, len(posts))
 
 
 def record_posts_of_events(posts: Sequence[Post[RawEvent]], now: datetime) -> Group:
@@ -89,12 +94,13 @@ def record_posts_of_events(posts: Sequence[Post[RawEvent]], now: datetime) -> Gr
             for id_, event in items:
                 by_session.setdefault(id_, []).append(event)
                 senders.setdefault(id_, []).append(place)
+        closed = _closed_until(group)
         stored = store_each(group.sessions, by_session, now)
     outcomes: dict[int, list[bool | None]] = {place: [] for place in group.taken}
     for id_, those in stored.items():
         for place, outcome in zip(senders[id_], those, strict=True):
             outcomes[place].append(outcome)
-    return _tell(group, list(map(count_outcomes, outcomes.values())), len(posts))
+    return _tell(group, list(map(count_outcomes, outcomes.values())), _find_closed(group, closed), len(posts))
 
 
 def record_posts_of_reports(posts: Sequence[Post[Report]], now: datetime) -> Group:
@@ -106,15 +112,23 @@ def record_posts_of_reports(posts: Sequence[Post[Report]], now: datetime) -> Gro
         for place, [(id_, report)] in group.taken.items():
             by_session.setdefault(id_, []).append(report)
             senders.setdefault(id_, []).append(place)
+        closed = _closed_until(group)
         stored = store_reports(group.sessions, by_session, now) if by_session else {}
     outcomes = {place: each for id_, those in stored.items() for place, each in zip(senders[id_], those, strict=True)}
-    return _tell(group, [outcomes[place] for place in group.taken], len(posts))
+    return _tell(group, [outcomes[place] for place in group.taken], _find_closed(group, closed), len(posts))
 
 
-def _tell(group: _Sorted[Item], recorded: Sequence[Recorded], number: int) -> Group:
+def _closed_until(group: _Sorted[Item]) -> dict[uuid.UUID, datetime | None]:
+    return {id_: session.closed_until for id_, session in group.sessions.items()}
+
+
+def _find_closed(group: _Sorted[Item], before: Mapping[uuid.UUID, datetime | None]) -> set[uuid.UUID]:
+    """Return the sessions in which a window has closed since."""
+    return {id_ for id_, session in group.sessions.items() if session.closed_until != before[id_]}
+
+
+def _tell(group: _Sorted[Item], recorded: Sequence[Recorded], moved: set[uuid.UUID], number: int) -> Group:
     outcomes: dict[int, Outcome] = {**group.left, **dict(zip(group.taken, recorded, strict=True))}
-    told = zip(group.taken.values(), recorded, strict=True)
-    moved = {id_ for items, each in told if each.accepted for id_, _ in items}
     return Group([outcomes[place] for place in range(number)], moved)
 
 

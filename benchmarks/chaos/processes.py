@@ -59,7 +59,7 @@ MARKS = {
     "web": " daphne ",
     "worker": " celery -A conductor worker",
     "telling": " celery -A conductor.telling worker",
-    "beat": " celery -A conductor beat",
+    "beat": " celery -A conductor.clock beat",
     "postmaster": "/postgres -D ",
     "redis": "redis-server ",
 }

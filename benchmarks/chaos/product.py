@@ -17,7 +17,7 @@ import psycopg
 from django.conf import settings
 
 from benchmarks.chaos.processes import SUPERVISED, Process, find_part, send
-from conductor.local.embedded import database_url
+from conductor.local.addresses import database_url
 
 HOST = "127.0.0.1"
 START_SECONDS = 180

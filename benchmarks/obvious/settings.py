@@ -4,7 +4,7 @@ import os
 
 import dj_database_url
 
-from conductor.local.embedded import celery_broker_url
+from conductor.local.addresses import celery_broker_url
 
 SECRET_KEY = "of-a-benchmark-on-this-machine-alone"
 ALLOWED_HOSTS = ["127.0.0.1"]

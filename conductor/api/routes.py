@@ -7,6 +7,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import register_converter, reverse
@@ -93,6 +94,10 @@ class StrictParser(Parser):
         return body
 
 
+class OwnSwagger(Swagger):
+    template_cdn = str(settings.BASE_DIR / "templates" / "ninja" / "swagger.html")  # ours: ninja is no app here
+
+
 api = DocumentedAPI(
     title="Engagement Conductor",
     version="1",
@@ -104,7 +109,8 @@ api = DocumentedAPI(
     auth=BearerKey(),
     throttle=KeyLimit(),
     parser=StrictParser(),
-    docs=Swagger(settings={"deepLinking": False}),  # else each call's button holds a link, which no reader can get at
+    # Without deep links: with them each call's button holds a link, which no reader can get at.
+    docs=OwnSwagger(settings={"deepLinking": False}),
 )
 answer_with_problems(api)
 api.add_router("", incidents.router)

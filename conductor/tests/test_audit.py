@@ -18,7 +18,7 @@ from django.utils.timezone import now
 from anomalies.models import Actor, Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room
 from conductor import audit, tasks
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.tests import plenty, stage, sweeping
 from conductor.tests.rest import Rest
 from engagement.erasure import erase_events, erase_sessions
@@ -157,7 +157,7 @@ def test_keys_that_are_made_and_revoked(client, admin, event):
 @pytest.mark.django_db(transaction=True)
 def test_a_key_that_a_command_makes(event):
     clear()
-    url = embedded.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
+    url = addresses.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
     subprocess.run(
         [sys.executable, "manage.py", "apikey", str(event.id), "Platform"],
         check=True,

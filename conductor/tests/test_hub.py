@@ -18,7 +18,7 @@ from django.utils.timezone import now
 from conductor import hub, live
 from conductor.access import Claim
 from conductor.hub import Listener, SharedWork
-from conductor.local import embedded
+from conductor.local import addresses, embedded
 from conductor.tests import stage
 from conductor.tests.test_consumers import cookie_of, open_socket  # noqa: F401  a fixture
 from conductor.tests.waiting import wait_until
@@ -209,7 +209,7 @@ def own_redis(tmp_path_factory, settings):
     data_dir = tmp_path_factory.mktemp("redis")
     servers = [embedded.Servers(data_dir, postgres=False)]
     servers[0].start()
-    settings.REDIS_URL = embedded.redis_url(data_dir)
+    settings.REDIS_URL = addresses.redis_url(data_dir)
 
     def restart() -> None:
         servers.append(embedded.Servers(data_dir, postgres=False))

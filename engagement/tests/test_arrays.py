@@ -8,6 +8,7 @@ from django.db import DataError, connection
 from django.test.utils import CaptureQueriesContext
 
 from engagement import arrays
+from engagement.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -41,4 +42,24 @@ def test_value_that_no_column_takes_is_an_error_of_django():
 def test_statements_are_seen_by_who_counts_them():
     with CaptureQueriesContext(connection) as seen:
         arrays.execute("SELECT * FROM UNNEST(%b::int[])", [1, 2])
+    assert len(seen) == 1
+
+
+def test_instances_are_those_of_the_model():
+    event = Event.objects.create(name="A course")
+    stored = Event.objects.get(id=event.id)
+    names = [field.attname for field in Event._meta.concrete_fields]
+    [found] = arrays.load(Event, names, f"SELECT {', '.join(names)} FROM engagement_event")
+    assert found == stored
+    assert found.__dict__.keys() == stored.__dict__.keys()
+    assert {name: getattr(found, name) for name in names} == {name: getattr(stored, name) for name in names}
+    assert vars(found._state) == vars(stored._state)
+
+
+def test_fields_that_were_not_read_are_read_when_they_are_asked_for():
+    event = Event.objects.create(name="A course")
+    [found] = arrays.load(Event, ["id"], "SELECT id FROM engagement_event")
+    assert found.get_deferred_fields() == Event.objects.only("id").get().get_deferred_fields()
+    with CaptureQueriesContext(connection) as seen:
+        assert (found.id, found.name) == (event.id, "A course")
     assert len(seen) == 1

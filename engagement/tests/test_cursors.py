@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import connection, transaction
 
-from engagement import cursors
+from engagement import arrays, cursors
 from engagement.models import EngagementRow, Event, RawEventRow, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -250,3 +250,27 @@ def test_what_waits_is_found_by_an_index_however_many_rows_there_are(query, para
     assert re.search(r"engagement_pkey\b.*\n +Index Cond: \(\(?session_id = ", plan), plan  # plain or by a bitmap
     assert "Seq Scan on engagement e" not in plan
     assert "Seq Scan on raw_events" not in plan
+
+
+@pytest.mark.django_db
+def test_wanted_sessions_are_looked_up_by_their_ids_before_the_table_is_analyzed():
+    event = Event.objects.create(name="Conference")
+    fields = {"event": event, "title": "Room", "status": "live", "source": "signals"}
+    wanted = {(each.id, event.id) for each in Session.objects.bulk_create([Session(**fields) for _ in range(1_000)])}
+    with transaction.atomic():
+        assert cursors.lock_free(wanted, Session.Source.SIGNALS, alone=False).keys() == {id_ for id_, _ in wanted}
+    query = cursors.FIND_FREE.format(lock="FOR SHARE SKIP LOCKED")
+    plan = arrays.execute(f"EXPLAIN {query}", *map(list, zip(*wanted, strict=True)), "signals")
+    assert not [step for (step,) in plan if "Seq Scan" in step]
+
+
+def test_sessions_that_are_due_are_found_by_their_ids():
+    """Of all sessions none is read that does not wait, however many there are."""
+    event = Event.objects.create(name="Conference")
+    sessions = Session.objects.bulk_create(Session(event=event, title="Talk", status="live") for _ in range(4_000))
+    parameters = [session.id for session in sessions[:200]], False, 200
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ANALYZE engagement_session")
+        plan = "\n".join(line for (line,) in arrays.execute(f"EXPLAIN {cursors.LOCK_DUE}", *parameters))
+    assert "Index Scan" in plan
+    assert "Seq Scan" not in plan

@@ -231,3 +231,17 @@ def test_posts_of_rows_share_a_session_with_one_another(event):
 def test_empty_group_stores_nothing(event):
     assert record_posts_of_rows([], NOW) == Group([], set())
     assert record_posts_of_events([], NOW) == Group([], set())
+
+
+def test_events_move_a_session_when_a_window_closes(event):
+    session, other = live(event, "events", lateness_seconds=2), live(event, "events", lateness_seconds=2)
+
+    def moved(second: float) -> set:
+        chats = [post(each, RawEvent("chat", at(second), "ada")) for each in (session, other)[: 1 + (second == 9)]]
+        return record_posts_of_events(chats, NOW).moved
+
+    assert moved(3) == {session.id}, "nothing was known of it before"
+    assert moved(4) == moved(6) == set()
+    assert moved(8) == {session.id}
+    assert moved(9) == {other.id}
+    assert moved(2) == set(), "it is late"

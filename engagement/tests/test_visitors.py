@@ -217,7 +217,7 @@ def test_group_leaves_out_what_waits_or_is_not_there(session):
             Post(session.event_id, [session.id], [Report(BOB, 1, FOCUS)]),
             Post(uuid.uuid4(), [session.id], [Report(BOB, 2, BLUR)]),
         ],
-        after(1),
+        after(30),
     )
     assert group.outcomes == [NotTaken.OTHER, Recorded(2, 0, 0), NotTaken.OTHER]
     assert group.moved == {session.id}

@@ -16,7 +16,7 @@ from benchmarks.chaos.cast import close_the_books, new_key
 from benchmarks.chaos.figures import Outcome
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.product import running
-from conductor.local.embedded import redis_url
+from conductor.local.addresses import redis_url
 
 JUMPS = {"worker": (3_600, -3_600, 0), "beat": (3_600, -3_600, 86_400, 0)}  # seconds off the true time
 WATCH_SECONDS = 20.0  # after each jump

@@ -15,7 +15,7 @@ from benchmarks.chaos.figures import Outcome
 from benchmarks.chaos.load import Answer, Load, ask_meanwhile, seconds_of
 from benchmarks.chaos.processes import send
 from benchmarks.chaos.product import Product, postgres_answers, running, wait_for
-from conductor.local.embedded import database_url
+from conductor.local.addresses import database_url
 
 QUIET_SECONDS = 5.0  # before and between
 REDIS_SECONDS = 8.0

@@ -21,6 +21,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 from django.utils.timezone import now
 
+from conductor.local.apart import do_apart
 from conductor.local.children import Child, Children, die_with_parent
 from conductor.local.demo import Stages, open_demo_sessions, prepare_demo
 from conductor.local.embedded import CannotStart, Servers, answers_ping
@@ -39,7 +40,7 @@ PROGRAMS = {
     "worker": "celery -A conductor worker --concurrency 2 --without-mingle --without-gossip --loglevel INFO",
     "telling": "celery -A conductor.telling worker --queues telling --hostname telling@%h --pool threads"
     " --concurrency 16 --without-mingle --without-gossip --loglevel INFO",
-    "beat": "celery -A conductor beat --loglevel INFO",
+    "beat": "celery -A conductor.clock beat --loglevel INFO",
 }
 
 
@@ -61,6 +62,7 @@ Engagement Conductor is up. A recorded webinar plays: a quarter of a minute afte
 
 class Command(BaseCommand):
     help = __doc__
+    requires_system_checks = []  # made apart, as they load all there is
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--port", type=port_argument, default=settings.PORT, help="default: PORT, else 8000")
@@ -79,10 +81,11 @@ class Command(BaseCommand):
             redis=not os.environ.get("REDIS_URL"),
         )
         try:
+            do_apart(self.check)
             require_free_port(port)
             servers.start()  # from here on the data folder is ours alone
             self.run_on(servers, port, with_demo=not no_demo)
-        except (CannotStart, CannotReach, Refused) as error:
+        except CannotStart as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.say("Stopped.")
@@ -93,14 +96,12 @@ class Command(BaseCommand):
         try:
             notes.unlink(missing_ok=True)  # of a run that was killed
             self.say("Preparing the database and the static files.")
-            require_reachable_servers()
-            call_command("migrate", interactive=False, verbosity=0)
-            call_command("collectstatic", interactive=False, verbosity=0)
+            do_apart(prepare)
             supervisor = supervise(servers, programs, port, self.say)
             await_readiness(port, supervisor)
             supervisor.look()  # who has answered once is missed soon
             if with_demo:
-                note, stages = make_demo(port)
+                note, stages = do_apart(partial(make_demo, port))
                 write_private(notes, json.dumps(note, indent=2) + "\n")
                 # It finds the address and the key in demo.json. It is decoration: however it ends, all else goes on.
                 start(programs, "demo", "manage.py", "play_demo", stages.webinar_id, stages.calm_id, port=port)
@@ -108,7 +109,6 @@ class Command(BaseCommand):
                 self.say(INTRODUCTION.format(**note, **audience, data_dir=settings.DATA_DIR))
             else:
                 self.say(f"Up at http://{HOST}:{port}/. For a login: manage.py createsuperuser. Ctrl-C stops.")
-            connection.close()
             while True:
                 supervisor.step(time.monotonic())
                 time.sleep(0.2)
@@ -152,6 +152,13 @@ def require_free_port(port: int) -> None:
                 f"Port {port} cannot be used: {error.strerror}. "
                 f"Choose another: --port {port + 1}, or make run PORT={port + 1}."
             ) from error
+
+
+def prepare() -> None:
+    """Bring the database and the static files to where this release has them."""
+    require_reachable_servers()
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def require_reachable_servers() -> None:
@@ -265,8 +272,11 @@ def ask(path: str, port: int, seconds: float = 10) -> tuple[int, str]:
 def make_demo(port: int) -> tuple[dict[str, str], Stages]:
     """Make what the demo needs; return what one has to know of it, and its sessions."""
     url = f"http://{HOST}:{port}"
-    demo = prepare_demo(settings.DATA_DIR, now())
-    stages = open_demo_sessions(demo, url, now())
+    try:
+        demo = prepare_demo(settings.DATA_DIR, now())
+        stages = open_demo_sessions(demo, url, now())
+    except (CannotReach, Refused) as error:
+        raise CommandError(str(error)) from error
     note = {
         "url": url,
         "username": demo.username,

@@ -14,7 +14,7 @@ from conductor.backups import restore
 from conductor.backups.form import MANIFEST, CannotRestore
 from conductor.backups.restore import restore_backup
 from conductor.backups.take import take_backup
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.telling.outbox import RESTORED
 from conductor.tests.databases import ask, manage, plain_database, refusal, rows_of, run_python, tables_of
 
@@ -220,7 +220,7 @@ def test_broken_backup_touches_nothing(backup, empty, tmp_path, cut):
 def test_restore_does_not_wait_for_those_who_are_at_work(tmp_path, monkeypatch, event, settings):
     monkeypatch.setattr(restore, "LOCK_SECONDS", 0.1)
     take_backup(tmp_path / "a.zip")
-    with psycopg.connect(embedded.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])) as other:
+    with psycopg.connect(addresses.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])) as other:
         other.execute("UPDATE engagement_event SET name = 'Summer school'")
         with pytest.raises(CannotRestore, match="at work in the database: stop web, worker and beat"):
             restore_backup(tmp_path / "a.zip", overwrite=True)

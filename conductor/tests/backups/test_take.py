@@ -9,7 +9,7 @@ from django.db import connection
 from conductor.backups import take
 from conductor.backups.form import open_backup
 from conductor.backups.take import CannotBackUp, take_backup
-from conductor.local import embedded
+from conductor.local import addresses
 from conductor.tests.databases import ask, manage, plain_database, refusal
 from engagement.models import EngagementRow, Event
 
@@ -69,7 +69,7 @@ def test_numbering_is_kept_where_the_newest_were_deleted(tmp_path):
 
 def test_what_comes_while_it_is_taken_is_not_in_it(tmp_path, session, monkeypatch):
     copy_table, others = take._copy_table, []
-    database = embedded.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
+    database = addresses.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
 
     def copy_while_others_write(cursor, archive, model):
         with psycopg.connect(database) as other:

@@ -29,5 +29,5 @@ def test_bench_prints_a_table_and_writes_the_same_as_json(tmp_path):
     assert all(run["statuses"] == {"202": 10} and run["not_judged"] == 0 for run in runs.values())
     assert runs["product", "frame"]["ms"]["frame"]["p50"] > 0 == runs["product", "frame"]["unseen"]
     assert set(runs["product", "single"]["cpu_us"]) == {
-        "web", "worker", "beat", "PostgreSQL", "Redis", "up", "all",
+        "web", "worker", "telling", "beat", "PostgreSQL", "Redis", "up", "all",
     }  # fmt: skip

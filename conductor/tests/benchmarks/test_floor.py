@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from benchmarks import floor
-from conductor.local.embedded import database_url
+from conductor.local.addresses import database_url
 from engagement.models import EngagementRow
 
 pytestmark = pytest.mark.django_db(transaction=True)

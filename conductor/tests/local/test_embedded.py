@@ -15,8 +15,9 @@ import pytest
 import redis
 from django.conf import settings
 
-from conductor.local import embedded
-from conductor.local.embedded import CannotStart, Servers, running_servers, socket_folder
+from conductor.local import addresses, embedded
+from conductor.local.addresses import socket_folder
+from conductor.local.embedded import CannotStart, Servers, running_servers
 from conductor.tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
@@ -24,10 +25,10 @@ pytestmark = pytest.mark.servers
 HOLDER = """
 import json, signal, sys
 from pathlib import Path
-from conductor.local import embedded
+from conductor.local import addresses, embedded
 data_dir = Path(sys.argv[1])
 embedded.Servers(data_dir).start()
-print(json.dumps([embedded.database_url(data_dir), embedded.redis_url(data_dir)]), flush=True)
+print(json.dumps([addresses.database_url(data_dir), addresses.redis_url(data_dir)]), flush=True)
 signal.pause()
 """
 IS_ROOT = os.geteuid() == 0
@@ -127,7 +128,7 @@ def test_stop_leaves_neither_process_nor_socket(data_dir):
 def test_redis_that_refuses_to_work_answers_all_the_same(data_dir):
     servers = Servers(data_dir, postgres=False)
     servers.start()
-    with redis.Redis.from_url(embedded.redis_url(data_dir)) as client:
+    with redis.Redis.from_url(addresses.redis_url(data_dir)) as client:
         client.execute_command("ACL SETUSER default -ping")  # as it refuses a ping when its disk is full
         with pytest.raises(redis.ResponseError):
             client.ping()
@@ -244,10 +245,10 @@ def test_other_systems_are_told_the_way_out(data_dir, monkeypatch):
 
 
 def test_address_does_not_depend_on_the_environment(data_dir, monkeypatch):
-    address = embedded.database_url(data_dir)
+    address = addresses.database_url(data_dir)
     monkeypatch.setenv("TMPDIR", str(data_dir))
     monkeypatch.setenv("PGPORT", "6000")
-    assert embedded.database_url(data_dir) == address
+    assert addresses.database_url(data_dir) == address
     servers = Servers(data_dir, redis=False)
     servers.start()
     with psycopg.connect(address) as connection:
@@ -264,16 +265,16 @@ def test_address_does_not_depend_on_the_environment(data_dir, monkeypatch):
     ],
 )
 def test_celery_is_given_its_own_way_of_writing_an_address(address, broker):
-    assert embedded.celery_broker_url(address) == broker
+    assert addresses.celery_broker_url(address) == broker
 
 
 def test_postgres_is_at_hand_for_as_long_as_it_is_needed(data_dir, monkeypatch):
     with embedded.postgres_at_hand(data_dir):
         running = (data_dir / "postgres" / "postmaster.pid").read_text()
-        psycopg.connect(embedded.database_url(data_dir)).close()
+        psycopg.connect(addresses.database_url(data_dir)).close()
         with embedded.postgres_at_hand(data_dir):  # it runs already
             pass
-        psycopg.connect(embedded.database_url(data_dir)).close()
+        psycopg.connect(addresses.database_url(data_dir)).close()
         assert (data_dir / "postgres" / "postmaster.pid").read_text() == running
     assert running_servers(data_dir) == []
 

@@ -13,8 +13,9 @@ from django.db.utils import DatabaseError
 from conductor import keys, metrics, requests
 from conductor.api.throttle import count
 from conductor.posting import committer as committing
-from conductor.posting.committer import Committer, Kind, NotStored, Outcome, Waiting
+from conductor.posting.committer import Committer, Kind, NotStored, Outcome, Soon, Waiting
 from conductor.tests.rest import START, Rest
+from conductor.tests.waiting import wait_until
 from engagement.groups import Post
 from engagement.ingest import Recorded
 from engagement.models import EngagementRow, RawEventRow, Session
@@ -233,7 +234,7 @@ def together(committer: Committer, *posts: tuple[keys.Recalled, Session, list]) 
 @pytest.mark.django_db(transaction=True)
 def test_rows_and_raw_events_of_a_group_are_stored_counted_and_swept(real, rest, monkeypatch):
     woken: list[set] = []
-    monkeypatch.setattr("conductor.tasks.wake", woken.append)
+    monkeypatch.setattr("conductor.tasks.wake_now", woken.append)
     rows, more, events = live(rest), live(rest), live(rest, "events")
     key = key_of(rest)
     before = metrics.ROWS.labels("accepted")._value.get(), metrics.EVENTS.labels("accepted")._value.get()
@@ -247,6 +248,7 @@ def test_rows_and_raw_events_of_a_group_are_stored_counted_and_swept(real, rest,
 
     assert found == [ONE, Recorded(2, 0, 0), Recorded(1, 1, 0)]
     assert (EngagementRow.objects.count(), RawEventRow.objects.count()) == (2, 2)
+    wait_until(lambda: len(woken) == 2)
     assert woken == [{rows.id, more.id}, {events.id}], "once for a transaction"
     after = metrics.ROWS.labels("accepted")._value.get(), metrics.EVENTS.labels("accepted")._value.get()
     assert after == (before[0] + 2, before[1] + 2)
@@ -344,3 +346,14 @@ def test_post_that_breaks_the_transaction_leaves_nothing_behind(real, rest):
     assert together(real, (key, session, [row(5)]), (key, session, [poison])) == [DJANGO, DJANGO]
     assert not EngagementRow.objects.exists()
     assert together(real, (key, session, [row(5)])) == [ONE]
+
+
+def test_what_is_woken_for_soon_is_woken_for_once():
+    woken: list[set] = []
+    soon = Soon(lambda ids: woken.append(set(ids)), seconds=0.05)
+    soon.add({1, 2})
+    soon.add({2, 3})
+    wait_until(lambda: bool(woken))
+    soon.add({4})
+    wait_until(lambda: len(woken) == 2)
+    assert woken == [{1, 2, 3}, {4}]
