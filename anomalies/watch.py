@@ -15,7 +15,7 @@ from anomalies.detector.outlook import Outlook, is_learning, is_trusted, outlook
 from anomalies.detector.prior import shipped
 from anomalies.detector.replay import judge_as_arrays
 from anomalies.detector.rows import with_scores
-from anomalies.detector.state import VERSION, States, new_states, unpack_all
+from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack_all
 from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.models import Anomaly, DetectorMemory
 from engagement import arrays, cursors
@@ -101,8 +101,8 @@ def read_outlooks(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Outlook]:
     """Return what each session's detector expects now; nothing where it has no state that we can read."""
     known = DetectorMemory.objects.filter(session_id__in=session_ids, version=VERSION)
     states = {id_: bytes(state) for id_, state in known.values_list("session_id", "state")}
-    read = _read_states(list(states.values())) if states else ()
-    found = {id_: outlook_of(state) for id_, state in zip(states, read, strict=True)}
+    unpacked = unpack_all(list(states.values())) if states else ()
+    found = {id_: outlook_of(state) for id_, state in zip(states, unpacked, strict=True)}
     return {id_: found.get(id_, NOTHING_EXPECTED) for id_ in session_ids}
 
 
@@ -113,7 +113,7 @@ def _recall(sessions: Sequence[Session]) -> tuple[list[DetectorConfig], States]:
     states = new_states(len(sessions))
     known = [place for place, session in enumerate(sessions) if found[session.id][1] is not None]
     if known:
-        states[known] = _read_states([found[sessions[place].id][1] for place in known])
+        states[known] = unpack_all([found[sessions[place].id][1] for place in known])
     for place, session in enumerate(sessions):
         if found[session.id][1] is None and session.judged_until is not None:
             states[place] = _rebuild(session, configs[place])
@@ -149,25 +149,8 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
     ids = [session.id for session in sessions]
-    arrays.execute(SAVE_STATES, VERSION, now, ids, _write_states(states))
+    arrays.execute(SAVE_STATES, VERSION, now, ids, pack_all(states))
     cursors.move_judged(ids, judged_until, _detector_states(states), now)
-
-
-def _write_states(states: States) -> list[bytes]:
-    """Return each state as it is: to pack it would cost more than to judge a dozen rows, and save a kilobyte."""
-    return [state.tobytes() for state in states.array]
-
-
-def _read_states(stored: Sequence[bytes]) -> States:
-    """Return states as they were written; those of earlier releases are packed."""
-    states = new_states(len(stored))
-    size = States.dtype.itemsize
-    whole = [place for place, each in enumerate(stored) if len(each) == size]
-    packed = [place for place, each in enumerate(stored) if len(each) != size]
-    states[whole] = States(np.frombuffer(b"".join(stored[place] for place in whole), States.dtype))
-    if packed:
-        states[packed] = unpack_all([stored[place] for place in packed])
-    return states
 
 
 def _detector_states(states: States) -> list[str]:

@@ -3,14 +3,13 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import numpy as np
 import pytest
 from django.db import transaction
 
 from anomalies import watch
 from anomalies.detector import changes
 from anomalies.detector.explanation import Finding
-from anomalies.detector.state import VERSION, States, pack
+from anomalies.detector.state import VERSION
 from anomalies.models import Actor, Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
 from engagement.ingest import record_rows
@@ -89,19 +88,6 @@ def test_sweeps_of_any_size_keep_the_same_anomalies(session, size):
 
     assert kept(session) == kept(whole) != []
     assert bytes(session.detector.state) == bytes(whole.detector.state)
-
-
-def test_state_that_an_earlier_release_packed_is_read(session):
-    whole = Session.objects.create(event=session.event, title="Whole")
-    rows = healthy_room(minutes=10)
-    judge(whole, rows)
-    judge(session, rows[:60])
-    memory = DetectorMemory.objects.get(session=session)
-    memory.state = pack(States(np.frombuffer(memory.state, States.dtype))[0])
-    memory.save()
-    judge(session, rows[60:])
-    states = DetectorMemory.objects.in_bulk([session.id, whole.id])
-    assert bytes(states[session.id].state) == bytes(states[whole.id].state)
 
 
 def test_state_of_another_version_is_rebuilt_from_the_rows(session):
