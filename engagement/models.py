@@ -78,8 +78,8 @@ class Event(models.Model):
     class Sensitivity(models.TextChoices):
         # Measured on 400 labelled sessions with which nothing was chosen; `docs/detector.md` gives the spread.
         CALM = "calm", "Calm: finds 17 of 20 incidents, about one false alarm in 60 hours"
-        NORMAL = "normal", "Normal: finds 9 of 10 incidents, about one false alarm in 25 hours"
-        SENSITIVE = "sensitive", "Sensitive: finds more of the slow declines, about one false alarm in 6 hours"
+        NORMAL = "normal", "Normal: finds 9 of 10 incidents, about one false alarm in 20 hours"
+        SENSITIVE = "sensitive", "Sensitive: finds more of the slow declines, about one false alarm in 8 hours"
 
         @property
         def meaning(self) -> str:
