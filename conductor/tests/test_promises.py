@@ -93,14 +93,14 @@ def test_half_space_trees_detects():
 
 
 def test_the_z_score_is_right():
-    """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.3²): here 2 messages in a minute where 24 are usual."""
+    """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.34²): here 2 messages in a minute where 24 are usual."""
     states = new_states(1)
     states.history[:, Series.CHATS, -2:] = 1  # two chats
     states.history[:, Series.PEOPLE, LAST_MINUTE] = 100
     states.usual[:, Usual.CHAT_RATE] = 0.02  # a head and slot, to three digits
     judged = partial(judge, states.records[0], shipped().quiet, DEFAULT.record[0])
     z = judged().evidence.unscaled[Deviation.CHAT + Horizon.LONG]
-    assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.09), rel=1e-3)
+    assert z == pytest.approx(-np.log(2.5 / 24.5) / np.sqrt(2.5 / 25 + 0.34**2), rel=1e-3)
     states.history[:, Series.CHATS, LAST_MINUTE] = 10  # a burst is not below anything
     assert judged().evidence.unscaled[Deviation.CHAT + Horizon.LONG] < 0
 
