@@ -82,7 +82,7 @@ def test_pictures_of_the_same_corpora_are_the_same_bytes(corpus, tmp_path, monke
 
 
 def test_hours_that_pages_promise_are_read_from_their_words():
-    assert promised_hours() == {"calm": 60, "normal": 25, "sensitive": 6}
+    assert promised_hours() == {"calm": 60, "normal": 20, "sensitive": 8}
 
 
 def test_pictures_need_a_corpus():
