@@ -503,7 +503,7 @@ def read_learnt(artefact: str) -> DetectorConfig:
     return with_numbers(START, learnt["numbers"])
 
 
-# What `manage.py learn` begins with: chosen by hand on a few labelled sessions, or published.
+# What `manage.py learn` begins with: published, chosen by hand on labelled sessions, or found by climbing before.
 START = DetectorConfig()
 LEARNT = Path(__file__).parent / "learnt.json"
 ARTEFACT_REVISION = 1  # to be raised when the numbers of an artefact come to mean something else

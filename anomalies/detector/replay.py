@@ -47,10 +47,16 @@ def judge_rows(
     However the readings of a session are cut into calls, and whatever other sessions are judged with it, the
     changes and the state are the same.
     """
-    lengths = [len(session) for session in readings]
-    whose = np.repeat(np.arange(len(readings)), lengths)
+    return judge_as_arrays(states, *as_arrays(readings, timetables), prior or shipped(), config)
+
+
+def as_arrays(
+    readings: Sequence[Sequence[Reading]], timetables: Sequence[Timetable]
+) -> tuple[Rows, Integers, Timetables]:
+    """Return the readings of sessions as rows, one session after the other, whose each row is, and their plans."""
+    whose = np.repeat(np.arange(len(readings)), [len(session) for session in readings])
     rows = as_rows(reading for session in readings for reading in session)
-    return judge_as_arrays(states, rows, whose, as_timetables(timetables), prior or shipped(), config)
+    return rows, whose, as_timetables(timetables)
 
 
 def judge_as_arrays(

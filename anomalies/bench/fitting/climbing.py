@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 from types import MappingProxyType
 
 from anomalies.bench.fitting.folds import Fold
@@ -54,8 +53,7 @@ def climb(
     A number is moved up, else down, and stays there if all folds together gain by it. So the same folds give the
     same numbers.
     """
-    path, config, best = [start], start, -inf
-    parts = dict(STEPS)
+    path, config, parts = [start], start, dict(STEPS)
     best = worth_of(judge_folds(folds, config))
     for _ in range(sweeps):
         for name, part in parts.items():

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from anomalies.bench.corpus import LabelledSession
 from anomalies.bench.evaluation import score_session
 from anomalies.bench.simulation import simulate
@@ -12,10 +10,10 @@ from anomalies.bench.tally import Tally, sum_up
 from anomalies.detector.arrays import Integers
 from anomalies.detector.config import DetectorConfig
 from anomalies.detector.prior import shipped
-from anomalies.detector.replay import gather, judge_as_arrays
-from anomalies.detector.rows import Rows, as_rows
+from anomalies.detector.replay import as_arrays, gather, judge_as_arrays
+from anomalies.detector.rows import Rows
 from anomalies.detector.state import new_states
-from anomalies.detector.timetables import Timetables, as_timetables
+from anomalies.detector.timetables import Timetables
 from engagement.scoring import score_in_order
 
 
@@ -56,8 +54,5 @@ def play_fold(maker: str, wide: bool, seed: int, sessions: Mapping[str, int]) ->
 
 def as_group(sessions: Sequence[LabelledSession]) -> Group:
     """Return sessions as arrays."""
-    rows = [as_rows(score_in_order(session.rows)).array for session in sessions]
-    whose = np.repeat(np.arange(len(rows)), [len(each) for each in rows])
-    return Group(
-        sessions, Rows(np.concatenate(rows)), whose, as_timetables([session.timetable for session in sessions])
-    )
+    readings = [score_in_order(session.rows) for session in sessions]
+    return Group(sessions, *as_arrays(readings, [session.timetable for session in sessions]))

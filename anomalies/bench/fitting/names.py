@@ -18,8 +18,8 @@ from anomalies.detector.incidents import step
 from anomalies.detector.prior import shipped
 from anomalies.detector.state import AnomalyType, new_states
 
-SUDDEN, GRADUAL = "SUDDEN_DROP", "GRADUAL_DECLINE"
 FALLS = (AnomalyType.SUDDEN_DROP, AnomalyType.GRADUAL_DECLINE)
+SUDDEN, GRADUAL = (kind.name for kind in FALLS)
 RIDGE = 3.0  # falls that say nothing, so that no weight grows without bounds
 NEWTON_STEPS = 30
 
