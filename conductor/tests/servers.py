@@ -78,7 +78,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=needs_servers)  # the others first: they are quicker, and find no server by luck
+    # Those without servers first: they are quicker, and find no server by luck. And of a module those last that start
+    # our programs, which run on until it ends: their clock is today's, and ends what others have happen in March.
+    items.sort(key=lambda item: (needs_servers(item), "stack" in getattr(item, "fixturenames", ())))
     if config.getoption("dist", "no") != "no":
         # Of several processes none is left alone at the end with a file of browsers, or of programs that are started.
         cost: Counter[Path] = Counter()
