@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from anomalies.detector.arrays import ALMOST_NONE, Floats
+from anomalies.detector.arrays import ALMOST_NONE
+from anomalies.detector.bursts import learn_dispersion
 from anomalies.detector.compiled import Row, State, Tuning, compiled
 from anomalies.detector.halves import UNKNOWN, read_half, write_half
 from anomalies.detector.scalars import at_least, clip, fill, interquartile_mean, or_zero
@@ -24,7 +25,7 @@ class WhatIsUsual(NamedTuple):
 
 
 @compiled
-def learn(state: State, baseline: Tuning) -> None:
+def learn(state: State, baseline: Tuning, bursts: Tuning) -> None:
     """Add the newest slot to the block, in place; a full block moves the baseline."""
     for series in range(N_SERIES):
         newest = state.history[series, -1]
@@ -33,8 +34,10 @@ def learn(state: State, baseline: Tuning) -> None:
             state.block_known[series] += 1
     state.block_slots += 1
     if state.block_slots >= BLOCK_SLOTS:
+        if not knows_audience(state):
+            _learn_bursts(state, bursts)
         _finish_block(state)
-        _find_usual(state, baseline)
+        _find_usual(state, baseline, bursts)
         _widen_band(state, baseline)
 
 
@@ -99,28 +102,28 @@ def has_activity(state: State, baseline: Tuning) -> bool:
 
 @compiled
 def is_sustained(state: State, baseline: Tuning) -> bool:
-    """Tell whether chat or reactions have come for so long that their absence would mean something.
-
-    Where nobody says how many listen they must have come without long pauses, too: a quiet room is quiet.
-    """
-    knows_audience = not math.isnan(state.previous[Figure.PRESENT])
+    """Tell whether chat or reactions have come for so long that their absence would mean something."""
     for signal in range(N_EVENTS):
-        heard, known = _count_blocks(state.blocks[signal])
-        is_steady = heard >= baseline.steady_blocks and heard >= baseline.steady_part * max(1, known)
-        if heard >= baseline.sustained_blocks if knows_audience else is_steady:
+        heard = 0
+        for block in state.blocks[signal]:
+            heard += read_half(block) > 0
+        if heard >= baseline.sustained_blocks:
             return True
     return False
 
 
 @compiled
-def _count_blocks(blocks: Floats) -> tuple[int, int]:
-    """Return in how many blocks a signal was heard, and of how many it is known."""
-    heard, known = 0, 0
-    for block in blocks:
-        rate = read_half(block)
-        heard += rate > 0
-        known += not math.isnan(rate)
-    return heard, known
+def knows_audience(state: State) -> bool:
+    """Tell whether somebody says how many listen."""
+    return not math.isnan(state.previous[Figure.PRESENT])
+
+
+@compiled
+def _learn_bursts(state: State, bursts: Tuning) -> None:
+    """Learn, in place, by how much the counts of the full block are off what was usual."""
+    for signal in range(N_EVENTS):
+        count = _mean_of_block(state, signal) * BLOCK_SLOTS
+        learn_dispersion(state, signal, count, read_half(state.usual[signal]) * BLOCK_SLOTS, bursts)
 
 
 @compiled
@@ -181,11 +184,16 @@ def _mean_of_block(state: State, series: int) -> float:
 
 
 @compiled
-def _find_usual(state: State, baseline: Tuning) -> None:
-    """Take the baseline from the recent blocks but the newest, and from those before what a slow fall leaves alone."""
+def _find_usual(state: State, baseline: Tuning, bursts: Tuning) -> None:
+    """Take the baseline from the recent blocks but the newest, and from those before what a slow fall leaves alone.
+
+    Where nobody says how many listen that is from all blocks before, once they are some.
+    """
     since, until = BLOCKS - 1 - baseline.recent_blocks, BLOCKS - baseline.settled_blocks
     newest_counts = state.n_blocks <= baseline.first_blocks
     is_long = state.n_blocks >= baseline.slow_from_blocks
+    settled_since = until - baseline.recent_blocks if knows_audience(state) else 0
+    is_settled = knows_audience(state) or state.n_blocks - baseline.settled_blocks >= bursts.least_blocks
     blocks = np.empty(BLOCKS)
     for what in range(N_USUAL):
         for block in range(BLOCKS):
@@ -193,7 +201,7 @@ def _find_usual(state: State, baseline: Tuning) -> None:
         recent = blocks[since:] if newest_counts else blocks[since:-1]
         state.usual[what] = write_half(interquartile_mean(recent))
         state.reference[what] = write_half(interquartile_mean(blocks[:since])) if is_long else UNKNOWN
-        state.settled[what] = write_half(interquartile_mean(blocks[until - baseline.recent_blocks : until]))
+        state.settled[what] = write_half(interquartile_mean(blocks[settled_since:until])) if is_settled else UNKNOWN
 
 
 @compiled

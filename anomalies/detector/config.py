@@ -78,10 +78,6 @@ class Baseline:
     doubt_slots: int = 36
     # Chat, or reactions, are sustained once they were heard in this many blocks: one message is no baseline.
     sustained_blocks: int = 4
-    # Where nobody says how many listen it must have been in this many, six minutes of them, ...
-    steady_blocks: int = 12
-    # ... and in this part of all.
-    steady_part: float = 0.95
     # An active share that is usually as high as this says nothing.
     full_activity: float = 0.97
     # A row proves that others listen when more than this many people are active beyond its chats and reactions.
@@ -132,6 +128,38 @@ class Counts:
     offset: float = 0.5
     # One event is added to what was expected where a variance is divided by it.
     variance_offset: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """How few chats or reactions are too few where nobody counts the audience, so that they are all that is known."""
+
+    # They are counted over the windows of other counts, and over this many slots, three minutes, as well.
+    long_slots: int = 36
+    # How many are usual is known from this many blocks, beside the newest that are left out.
+    least_blocks: int = 12
+    # In a room of which nothing is known the variance of a count is this many times its mean, ...
+    dispersion_at_first: float = 2.9
+    # ... which counts as much as this many blocks of the room's own.
+    first_blocks: float = 15.0
+    # Of those no more than this many, two hours of them, are remembered.
+    most_blocks: int = 240
+    # A block of which fewer are expected than this teaches nothing.
+    least_learnt: float = 0.5
+    # A squared deviation of a block's count above this many times its mean teaches no more than this.
+    limit: float = 25.0
+    # A room's own variance counts as no less than this many times the mean, ...
+    least_dispersion: float = 1.4
+    # ... and as no more than this many.
+    most_dispersion: float = 12.0
+    # Beside that what is usual varies from minute to minute by this part of itself.
+    spread: float = 0.4
+    # Of more than this many expected events a part that is missing tells no more than of this many.
+    most_expected: float = 400.0
+    # Chat and reactions have their full weight from this many events a minute on.
+    full_events: float = 8.0
+    # A standard score is worth this many standard deviations of evidence, as no noise is taken off it.
+    worth: float = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +474,7 @@ class DetectorConfig:
     baseline: Baseline = Baseline()
     noise: Noise = Noise()
     counts: Counts = Counts()
+    bursts: Bursts = Bursts()
     shares: Shares = Shares()
     sharp_falls: SharpFalls = SharpFalls()
     weighing: Weighing = Weighing()

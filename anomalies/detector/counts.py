@@ -8,7 +8,7 @@ import numpy as np
 from anomalies.detector.compiled import Row, State, Tuning, compiled
 from anomalies.detector.halves import read_half, write_half
 from anomalies.detector.scalars import add_known, at_least, at_most, clip, fill, largest, or_zero
-from anomalies.detector.sizes import FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
+from anomalies.detector.sizes import EARLIER_SLOTS, FULL_BYTE, HISTORY_SLOTS, SLOT_SECONDS, SLOTS_PER_MINUTE
 from anomalies.detector.state import N_COUNTED, N_EVENTS, N_FIGURES, N_SERIES, Figure, Series, Usual
 
 FLOAT32_ERROR = 1e-6  # what a rate may lose in a state, as a part of itself
@@ -284,10 +284,22 @@ def _before(state: State, figure: int) -> float:
 @compiled
 def _shift(state: State, gap: int) -> None:
     """Make room for the new slots; they hold what was the newest until they are filled."""
+    if math.isnan(state.previous[Figure.PRESENT]):
+        _shift_earlier(state, gap)
     for series in range(N_SERIES):
         slots = state.history[series]
         for slot in range(HISTORY_SLOTS):
             slots[slot] = slots[min(HISTORY_SLOTS - 1, slot + gap)]
+
+
+@compiled
+def _shift_earlier(state: State, gap: int) -> None:
+    """Let what leaves the history be the newest of what was earlier; of a session that is young that is nothing."""
+    for signal in range(N_EVENTS):
+        slots, history = state.earlier[signal], state.history[signal]
+        for slot in range(EARLIER_SLOTS):
+            source = slot + gap
+            slots[slot] = slots[source] if source < EARLIER_SLOTS else write_half(history[source - EARLIER_SLOTS])
 
 
 @compiled

@@ -9,12 +9,13 @@ import numpy as np
 from anomalies.detector import baseline
 from anomalies.detector.arrays import Floats
 from anomalies.detector.baseline import WhatIsUsual, usual_of
+from anomalies.detector.bursts import find_burst_z, sum_long
 from anomalies.detector.compiled import State, Tuning, compiled
 from anomalies.detector.counts import is_rounded
 from anomalies.detector.halves import read_half
-from anomalies.detector.scalars import clip, count_known, known_mean, largest, or_zero
+from anomalies.detector.scalars import clip, count_known, fill, known_mean, largest, or_zero
 from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE, WINDOWS
-from anomalies.detector.state import N_DEVIATIONS, Deviation, Figure, Series, Usual
+from anomalies.detector.state import N_DEVIATIONS, N_EVENTS, Deviation, Figure, Series, Usual
 
 
 class Horizon(IntEnum):
@@ -28,7 +29,10 @@ class Horizon(IntEnum):
     SHARP = 5
 
 
-N_HORIZONS = len(Horizon)
+# Where the standard scores of chats and of reactions begin, and their slow ones.
+FIRST_OF = (int(Deviation.CHAT), int(Deviation.REACTIONS))
+SLOW_OF = (int(Deviation.SLOW_CHAT), int(Deviation.SLOW_REACTIONS))
+N_HORIZONS, N_COUNTED = len(Horizon), int(Horizon.SHARP)  # all, and those over which events are counted
 N_SUMMED = Series.PEOPLE + 1  # of series, the first ones
 
 
@@ -104,7 +108,11 @@ def gather_evidence(state: State, room: Room, config: Tuning) -> Evidence:
     unscaled = _standard_scores(state, room, config)
     signals = _by_horizon(_scaled(state, room, unscaled, config.noise), config.weighing)
     weights = _weigh(state, room, config)
-    by_horizon, worst = _fuse(signals, weights, room, config), _worst_of_each(signals, weights, config.sharp_falls)
+    if room.knows_audience:
+        by_horizon = _fuse(signals, weights, room, config)
+    else:
+        by_horizon = _fuse_bursts(signals, weights, config)
+    worst = _worst_of_each(signals, weights, config.sharp_falls)
     is_falling = _sharp_z(room, config.sharp_falls.pair_rows, config) >= config.sharp_falls.pair_from
     return Evidence(
         by_horizon,
@@ -144,7 +152,23 @@ def _standard_scores(state: State, room: Room, config: Tuning) -> Floats:
     z[Deviation.SLOW_REACTIONS] = _count_z(room, Series.REACTIONS, reactions, longest, config)
     z[Deviation.SLOW_ACTIVITY] = _share_z(room, activity, _reference_of(state, Usual.ACTIVE_SHARE), spread, config)
     z[Deviation.SHARP] = _sharp_z(room, 1, config)
+    if not room.knows_audience:
+        for signal in range(N_EVENTS):
+            _find_too_few(state, room, signal, z, config)
     return z
+
+
+@compiled
+def _find_too_few(state: State, room: Room, signal: int, z: Floats, config: Tuning) -> None:
+    """Write the standard scores of chats or reactions where they are all that is known; the slow one is the longest."""
+    bursts, windows = config.bursts, config.counts.windows
+    first, slow = FIRST_OF[signal], SLOW_OF[signal]
+    usual = read_half(state.settled[signal])
+    for place in range(WINDOWS):
+        seen, expected = sum_of(room, signal, windows[place]), usual * sum_of(room, Series.PEOPLE, windows[place])
+        z[first + place] = find_burst_z(state, signal, seen, expected, room.rounding, bursts)
+    seen = sum_long(state, signal, bursts.long_slots)
+    z[slow] = find_burst_z(state, signal, seen, usual * bursts.long_slots, room.rounding, bursts)
 
 
 @compiled
@@ -233,7 +257,9 @@ def _by_horizon(z: Floats, weighing: Tuning) -> _Horizons:
 def _weigh(state: State, room: Room, config: Tuning) -> _Signals:
     """Return what each signal weighs: as much as it carries events in a minute, the active share where it tells."""
     weighing = config.weighing
-    full_events = config.rounding.full_events if room.is_rounded else weighing.full_events
+    full_events = weighing.full_events if room.knows_audience else config.bursts.full_events
+    if room.is_rounded:
+        full_events = config.rounding.full_events
     people = sum_of(room, Series.PEOPLE, SLOTS_PER_MINUTE) / full_events
     chat, reactions = or_zero(usual_of(state, Usual.CHAT_RATE)), or_zero(usual_of(state, Usual.REACTION_RATE))
     return _Signals(
@@ -263,13 +289,30 @@ def _fuse(signals: _Horizons, weights: _Signals, room: Room, config: Tuning) -> 
 
 
 @compiled
+def _fuse_bursts(signals: _Horizons, weights: _Signals, config: Tuning) -> Floats:
+    """Return the evidence where chat and reactions are all that is known: at every horizon that of the worst.
+
+    How the horizons go together is known of rooms whose noise was taken off; here it would tell nothing.
+    """
+    length = max(config.weighing.weight_chat, math.sqrt(weights.chat**2 + weights.reactions**2))
+    worst = -math.inf
+    for horizon in range(N_COUNTED):
+        total = signals.chat[horizon] * weights.chat + signals.reactions[horizon] * weights.reactions
+        worst = max(worst, config.bursts.worth * total / length)
+    fused = np.empty(N_HORIZONS)
+    fill(fused, worst)
+    fused[Horizon.SHARP] = config.sharp_falls.without_activity
+    return fused
+
+
+@compiled
 def _credit(room: Room, horizon: int, weighing: Tuning) -> float:
     """Return what evidence counts for.
 
     Of a handful of people each one is a large share, and they act as one: their evidence counts for less. So does
-    that of short windows where nobody says who listens: chat alone comes in bursts.
+    that of short windows where nobody says who listens: chat comes in bursts.
     """
-    size = min(1.0, math.sqrt(room.people / weighing.full_audience)) if room.knows_audience else 1.0
+    size = min(1.0, math.sqrt(room.people / weighing.full_audience))
     return size if room.has_activity else size * weighing.unheard_parts[horizon]
 
 

@@ -227,7 +227,7 @@ def _slots_needed(row: Row, verdict: Verdict, now: _Moment, config: Tuning) -> i
     needed = opening.sure_slots if now.score >= opening.sure_from else opening.unsure_slots
     if now.score >= opening.at_once_from and (evidence.is_falling or not is_sharp):
         needed = AT_ONCE
-    is_patient = not (is_sharp or verdict.is_exit or now.is_dead)
+    is_patient = not (is_sharp or verdict.is_exit or now.is_dead) and not math.isnan(row.present)
     return needed + opening.patience_slots if is_patient else needed
 
 

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from anomalies.detector.arrays import NEWEST, Floats
 from anomalies.detector.config import DEFAULT, Noise
 from anomalies.detector.records import Field, Records
-from anomalies.detector.sizes import BAND_BLOCKS, BLOCKS, HISTORY_SLOTS, N_TREES, SLOTS_PER_MINUTE, TREE_WINDOW, WINDOWS
+from anomalies.detector.sizes import (
+    BAND_BLOCKS,
+    BLOCKS,
+    EARLIER_SLOTS,
+    HISTORY_SLOTS,
+    N_TREES,
+    SLOTS_PER_MINUTE,
+    TREE_WINDOW,
+    WINDOWS,
+)
 
 BAND_UNITS = 255  # in a score of 1
 REVISION = 1  # to be raised when the same fields come to mean something else
@@ -103,6 +112,7 @@ class States(Records):
     doubted = Field(np.float32, len(Figure))  # what the row said that is held; unknown where none is
     is_exact = Field(np.bool_, N_COUNTED)  # whether the slots of what is counted are counts and no guesses
     history = Field(np.float32, len(Series), HISTORY_SLOTS)  # what happened in each slot, newest last
+    earlier = Field(np.float16, N_EVENTS, EARLIER_SLOTS)  # and in those before, where nobody counts the audience
     # what is usual
     block = Field(np.float32, len(Series))
     block_slots = Field(np.int16)
@@ -114,6 +124,8 @@ class States(Records):
     settled = Field(np.float16, len(Usual))  # what was usual before the newest minutes, which may be a slow fall
     noise = Field(np.float16, N_DEVIATIONS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
+    dispersion = Field(np.float32, N_EVENTS)  # the variance of a block's count in its means, where nobody counts ...
+    n_dispersion = Field(np.int16, N_EVENTS)  # ... the audience, and of how many blocks
     doubt = Field(np.uint8)  # slots for which rows were not learnt as evidence was gathering
     asked = Field(np.int16)  # rows that could prove that others listen than those who do something, up to a limit
     proven = Field(np.float32)  # the part of them with more people active than did anything that is counted

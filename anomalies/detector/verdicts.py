@@ -84,7 +84,7 @@ def learn(state: State, verdict: Verdict, config: Tuning) -> None:
     if verdict.is_judged:
         _learn_noise(state, verdict.evidence.unscaled, config.noise)
         _learn_score_noise(state, config.noise)
-    baseline.learn(state, config.baseline)
+    baseline.learn(state, config.baseline, config.bursts)
     if verdict.is_judged:
         _learn_leaves(state, verdict.tree_leaves)
 

@@ -16,7 +16,7 @@ from anomalies.detector.timetables import Timetable
 from anomalies.tests.rooms import SLOT, START, at_minute, healthy_room, silence
 from engagement.readings import OPTIONAL, Reading
 
-BASELINE, TUNING = DEFAULT.baseline, DEFAULT.record[0]["baseline"]
+BASELINE, TUNING, BURSTS = DEFAULT.baseline, DEFAULT.record[0]["baseline"], DEFAULT.record[0]["bursts"]
 
 
 def learn_blocks(states, blocks, people=100):
@@ -29,7 +29,7 @@ def learn_blocks(states, blocks, people=100):
             states.history[:, Series.PEOPLE, NEWEST] = people
             states.history[:, Series.SCORE, NEWEST] = 0.5
             for state in states.records:
-                baseline.learn(state, TUNING)
+                baseline.learn(state, TUNING, BURSTS)
     return states
 
 
@@ -48,7 +48,7 @@ def test_nothing_is_usual_before_a_block_is_full():
     states = new_states(1)
     states.history[:, Series.PEOPLE, NEWEST] = 100
     for _ in range(BLOCK_SLOTS - 1):
-        baseline.learn(states.records[0], TUNING)
+        baseline.learn(states.records[0], TUNING, BURSTS)
     assert states.n_blocks[0] == 0
     assert np.isnan(states.usual).all()
 
