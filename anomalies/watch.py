@@ -32,7 +32,7 @@ RECALL = """
     SELECT s.id, e.sensitivity, m.state FROM engagement_session s
     JOIN engagement_event e ON e.id = s.event_id
     LEFT JOIN detector_memory m ON m.session_id = s.id AND m.version = %s
-    WHERE s.id = ANY(%b)
+    WHERE s.id = ANY(%b::uuid[])
 """
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)

@@ -36,7 +36,7 @@ NEW_EVENTS = """
         WHERE session_id = s.id AND NOT late AND timestamp < s.closed_until
             AND timestamp >= COALESCE(s.aggregated_until, '-infinity')
         ORDER BY timestamp LIMIT %s::int) e
-    WHERE s.id = ANY(%b)
+    WHERE s.id = ANY(%b::uuid[])
 """
 EVENTS_BETWEEN = """
     SELECT session_id, timestamp, type, "user", poll FROM raw_events
@@ -61,7 +61,7 @@ SAVE_PEOPLE = """
         chatted_at = EXCLUDED.chatted_at, talked_at = EXCLUDED.talked_at
 """
 # As text, which is read here in a fraction of what JSON takes to become objects through Django.
-LOAD_ROOMS = "SELECT session_id, state::text FROM rooms WHERE session_id = ANY(%b) AND version = %s"
+LOAD_ROOMS = "SELECT session_id, state::text FROM rooms WHERE session_id = ANY(%b::uuid[]) AND version = %s"
 SAVE_ROOMS = """
     INSERT INTO rooms (session_id, version, state)
     SELECT id, %s, state::jsonb FROM UNNEST(%b::uuid[], %b::text[]) AS new (id, state)

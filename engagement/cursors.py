@@ -107,7 +107,7 @@ UNJUDGED_ROWS = f"""
     SELECT new.* FROM engagement_session s CROSS JOIN LATERAL (
         SELECT {", ".join(f"e.{name}" for name in ROW_FIELDS)} FROM engagement e
         WHERE e.session_id = s.id AND {IS_UNJUDGED} ORDER BY e.timestamp LIMIT %s::int) new
-    WHERE s.id = ANY(%b) ORDER BY new.session_id, new.timestamp
+    WHERE s.id = ANY(%b::uuid[]) ORDER BY new.session_id, new.timestamp
 """
 # The rows' key finds those behind the cursor.
 BACKLOG = f"""
