@@ -18,7 +18,7 @@ from anomalies.detector.rows import with_scores
 from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack_all
 from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.models import Anomaly, DetectorMemory
-from engagement import arrays, cursors
+from engagement import arrays
 from engagement.models import EngagementRow, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
@@ -55,9 +55,10 @@ class Found:
 def judge_new_rows(
     sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[EngagementRow]], now: datetime
 ) -> dict[uuid.UUID, Found]:
-    """Judge each session's new rows, oldest first; write states, cursors and anomalies.
+    """Judge each session's new rows, oldest first; write states and anomalies, and move the sessions' cursors.
 
-    The caller holds the sessions' locks and the transaction, so all of it is written or none.
+    The caller holds the sessions' locks and the transaction, and writes the cursors (see `cursors.sweeping`), so all of
+    it is written or none.
     """
     sessions = [session for session in sessions if rows.get(session.id)]
     if not sessions:
@@ -148,9 +149,9 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
 
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
-    ids = [session.id for session in sessions]
-    arrays.execute(SAVE_STATES, VERSION, now, ids, pack_all(states))
-    cursors.move_judged(ids, judged_until, _detector_states(states), now)
+    arrays.execute(SAVE_STATES, VERSION, now, [session.id for session in sessions], pack_all(states))
+    for session, until, said in zip(sessions, judged_until, _detector_states(states), strict=True):
+        session.judged_until, session.detector_state, session.heard_at = until, said, now
 
 
 def _detector_states(states: States) -> list[str]:

@@ -76,7 +76,8 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
             taken = [session.id for session in sessions]
             # Whoever stores rows from here on waits for our locks, and adds the session again after them.
             queue.remove(taken)
-            _sweep(sessions, now, most_rows, swept)
+            with cursors.sweeping(sessions):
+                _sweep(sessions, now, most_rows, swept)
     except (OperationalError, InterfaceError, redis.RedisError):
         raise  # no session is at fault
     except Exception as error:
@@ -123,7 +124,9 @@ def _sweep_each(session_ids: Sequence[uuid.UUID], now: datetime, most_rows: int)
         alone = Swept()
         try:
             with transaction.atomic():
-                _sweep(cursors.lock_due([session_id], 1), now, most_rows, alone)
+                sessions = cursors.lock_due([session_id], 1)
+                with cursors.sweeping(sessions):
+                    _sweep(sessions, now, most_rows, alone)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -144,7 +147,6 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     outbox.tell_sessions([(Message.Type.STARTED, each) for each in begun], now, now)
     found = watch.judge_new_rows(sessions, rows, now)
     outbox.tell_incidents([(TOLD_AS[step], each) for judged in found.values() for step, each in judged.steps], now)
-    moved: dict[bool, list[uuid.UUID]] = {True: [], False: []}
     for session in sessions:
         new, judged = rows[session.id], found.get(session.id)
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
@@ -164,22 +166,16 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
             is_behind = session.is_settling
         if is_behind:
             swept.behind.append(session.id)
-        if is_behind != session.is_behind:
-            moved[is_behind].append(session.id)
-    for is_behind, ids in moved.items():
-        cursors.mark_behind(ids, is_behind)
+        session.is_behind = is_behind
 
 
 def _settle(session: Session, now: datetime) -> list[SessionChange]:
     """Do what is left of an ended session that is judged to its end, as much as goes at once."""
-    judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
-    resolved = watch.resolve_at_end(session, judged_until or now)
+    resolved = watch.resolve_at_end(session, session.judged_until or now)
     outbox.tell_incidents([(Kind.RESOLVED, each) for each in resolved], now)
     Connection.objects.filter(session_id=session.id).delete()
     if forget_people(session):
         session.settled_at = now
-    moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
-    Session._base_manager.filter(id=session.id).update(**moved)  # a save is looked at by the audit trail
     return [SessionChange(session.id, None, (), tuple(resolved))] if resolved or session.settled_at else []
 
 
