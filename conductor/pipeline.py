@@ -68,7 +68,7 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
     if not candidates:
         return False
     aside = _find_set_aside()
-    able = [id_ for id_ in candidates if id_ not in aside]
+    able = [id_ for id_ in candidates if id_ not in aside] if aside else candidates
     swept, taken = Swept(), []
     try:
         with transaction.atomic():
@@ -86,15 +86,13 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
     if swept.changes:
         live.announce(swept.changes, now)
     wakeups.LEFT.add(swept.behind)
-    if len(taken) < SESSIONS_A_SWEEP:
+    if len(taken) < min(SESSIONS_A_SWEEP, len(candidates)):
         _sort_out(queue, set(candidates).difference(taken), aside, with_behind=with_behind)
     return True
 
 
 def _sort_out(queue: wakeups.Queue, others: set[uuid.UUID], aside: set[uuid.UUID], *, with_behind: bool) -> None:
     """Leave in the queue whom somebody holds just now; not those that are settled or set aside, or wait elsewhere."""
-    if not others:
-        return
     unsettled = Session.objects.filter(id__in=others - aside, settled_at=None)
     is_behind = dict(unsettled.values_list("id", "is_behind"))
     left = [id_ for id_ in is_behind if is_behind[id_] and not with_behind]
@@ -143,14 +141,17 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
     follow_polls(sessions, rows)
-    begun = [each for each in sessions if each.judged_until is None and rows[each.id] and not each.is_ended]
+    begun = [
+        each
+        for each, new in zip(sessions, rows, strict=True)
+        if each.judged_until is None and new and not each.is_ended
+    ]
     outbox.tell_sessions([(Message.Type.STARTED, each) for each in begun], now, now)
     found = watch.judge_new_rows(sessions, rows, now)
-    outbox.tell_incidents([(TOLD_AS[step], each) for judged in found.values() for step, each in judged.steps], now)
-    for session in sessions:
-        new, judged = rows[session.id], found.get(session.id)
+    outbox.tell_incidents([(TOLD_AS[step], each) for judged in found for step, each in judged.steps], now)
+    for session, new, judged in zip(sessions, rows, found, strict=True):
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
-        if judged is not None and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
+        if new and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
             swept.changes.append(
                 SessionChange(
                     session.id,

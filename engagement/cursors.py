@@ -230,12 +230,14 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
     return [id_ for id_, is_behind in found if not is_behind], [id_ for id_, is_behind in found if is_behind]
 
 
-def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
+def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> list[list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
-    rows: dict[UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
+    rows: dict[int, list[EngagementRow]] = {
+        session_id.int: [] for session_id in session_ids
+    }  # found sooner than a UUID
     for row in arrays.load(EngagementRow, ROW_FIELDS, UNJUDGED_ROWS, most, list(session_ids)):
-        rows[row.session_id].append(row)
-    return rows
+        rows[row.session_id.int].append(row)
+    return list(rows.values())
 
 
 def measure_backlog() -> tuple[int, float]:

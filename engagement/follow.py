@@ -5,8 +5,7 @@ them; a sweep does: nothing comes before a row that it judges which is not late.
 itself, and a row with a poll in it has its score put right here, once, before it is judged. All else is not written to.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from engagement import arrays
 from engagement.models import EngagementRow, Session
@@ -20,11 +19,10 @@ SAVE_SCORES = """
 """
 
 
-def follow_polls(sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[EngagementRow]]) -> None:
+def follow_polls(sessions: Sequence[Session], rows: Sequence[Sequence[EngagementRow]]) -> None:
     """Put the scores of unjudged rows right, in these and in the database, and move each session's `polling`."""
     changed: list[EngagementRow] = []
-    for session in sessions:
-        new = rows[session.id]
+    for session, new in zip(sessions, rows, strict=True):
         if session.polling is None and all(row.poll_participation is None for row in new):
             continue
         heard_at = None if session.judged_until is None else session.judged_until.timestamp()

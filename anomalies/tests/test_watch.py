@@ -34,9 +34,9 @@ def judge(session, readings):
         if session.judged_until is not None:
             rows = rows.filter(timestamp__gt=session.judged_until)
         with cursors.sweeping([session]):
-            found = watch.judge_new_rows([session], {session.id: list(rows)}, NOW)
+            [found] = watch.judge_new_rows([session], [list(rows)], NOW)
     session.refresh_from_db()
-    return found.get(session.id, watch.Found())
+    return found
 
 
 def test_anomalies_are_stored(session):
