@@ -47,7 +47,8 @@ def execute(statement: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
     packed = [pack(value) for pack, value in zip(_packers(statement), parameters, strict=True)]
     with wrap(sender) as cursor:
         cursor.execute(statement, packed)
-        return cursor.fetchall() if cursor.description else []
+        # psycopg would describe each column, to be asked whether there are any.
+        return cursor.fetchall() if sender.pgresult and sender.pgresult.nfields else []
 
 
 def load(model: type[M], names: Sequence[str], statement: str, *parameters: Any) -> list[M]:
