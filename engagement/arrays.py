@@ -110,12 +110,12 @@ class _Kind:
         self._oid, self._write = info.oid, write
 
     def pack(self, values: Any) -> Any:
-        """Return the array of some values; the values where psycopg is to see to it, or to say what is wrong."""
+        """Return the array of some values; a list of them where psycopg is to see to it, or to say what is wrong."""
         write = self._write
         try:
             written = [NULL if value is None else write(value) for value in values]
         except (struct.error, AttributeError, TypeError):
-            return values
+            return list(values)
         # One dimension, nulls perhaps, of which kind, how many, counted from 1.
         head = struct.pack(">iiIii", 1, 1, self._oid, len(written), 1)
         return self.array(head + b"".join(written))

@@ -53,7 +53,7 @@ def test_values_of_another_kind_become_what_the_column_holds():
     rows = [(str(uuid.UUID(int=1)), "2026-03-02T09:00Z"), (str(uuid.UUID(int=2)), datetime(2026, 3, 2, 4, tzinfo=zone))]
     nine = datetime(2026, 3, 2, 9, tzinfo=UTC)
     for id_, at in rows:
-        found = arrays.execute("SELECT * FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::int[])", [id_], [at], [2.0])
+        found = arrays.execute("SELECT * FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::int[])", [id_], [at], (2.0,))
         assert found == [(uuid.UUID(id_), nine, 2)]
 
 
