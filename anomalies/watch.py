@@ -18,7 +18,7 @@ from anomalies.detector.rows import with_scores
 from anomalies.detector.state import VERSION, States, new_states, pack_all, unpack_all
 from anomalies.detector.timetables import Timetable, as_timetables
 from anomalies.models import Anomaly, DetectorMemory
-from engagement import arrays, cursors
+from engagement import arrays
 from engagement.models import EngagementRow, Session
 from engagement.moments import write_moment
 from engagement.readings import MEASURED
@@ -32,7 +32,7 @@ RECALL = """
     SELECT s.id, e.sensitivity, m.state FROM engagement_session s
     JOIN engagement_event e ON e.id = s.event_id
     LEFT JOIN detector_memory m ON m.session_id = s.id AND m.version = %s
-    WHERE s.id = ANY(%b)
+    WHERE s.id = ANY(%b::uuid[])
 """
 SAVE_STATES = """
     INSERT INTO detector_memory (session_id, version, state, updated_at)
@@ -52,36 +52,42 @@ class Found:
     steps: list[tuple[Step, Anomaly]] = field(default_factory=list)  # all, in their order, as it stood after each
 
 
-def judge_new_rows(
-    sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[EngagementRow]], now: datetime
-) -> dict[uuid.UUID, Found]:
-    """Judge each session's new rows, oldest first; write states, cursors and anomalies.
+def judge_new_rows(sessions: Sequence[Session], rows: Sequence[Sequence[EngagementRow]], now: datetime) -> list[Found]:
+    """Judge each session's new rows, oldest first; write states and anomalies, and move the sessions' cursors.
 
-    The caller holds the sessions' locks and the transaction, so all of it is written or none.
+    The caller holds the sessions' locks and the transaction, and writes the cursors (see `cursors.sweeping`), so all of
+    it is written or none.
     """
-    sessions = [session for session in sessions if rows.get(session.id)]
-    if not sessions:
-        return {}
-    configs, states = _recall(sessions)
+    found = [Found() for _ in sessions]
+    those = [place for place, new in enumerate(rows) if new]
+    if those:
+        its_sessions, its_rows = [sessions[place] for place in those], [rows[place] for place in those]
+        _judge_and_keep(its_sessions, its_rows, now, [found[place] for place in those])
+    return found
+
+
+def _judge_and_keep(
+    sessions: Sequence[Session], rows: Sequence[Sequence[EngagementRow]], now: datetime, found: Sequence[Found]
+) -> None:
+    sensitivities, states = _recall(sessions)
     changes: list[list[Change]] = [[] for _ in sessions]
-    sensitivities: dict[uuid.UUID, str] = {}
     for sensitivity, config in BY_SENSITIVITY.items():
-        places = [place for place, other in enumerate(configs) if other is config]
+        places = [place for place, other in enumerate(sensitivities) if other == sensitivity]
         if not places:
             continue
         part = states[places]
-        judged = _judge(part, [sessions[place] for place in places], rows, config)
+        judged = _judge(part, [sessions[place] for place in places], [rows[place] for place in places], config)
         states[places] = part
-        sensitivities |= dict.fromkeys((sessions[place].id for place in places), sensitivity)
         for place, session_changes in zip(places, judged, strict=True):
             changes[place] = session_changes
-    _save_states(sessions, states, [rows[session.id][-1].timestamp for session in sessions], now)
-    found = {session.id: Found() for session in sessions}
-    changed = {session: changes[place] for place, session in enumerate(sessions) if changes[place]}
-    if changed:
-        seen = {(s.id, row.timestamp): row for s in changed for row in rows[s.id]}
-        _keep_changes(changed, seen, sensitivities, found)
-    return found
+    _save_states(sessions, states, [new[-1].timestamp for new in rows], now)
+    if changed := [place for place in range(len(sessions)) if changes[place]]:
+        _keep_changes(
+            {sessions[place]: changes[place] for place in changed},
+            {(sessions[place].id, row.timestamp): row for place in changed for row in rows[place]},
+            {sessions[place].id: sensitivities[place] for place in changed},
+            {sessions[place].id: found[place] for place in changed},
+        )
 
 
 def resolve_at_end(session: Session, at: datetime) -> list[Anomaly]:
@@ -106,30 +112,26 @@ def read_outlooks(session_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Outlook]:
     return {id_: found.get(id_, NOTHING_EXPECTED) for id_ in session_ids}
 
 
-def _recall(sessions: Sequence[Session]) -> tuple[list[DetectorConfig], States]:
-    """Return by what each session is judged, and what its detector remembers."""
-    found = {id_: rest for id_, *rest in arrays.execute(RECALL, VERSION, [session.id for session in sessions])}
-    configs = [BY_SENSITIVITY[found[session.id][0]] for session in sessions]
+def _recall(sessions: Sequence[Session]) -> tuple[Sequence[str], States]:
+    """Return how sensitively each session is judged, and what its detector remembers."""
+    found = {id_.int: rest for id_, *rest in arrays.execute(RECALL, VERSION, [session.id for session in sessions])}
+    sensitivities, packed = zip(*(found[session.id.int] for session in sessions), strict=True)
     states = new_states(len(sessions))
-    known = [place for place, session in enumerate(sessions) if found[session.id][1] is not None]
+    known = [place for place, each in enumerate(packed) if each is not None]
     if known:
-        states[known] = unpack_all([found[sessions[place].id][1] for place in known])
+        states[known] = unpack_all([packed[place] for place in known])
     for place, session in enumerate(sessions):
-        if found[session.id][1] is None and session.judged_until is not None:
-            states[place] = _rebuild(session, configs[place])
-    return configs, states
+        if packed[place] is None and session.judged_until is not None:
+            states[place] = _rebuild(session, BY_SENSITIVITY[sensitivities[place]])
+    return sensitivities, states
 
 
 def _judge(
-    states: States,
-    sessions: Sequence[Session],
-    rows: Mapping[uuid.UUID, Sequence[EngagementRow]],
-    config: DetectorConfig,
+    states: States, sessions: Sequence[Session], rows: Sequence[Sequence[EngagementRow]], config: DetectorConfig
 ) -> list[list[Change]]:
     """Judge the rows of these sessions by the scores that they are stored with; return the changes of each."""
-    its_rows = [rows[session.id] for session in sessions]
-    whose = np.repeat(np.arange(len(sessions)), [len(each) for each in its_rows])
-    judged = with_scores((row, row.engagement_score) for each in its_rows for row in each)
+    whose = np.repeat(np.arange(len(sessions)), [len(each) for each in rows])
+    judged = with_scores((row, row.engagement_score) for each in rows for row in each)
     timetables = as_timetables([timetable_of(session) for session in sessions])
     return judge_as_arrays(states, judged, whose, timetables, shipped(), config)
 
@@ -139,7 +141,7 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
     log.info("rebuilding the detector state of session %s from its rows", session.id)
     rows = EngagementRow.objects.for_session(session).filter(late=False, timestamp__lte=session.judged_until)
     states = new_states(1)
-    _judge(states, [session], {session.id: list(rows.order_by("timestamp"))}, config)
+    _judge(states, [session], [list(rows.order_by("timestamp"))], config)
     going_on = Anomaly.objects.for_session(session).unresolved().first()
     states.is_open = going_on is not None
     if going_on is not None:
@@ -148,9 +150,9 @@ def _rebuild(session: Session, config: DetectorConfig) -> States:
 
 
 def _save_states(sessions: Sequence[Session], states: States, judged_until: Sequence[datetime], now: datetime) -> None:
-    ids = [session.id for session in sessions]
-    arrays.execute(SAVE_STATES, VERSION, now, ids, pack_all(states))
-    cursors.move_judged(ids, judged_until, _detector_states(states), now)
+    arrays.execute(SAVE_STATES, VERSION, now, [session.id for session in sessions], pack_all(states))
+    for session, until, said in zip(sessions, judged_until, _detector_states(states), strict=True):
+        session.judged_until, session.detector_state, session.heard_at = until, said, now
 
 
 def _detector_states(states: States) -> list[str]:

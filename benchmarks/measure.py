@@ -167,6 +167,7 @@ def measure(stack: Stack, case: Case, series: str = "") -> Run:
             fill(stack, case, load)
         elif not stack.takes_batches:
             load = replace(load, first=0)
+        stack.analyze()  # what runs for a while has plans for as many rooms and rows as there are
         return _run(stack, case, load)
     finally:
         stack.end_rooms(load.rooms)

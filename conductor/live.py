@@ -18,7 +18,7 @@ from conductor.screens.session import render_many
 from engagement.models import EngagementRow, Session
 
 PUBLISH_SECONDS = 2.0  # a screen that misses this is wrong until the next row
-ASKED_BY_NAME = 40  # groups; whether of more somebody listens, all that are listened to say sooner
+ASKED_BY_NAME = 20  # sessions; whether of more somebody listens, all that are listened to say sooner
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,9 @@ def find_watched() -> set[UUID]:
 
 
 def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
-    groups = [group(change.session_id) for change in changes for group in (dashboard_group, stream_group)]
-    watched = _watched([*groups, ROOMS_GROUP])
+    watched = _watched(changes)
+    if not watched:
+        return
     screens = [change.session_id for change in changes if dashboard_group(change.session_id) in watched]
     sessions = list(Session.objects.select_related("event").in_bulk(screens).values())
     frames: dict[str, list[str]] = (
@@ -128,10 +129,15 @@ def _messages(change: SessionChange) -> Iterable[str]:
             yield json.dumps({"type": f"anomaly:{kind}", "anomaly": anomaly_payload(anomaly)})
 
 
-def _watched(groups: Sequence[str]) -> set[str]:
-    """Return those of the groups that some process of ours has subscribed to."""
-    if len(groups) > ASKED_BY_NAME:
-        return _listened_to("*").intersection(groups)
+def _watched(changes: Sequence[SessionChange]) -> set[str]:
+    """Return those of the groups that are told of these changes to which some process of ours has subscribed.
+
+    Of many changes it may return groups of others, too.
+    """
+    if len(changes) > ASKED_BY_NAME:
+        return _listened_to("*")
+    groups = [group(change.session_id) for change in changes for group in (dashboard_group, stream_group)]
+    groups.append(ROOMS_GROUP)
     with carrier.reach(PUBLISH_SECONDS) as client:
         counts = client.pubsub_numsub(*map(redis_channel, groups))
     return {group for group, (_, count) in zip(groups, counts, strict=True) if count}

@@ -68,7 +68,7 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
     if not candidates:
         return False
     aside = _find_set_aside()
-    able = [id_ for id_ in candidates if id_ not in aside]
+    able = [id_ for id_ in candidates if id_ not in aside] if aside else candidates
     swept, taken = Swept(), []
     try:
         with transaction.atomic():
@@ -76,7 +76,8 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
             taken = [session.id for session in sessions]
             # Whoever stores rows from here on waits for our locks, and adds the session again after them.
             queue.remove(taken)
-            _sweep(sessions, now, most_rows, swept)
+            with cursors.sweeping(sessions):
+                _sweep(sessions, now, most_rows, swept)
     except (OperationalError, InterfaceError, redis.RedisError):
         raise  # no session is at fault
     except Exception as error:
@@ -85,15 +86,13 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
     if swept.changes:
         live.announce(swept.changes, now)
     wakeups.LEFT.add(swept.behind)
-    if len(taken) < SESSIONS_A_SWEEP:
+    if len(taken) < min(SESSIONS_A_SWEEP, len(candidates)):
         _sort_out(queue, set(candidates).difference(taken), aside, with_behind=with_behind)
     return True
 
 
 def _sort_out(queue: wakeups.Queue, others: set[uuid.UUID], aside: set[uuid.UUID], *, with_behind: bool) -> None:
     """Leave in the queue whom somebody holds just now; not those that are settled or set aside, or wait elsewhere."""
-    if not others:
-        return
     unsettled = Session.objects.filter(id__in=others - aside, settled_at=None)
     is_behind = dict(unsettled.values_list("id", "is_behind"))
     left = [id_ for id_ in is_behind if is_behind[id_] and not with_behind]
@@ -123,7 +122,9 @@ def _sweep_each(session_ids: Sequence[uuid.UUID], now: datetime, most_rows: int)
         alone = Swept()
         try:
             with transaction.atomic():
-                _sweep(cursors.lock_due([session_id], 1), now, most_rows, alone)
+                sessions = cursors.lock_due([session_id], 1)
+                with cursors.sweeping(sessions):
+                    _sweep(sessions, now, most_rows, alone)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -140,15 +141,17 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     aggregate(sessions, now, most_rows, most_events=min(MOST_EVENTS, EVENTS_A_SWEEP // max(len(sessions), 1)))
     rows = cursors.load_unjudged_rows([session.id for session in sessions], most_rows)
     follow_polls(sessions, rows)
-    begun = [each for each in sessions if each.judged_until is None and rows[each.id] and not each.is_ended]
+    begun = [
+        each
+        for each, new in zip(sessions, rows, strict=True)
+        if each.judged_until is None and new and not each.is_ended
+    ]
     outbox.tell_sessions([(Message.Type.STARTED, each) for each in begun], now, now)
     found = watch.judge_new_rows(sessions, rows, now)
-    outbox.tell_incidents([(TOLD_AS[step], each) for judged in found.values() for step, each in judged.steps], now)
-    moved: dict[bool, list[uuid.UUID]] = {True: [], False: []}
-    for session in sessions:
-        new, judged = rows[session.id], found.get(session.id)
+    outbox.tell_incidents([(TOLD_AS[step], each) for judged in found for step, each in judged.steps], now)
+    for session, new, judged in zip(sessions, rows, found, strict=True):
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
-        if judged is not None and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
+        if new and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
             swept.changes.append(
                 SessionChange(
                     session.id,
@@ -164,22 +167,16 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
             is_behind = session.is_settling
         if is_behind:
             swept.behind.append(session.id)
-        if is_behind != session.is_behind:
-            moved[is_behind].append(session.id)
-    for is_behind, ids in moved.items():
-        cursors.mark_behind(ids, is_behind)
+        session.is_behind = is_behind
 
 
 def _settle(session: Session, now: datetime) -> list[SessionChange]:
     """Do what is left of an ended session that is judged to its end, as much as goes at once."""
-    judged_until = Session._base_manager.values_list("judged_until", flat=True).get(id=session.id)
-    resolved = watch.resolve_at_end(session, judged_until or now)
+    resolved = watch.resolve_at_end(session, session.judged_until or now)
     outbox.tell_incidents([(Kind.RESOLVED, each) for each in resolved], now)
     Connection.objects.filter(session_id=session.id).delete()
     if forget_people(session):
         session.settled_at = now
-    moved = {"forgotten_until": session.forgotten_until, "settled_at": session.settled_at}
-    Session._base_manager.filter(id=session.id).update(**moved)  # a save is looked at by the audit trail
     return [SessionChange(session.id, None, (), tuple(resolved))] if resolved or session.settled_at else []
 
 

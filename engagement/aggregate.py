@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from engagement import arrays, cursors
+from engagement import arrays
 from engagement.ingest import insert_rows
 from engagement.models import RoomState, Session
 from engagement.moments import EPOCH, from_microseconds, to_microseconds
@@ -36,7 +36,7 @@ NEW_EVENTS = """
         WHERE session_id = s.id AND NOT late AND timestamp < s.closed_until
             AND timestamp >= COALESCE(s.aggregated_until, '-infinity')
         ORDER BY timestamp LIMIT %s::int) e
-    WHERE s.id = ANY(%b)
+    WHERE s.id = ANY(%b::uuid[])
 """
 EVENTS_BETWEEN = """
     SELECT session_id, timestamp, type, "user", poll FROM raw_events
@@ -61,7 +61,7 @@ SAVE_PEOPLE = """
         chatted_at = EXCLUDED.chatted_at, talked_at = EXCLUDED.talked_at
 """
 # As text, which is read here in a fraction of what JSON takes to become objects through Django.
-LOAD_ROOMS = "SELECT session_id, state::text FROM rooms WHERE session_id = ANY(%b) AND version = %s"
+LOAD_ROOMS = "SELECT session_id, state::text FROM rooms WHERE session_id = ANY(%b::uuid[]) AND version = %s"
 SAVE_ROOMS = """
     INSERT INTO rooms (session_id, version, state)
     SELECT id, %s, state::jsonb FROM UNNEST(%b::uuid[], %b::text[]) AS new (id, state)
@@ -89,6 +89,7 @@ People = dict[str, Person]
 def aggregate(sessions: Sequence[Session], now: datetime, most_rows: int, most_events: int = MOST_EVENTS) -> None:
     """Store the rows of closed windows, oldest first, so many of a session at most; move each session's cursor.
 
+    Whoever holds its lock writes that (see `cursors.sweeping`).
     Whoever calls again until `aggregated_until` is `closed_until` has them all.
     """
     sessions = [session for session in sessions if session.has_closed_windows]
@@ -252,9 +253,6 @@ def _save(sessions: Sequence[Session], rooms: Mapping[uuid.UUID, Room]) -> None:
     ids = [session.id for session in sessions]
     states = [msgspec.json.encode(rooms[id_].pack()).decode() for id_ in ids]
     arrays.execute(SAVE_ROOMS, VERSION, ids, states)
-    cursors.move_aggregated(
-        ids, [session.aggregated_until for session in sessions], [session.patience_seconds for session in sessions]
-    )
 
 
 def _moment(at: datetime | None) -> int | None:

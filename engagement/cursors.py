@@ -14,13 +14,15 @@
 | `settled_at` | when nothing was left to do for an ended session | sweeps |
 
 A session's row in the database is the lock. Who moves a cursor holds it alone; posts of signals move none and hold it
-shared. The moves write what they are given: whether it is right, the caller knows, who holds the lock.
+shared. The moves write what they are given: whether it is right, the caller knows, who holds the lock. A sweep moves
+what it holds in memory, and `sweeping` writes all of it at once: each row that is written is written as a whole.
 """
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -80,10 +82,10 @@ IS_DUE = f"{IS_UNSETTLED} AND (s.status = 'ended' OR {IS_BEHIND})"
 # the order of their ids, as everywhere. Each is looked up by its id, so that of all sessions none is read that does not
 # wait: that is what `LATERAL` and `OFFSET 0` are for. One that is erased meanwhile is settled: the lock looks at that
 # again. A sweep asks for none of the other fields.
-SWEPT_FIELDS = [
+LOADED_FIELDS = [
     field.attname for field in Session._meta.concrete_fields if field.name not in ("title", "external_id", "created_at")
 ]
-LOCK_DUE = f"""
+LOCK_DUE_OF_MANY = f"""
     WITH due AS (
         SELECT s.id FROM (
             SELECT s.id, s.status, waiting.place, row_number() OVER (
@@ -93,8 +95,14 @@ LOCK_DUE = f"""
                 WHERE id = waiting.id AND settled_at IS NULL AND (%s::bool OR NOT is_behind) OFFSET 0) s) s
         ORDER BY s.status = 'ended', s.turn, s.place LIMIT %s::int)
     SELECT s.* FROM (SELECT id FROM due ORDER BY id) due CROSS JOIN LATERAL (
-        SELECT {", ".join(SWEPT_FIELDS)} FROM engagement_session
+        SELECT {", ".join(LOADED_FIELDS)} FROM engagement_session
         WHERE id = due.id AND settled_at IS NULL FOR NO KEY UPDATE SKIP LOCKED) s
+"""
+# Where all of them are taken, nobody has to wait for a turn.
+LOCK_DUE = f"""
+    SELECT s.* FROM (SELECT id FROM UNNEST(%b::uuid[]) AS waiting (id) ORDER BY id) due CROSS JOIN LATERAL (
+        SELECT {", ".join(LOADED_FIELDS)} FROM engagement_session
+        WHERE id = due.id AND settled_at IS NULL AND (%s::bool OR NOT is_behind) FOR NO KEY UPDATE SKIP LOCKED) s
 """
 FIND_DUE = f"SELECT s.id, s.is_behind FROM engagement_session s WHERE {IS_DUE} ORDER BY s.heard_at NULLS FIRST LIMIT %s"
 SILENT_SINCE = f"""
@@ -107,7 +115,7 @@ UNJUDGED_ROWS = f"""
     SELECT new.* FROM engagement_session s CROSS JOIN LATERAL (
         SELECT {", ".join(f"e.{name}" for name in ROW_FIELDS)} FROM engagement e
         WHERE e.session_id = s.id AND {IS_UNJUDGED} ORDER BY e.timestamp LIMIT %s::int) new
-    WHERE s.id = ANY(%b) ORDER BY new.session_id, new.timestamp
+    WHERE s.id = ANY(%b::uuid[]) ORDER BY new.session_id, new.timestamp
 """
 # The rows' key finds those behind the cursor.
 BACKLOG = f"""
@@ -144,23 +152,19 @@ MOVE_CLOSED = """
     UPDATE engagement_session s SET closed_until = new.closed_until
     FROM UNNEST(%b::uuid[], %b::timestamptz[]) AS new (id, closed_until) WHERE s.id = new.id
 """
-MOVE_AGGREGATED = """
-    UPDATE engagement_session s
-    SET aggregated_until = new.aggregated_until, patience_seconds = new.patience_seconds
-    FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::float8[]) AS new (id, aggregated_until, patience_seconds)
-    WHERE s.id = new.id
-"""
-MOVE_JUDGED = """
-    UPDATE engagement_session s
-    SET judged_until = new.judged_until, detector_state = new.detector_state, heard_at = %s
-    FROM UNNEST(%b::uuid[], %b::timestamptz[], %b::varchar[]) AS new (id, judged_until, detector_state)
-    WHERE s.id = new.id
-"""
-
-MOVE_POLLING = """
-    UPDATE engagement_session s SET polling = new.polling::jsonb
-    FROM UNNEST(%b::uuid[], %b::text[]) AS new (id, polling) WHERE s.id = new.id
-"""
+# What sweeps move, and of which kind it is. Nobody else moves these while a sweep holds the session.
+SWEPT = {
+    "judged_until": "timestamptz",
+    "detector_state": "varchar",
+    "heard_at": "timestamptz",
+    "polling": "jsonb",
+    "aggregated_until": "timestamptz",
+    "patience_seconds": "float8",
+    "is_behind": "bool",
+    "forgotten_until": "timestamptz",
+    "settled_at": "timestamptz",
+}
+_swept = attrgetter(*SWEPT)
 
 
 def lock_shared(session_id: UUID) -> Session:
@@ -203,7 +207,9 @@ def find_takers(wanted: Collection[tuple[UUID, UUID]], source: str) -> set[UUID]
 
 def lock_due(session_ids: Sequence[UUID], most: int, *, with_behind: bool = True) -> Sequence[Session]:
     """Return so many of these sessions that nobody else holds: each event in its turn, those first that stand first."""
-    return _read_sessions(LOCK_DUE, SWEPT_FIELDS, list(session_ids), with_behind, most)
+    if len(session_ids) <= most:
+        return _read_sessions(LOCK_DUE, LOADED_FIELDS, list(session_ids), with_behind)
+    return _read_sessions(LOCK_DUE_OF_MANY, LOADED_FIELDS, list(session_ids), with_behind, most)
 
 
 def find_silent_since(at: datetime, most: int) -> list[UUID]:
@@ -224,12 +230,14 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
     return [id_ for id_, is_behind in found if not is_behind], [id_ for id_, is_behind in found if is_behind]
 
 
-def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> dict[UUID, list[EngagementRow]]:
+def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> list[list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
-    rows: dict[UUID, list[EngagementRow]] = {session_id: [] for session_id in session_ids}
+    rows: dict[int, list[EngagementRow]] = {
+        session_id.int: [] for session_id in session_ids
+    }  # found sooner than a UUID
     for row in arrays.load(EngagementRow, ROW_FIELDS, UNJUDGED_ROWS, most, list(session_ids)):
-        rows[row.session_id].append(row)
-    return rows
+        rows[row.session_id.int].append(row)
+    return list(rows.values())
 
 
 def measure_backlog() -> tuple[int, float]:
@@ -259,30 +267,27 @@ def move_closed(closed_until: Mapping[UUID, datetime]) -> None:
     arrays.execute(MOVE_CLOSED, list(closed_until), list(closed_until.values()))
 
 
-def move_aggregated(
-    session_ids: Sequence[UUID], aggregated_until: Sequence[datetime | None], patience_seconds: Sequence[float | None]
-) -> None:
-    """Say how far each session's raw events are aggregated, and how patient its room is since."""
-    arrays.execute(MOVE_AGGREGATED, session_ids, aggregated_until, patience_seconds)
+@contextmanager
+def sweeping(sessions: Sequence[Session]) -> Iterator[None]:
+    """Write at the end what was moved in these sessions, each of them once; the caller holds their locks."""
+    before = [_swept(session) for session in sessions]
+    yield
+    after = [_swept(session) for session in sessions]
+    if moved := [place for place in range(len(sessions)) if after[place] != before[place]]:
+        columns = zip(SWEPT, zip(*before, strict=True), zip(*after, strict=True), strict=True)
+        names = tuple(name for name, old, new in columns if old != new)
+        values = [[getattr(sessions[place], name) for place in moved] for name in names]
+        arrays.execute(_save_swept(names), [sessions[place].id for place in moved], *values)
 
 
-def move_judged(
-    session_ids: Sequence[UUID], judged_until: Sequence[datetime], detector_states: Sequence[str], now: datetime
-) -> None:
-    """Say how far each session's rows are judged, and what the detector says since."""
-    arrays.execute(MOVE_JUDGED, now, session_ids, judged_until, detector_states)
-
-
-def move_polling(pollings: Mapping[UUID, Mapping[str, Any] | None]) -> None:
-    """Say what the next row of each session must know of polls."""
-    texts = [None if polling is None else json.dumps(polling) for polling in pollings.values()]
-    arrays.execute(MOVE_POLLING, list(pollings), texts)
-
-
-def mark_behind(session_ids: Sequence[UUID], is_behind: bool) -> None:
-    """Say of sessions whether some of what waits is left to a sweep that goes behind all others."""
-    if session_ids:
-        Session.objects.filter(id__in=session_ids).update(is_behind=is_behind)
+@cache
+def _save_swept(names: tuple[str, ...]) -> str:
+    """Return the statement that writes these of them, so that what seldom moves is not sent each time."""
+    return f"""
+        UPDATE engagement_session s SET {", ".join(f"{name} = new.{name}" for name in names)}
+        FROM UNNEST(%b::uuid[], {", ".join(f"%b::{SWEPT[name]}[]" for name in names)}) AS new (id, {", ".join(names)})
+        WHERE s.id = new.id
+    """
 
 
 def mark_unknown(session_ids: Sequence[UUID]) -> None:

@@ -5,11 +5,9 @@ them; a sweep does: nothing comes before a row that it judges which is not late.
 itself, and a row with a poll in it has its score put right here, once, before it is judged. All else is not written to.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from engagement import arrays, cursors
+from engagement import arrays
 from engagement.models import EngagementRow, Session
 from engagement.scoring import count_score, hear_polls
 from engagement.turnout import Polling
@@ -21,12 +19,10 @@ SAVE_SCORES = """
 """
 
 
-def follow_polls(sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[EngagementRow]]) -> None:
-    """Put the scores of unjudged rows right, in these and in the database; the caller holds the sessions' locks."""
+def follow_polls(sessions: Sequence[Session], rows: Sequence[Sequence[EngagementRow]]) -> None:
+    """Put the scores of unjudged rows right, in these and in the database, and move each session's `polling`."""
     changed: list[EngagementRow] = []
-    pollings: dict[uuid.UUID, dict[str, Any] | None] = {}
-    for session in sessions:
-        new = rows[session.id]
+    for session, new in zip(sessions, rows, strict=True):
         if session.polling is None and all(row.poll_participation is None for row in new):
             continue
         heard_at = None if session.judged_until is None else session.judged_until.timestamp()
@@ -37,9 +33,7 @@ def follow_polls(sessions: Sequence[Session], rows: Mapping[uuid.UUID, Sequence[
             if found != row.engagement_score:
                 row.engagement_score = found
                 changed.append(row)
-        pollings[session.id] = polling.pack()
-    if pollings:
-        cursors.move_polling(pollings)
+        session.polling = polling.pack()
     if changed:
         keys = [row.session_id for row in changed], [row.timestamp for row in changed]
         arrays.execute(SAVE_SCORES, *keys, [row.engagement_score for row in changed])

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
@@ -30,6 +31,8 @@ COLUMNS = {
     "late": "bool",
 }
 SELDOM = (*OPTIONAL, "poll_age_seconds")  # told by few rows
+
+_stored = attrgetter(*STORED)
 
 Row = tuple[uuid.UUID, Reading]  # of which session it is
 
@@ -119,17 +122,18 @@ def store_batches(
 
     Of several rows with one session and timestamp the first is kept, the others are duplicates.
     """
-    first: dict[uuid.UUID, dict[datetime, tuple[int, Reading]]] = {}
+    first: dict[tuple[int, datetime], tuple[int, uuid.UUID, Reading]] = {}  # a number is found sooner than a UUID
     for place, batch in enumerate(batches):
         for session_id, reading in batch:
-            first.setdefault(session_id, {}).setdefault(reading.timestamp, (place, reading))
+            first.setdefault((session_id.int, reading.timestamp), (place, session_id, reading))
     # In one order, as two transactions may hold the same rows.
-    ordered = [(id_, at) for id_ in sorted(first) for at in sorted(first[id_])]
-    lates = [(until := judged_until[id_]) is not None and at <= until for id_, at in ordered]
+    ordered = sorted(first)
+    untils = {id_.int: until for id_, until in judged_until.items()}
+    lates = [(until := untils[number]) is not None and at <= until for number, at in ordered]
+    ids, readings = [first[key][1] for key in ordered], [first[key][2] for key in ordered]
     accepted, late = [0] * len(batches), [0] * len(batches)
-    readings = [first[id_][at][1] for id_, at in ordered]
-    for id_, at, is_late in insert_rows([id_ for id_, _ in ordered], readings, lates, now):
-        place = first[id_][at][0]
+    for id_, at, is_late in insert_rows(ids, readings, lates, now):
+        place = first[id_.int, at][0]
         accepted[place] += 1
         late[place] += is_late
     return [Recorded(accepted[place], len(batch) - accepted[place], late[place]) for place, batch in enumerate(batches)]
@@ -139,10 +143,12 @@ def insert_rows(
     session_ids: Sequence[uuid.UUID], readings: Sequence[Reading], lates: Sequence[bool], now: datetime
 ) -> list[tuple[uuid.UUID, datetime, bool]]:
     """Insert what is not there yet; return session, timestamp and `late` of every row that was stored."""
-    left_out = tuple(name for name in SELDOM if all(getattr(reading, name) is None for reading in readings))
-    told = [name for name in STORED if name not in left_out]
+    if not readings:
+        return []
+    told = dict(zip(STORED, zip(*map(_stored, readings), strict=True), strict=True))
+    left_out = tuple(name for name in SELDOM if told[name].count(None) == len(readings))
     columns: list[Any] = [session_ids, [reading.timestamp for reading in readings]]
-    columns += [[getattr(reading, name) for reading in readings] for name in told]
+    columns += [values for name, values in told.items() if name not in left_out]
     columns += [[find_score(reading) for reading in readings], lates]
     return [(session_id, at, late) for session_id, at, late in arrays.execute(_insert(left_out), now, *columns)]
 

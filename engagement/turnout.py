@@ -1,6 +1,6 @@
 """What polls say of an audience: the share who voted, beside what a poll of its age can have. Pure."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import exp
 from typing import Any
 
@@ -22,6 +22,9 @@ class Turnout:
 
     share: float
     weight: float
+
+    def pack(self) -> dict[str, float]:
+        return {"share": self.share, "weight": self.weight}
 
 
 NOTHING = Turnout(0.0, 0.0)
@@ -85,7 +88,14 @@ class Polling:
         """Return what `unpack` takes, as values that JSON has; None where the next row need not know of any poll."""
         if not self.is_open and not self._remembered(self.heard_at or 0.0).weight:
             return None
-        return {name: value for name, value in asdict(self).items() if name != "heard_at"}
+        return {
+            "is_open": self.is_open,
+            "opened_at": self.opened_at,
+            "participation": self.participation,
+            "newest": self.newest.pack(),
+            "kept": self.kept.pack(),
+            "closed_at": self.closed_at,
+        }
 
     def hear(self, at: float, participation: float | None, age_seconds: float | None = None) -> Turnout:
         """Take the next row, and return what polls say in it."""

@@ -54,7 +54,7 @@ FIND_UNHEARD = f"""
 """
 UNHEARD_OF = f"""
     SELECT v.session_id, v."user", v.changed_at FROM beacon_visitors v
-    WHERE {IS_UNHEARD} AND v.session_id = ANY(%b) LIMIT {LEAVES_AT_ONCE}
+    WHERE {IS_UNHEARD} AND v.session_id = ANY(%b::uuid[]) LIMIT {LEAVES_AT_ONCE}
 """
 SAY_LEFT = """
     UPDATE beacon_visitors v SET state = 'left', changed_at = gone.changed_at

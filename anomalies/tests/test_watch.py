@@ -12,6 +12,7 @@ from anomalies.detector.explanation import Finding
 from anomalies.detector.state import VERSION
 from anomalies.models import Actor, Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
+from engagement import cursors
 from engagement.ingest import record_rows
 from engagement.models import EngagementRow, Event, Session
 
@@ -32,9 +33,10 @@ def judge(session, readings):
         rows = EngagementRow.objects.for_session(session)
         if session.judged_until is not None:
             rows = rows.filter(timestamp__gt=session.judged_until)
-        found = watch.judge_new_rows([session], {session.id: list(rows)}, NOW)
+        with cursors.sweeping([session]):
+            [found] = watch.judge_new_rows([session], [list(rows)], NOW)
     session.refresh_from_db()
-    return found.get(session.id, watch.Found())
+    return found
 
 
 def test_anomalies_are_stored(session):

@@ -19,6 +19,7 @@ from conductor import housekeeping, tasks
 from conductor.tests.plenty import NOW, START, TABLES, at, count_rows, erase_everything, full_session, in_threads
 from conductor.tests.rest import Rest
 from conductor.tests.waiting import wait_until
+from engagement import cursors
 from engagement.aggregate import aggregate
 from engagement.erasure import erase_events, erase_person, erase_sessions
 from engagement.events import record_events
@@ -268,7 +269,8 @@ def live_room(event: Event, *entries: RawEvent) -> Session:
 
 def count_on(session: Session) -> None:
     session.refresh_from_db()
-    aggregate([session], NOW, most_rows=1000)
+    with cursors.sweeping([session]):
+        aggregate([session], NOW, most_rows=1000)
 
 
 def names_of(session: Session) -> set[str]:

@@ -14,10 +14,7 @@ from engagement.models import EngagementRow, Event, RawEventRow, Session
 pytestmark = pytest.mark.django_db(transaction=True)
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-CURSORS = (
-    "newest_event_at", "closed_until", "aggregated_until", "patience_seconds", "judged_until", "heard_at",
-    "detector_state",
-)  # fmt: skip
+CURSORS = ("newest_event_at", "closed_until", *cursors.SWEPT)
 
 
 def at(seconds: float) -> datetime:
@@ -92,12 +89,12 @@ def test_lock_due_takes_so_many_of_those_that_are_named_first():
 
 def test_what_a_sweep_left_is_due_for_who_catches_up():
     left, new = new_session(0), new_session(0, place=1)
-    cursors.mark_behind([left.id], True)
+    sweep(left, is_behind=True)
 
     assert cursors.find_due(10) == ([new.id], [left.id])
     assert lock_due(left, new, with_behind=False) == [new]
     assert lock_due(left, new) == [left, new]
-    cursors.mark_behind([left.id], False)
+    sweep(left, is_behind=False)
     assert lock_due(left, new, with_behind=False) == [left, new]
 
 
@@ -156,11 +153,8 @@ def test_load_unjudged_rows_gives_the_oldest_of_each():
 
     rows = cursors.load_unjudged_rows([some.id, all_judged.id], most=2)
 
-    assert {id_: [row.timestamp for row in found] for id_, found in rows.items()} == {
-        some.id: [at(5), at(10)],
-        all_judged.id: [],
-    }
-    assert rows[some.id][0] == EngagementRow.objects.get(session=some, timestamp=at(5))
+    assert [[row.timestamp for row in found] for found in rows] == [[at(5), at(10)], []]
+    assert rows[0][0] == EngagementRow.objects.get(session=some, timestamp=at(5))
 
 
 def test_measure_backlog_tells_how_long_the_oldest_waits():
@@ -181,11 +175,6 @@ def test_each_move_writes_its_own_cursors_of_its_own_sessions():
          {"newest_event_at": at(7), "closed_until": at(5), "heard_at": at(9)}),
         (lambda: cursors.move_heard([session.id], [at(8)], [at(5)], at(10)), {"newest_event_at": at(8)}),
         (lambda: cursors.move_closed({session.id: at(10)}), {"closed_until": at(10)}),
-        (lambda: cursors.move_aggregated([session.id], [at(10)], [8.0]),
-         {"aggregated_until": at(10), "patience_seconds": 8.0}),
-        (lambda: cursors.move_aggregated([session.id], [at(10)], [None]), {"patience_seconds": None}),
-        (lambda: cursors.move_judged([session.id], [at(10)], ["WATCHING"], at(12)),
-         {"judged_until": at(10), "detector_state": "WATCHING", "heard_at": at(12)}),
         (lambda: cursors.mark_unknown([session.id]), {"detector_state": "UNKNOWN"}),
     ]  # fmt: skip
     expected = read_cursors(session)
@@ -194,6 +183,38 @@ def test_each_move_writes_its_own_cursors_of_its_own_sessions():
         expected |= changes
         assert read_cursors(session) == expected
     assert read_cursors(other) == untouched
+
+
+def sweep(*sessions: Session, **moved: object) -> None:
+    with cursors.sweeping(sessions):
+        for session in sessions:
+            for name, value in moved.items():
+                setattr(session, name, value)
+
+
+def test_sweeping_writes_what_was_moved_once_and_only_that(django_assert_num_queries):
+    session, other, still = new_session(), new_session(place=1), new_session(place=2)
+    untouched, expected = read_cursors(still), read_cursors(session)
+    for moved in (
+        {"judged_until": at(10), "detector_state": "WATCHING", "heard_at": at(12)},
+        {"aggregated_until": at(10), "patience_seconds": 8.0},
+        {"polling": {"is_open": True, "newest": {"share": 1e-7, "weight": 1.0}}, "patience_seconds": None},
+        {"polling": None, "is_behind": True},
+        {"is_behind": False, "settled_at": at(15), "forgotten_until": at(14)},
+    ):
+        with django_assert_num_queries(1):
+            sweep(session, other, **moved)
+        expected |= moved
+        assert read_cursors(session) == read_cursors(other) == expected
+    with django_assert_num_queries(0):
+        sweep(session, still)
+    assert read_cursors(still) == untouched
+
+
+def test_sweep_that_fails_writes_nothing(django_assert_num_queries):
+    session = new_session()
+    with django_assert_num_queries(0), pytest.raises(ZeroDivisionError), cursors.sweeping([session]):
+        session.judged_until = at(1 / 0)
 
 
 def test_no_session_has_no_lock():
@@ -208,9 +229,9 @@ def test_neglect_is_how_long_a_session_with_something_to_judge_was_not_looked_at
     assert cursors.measure_neglect() == 0
     EngagementRow.objects.create(session=session, timestamp=at(0), received_at=now - timedelta(seconds=90))
     assert cursors.measure_neglect() == pytest.approx(90, abs=30)
-    cursors.move_judged([session.id], [at(-5)], ["WATCHING"], now - timedelta(seconds=40))
+    sweep(session, judged_until=at(-5), heard_at=now - timedelta(seconds=40))
     assert cursors.measure_neglect() == pytest.approx(40, abs=30), "it was looked at since, and there is more"
-    cursors.move_judged([session.id], [at(0)], ["WATCHING"], now - timedelta(seconds=40))
+    sweep(session, judged_until=at(0), heard_at=now - timedelta(seconds=40))
     assert cursors.measure_neglect() == 0
 
 
@@ -218,7 +239,7 @@ def test_a_backlog_is_not_neglected():
     session = new_session()
     EngagementRow.objects.create(session=session, timestamp=at(0), received_at=datetime.now(UTC) - timedelta(hours=1))
     assert cursors.measure_neglect() > 3_000
-    cursors.mark_behind([session.id], True)
+    sweep(session, is_behind=True)
     assert cursors.measure_neglect() == 0
 
 
@@ -264,13 +285,15 @@ def test_wanted_sessions_are_looked_up_by_their_ids_before_the_table_is_analyzed
     assert not [step for (step,) in plan if "Seq Scan" in step]
 
 
-def test_sessions_that_are_due_are_found_by_their_ids():
+@pytest.mark.parametrize(("statement", "most"), [(cursors.LOCK_DUE, ()), (cursors.LOCK_DUE_OF_MANY, (100,))])
+def test_sessions_that_are_due_are_found_by_their_ids(statement, most):
     """Of all sessions none is read that does not wait, however many there are."""
     event = Event.objects.create(name="Conference")
     sessions = Session.objects.bulk_create(Session(event=event, title="Talk", status="live") for _ in range(4_000))
-    parameters = [session.id for session in sessions[:200]], False, 200
+    due = [session.id for session in sessions[:200]], False
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ANALYZE engagement_session")
-        plan = "\n".join(line for (line,) in arrays.execute(f"EXPLAIN {cursors.LOCK_DUE}", *parameters))
+        found = arrays.execute(f"EXPLAIN {statement}", *due, *most)
+    plan = "\n".join(line for (line,) in found)
     assert "Index Scan" in plan
     assert "Seq Scan" not in plan

@@ -8,6 +8,7 @@ from threading import Event as Flag
 import pytest
 from django.db import transaction
 
+from engagement import cursors
 from engagement.aggregate import aggregate
 from engagement.events import RefusedEvent, close_all, close_by_clock, record_events
 from engagement.ingest import EARLIEST, MAX_AHEAD, OtherSource, Recorded, SessionEnded, record_rows
@@ -132,7 +133,9 @@ def test_the_clock_closes_windows_of_live_sessions_with_a_fresh_event(db):
 
 def sweep(session: Session, **most: int) -> None:
     with transaction.atomic():
-        aggregate([Session.objects.select_for_update(no_key=True).get(id=session.id)], NOW, 200, **most)
+        locked = [Session.objects.select_for_update(no_key=True).get(id=session.id)]
+        with cursors.sweeping(locked):
+            aggregate(locked, NOW, 200, **most)
 
 
 def test_aggregate_writes_the_people_that_changed_and_no_others(session, django_assert_num_queries):

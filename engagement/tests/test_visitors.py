@@ -49,7 +49,8 @@ def present(session: Session) -> tuple[int | None, int | None]:
     close_all(session)
     session.refresh_from_db()
     while session.has_closed_windows:
-        aggregate([session], NOW, 1_000)
+        with cursors.sweeping([session]):
+            aggregate([session], NOW, 1_000)
         session.refresh_from_db()
     row = EngagementRow.objects.for_session(session).order_by("timestamp").last()
     return (row.total_users, row.active_users) if row else (None, None)
@@ -260,7 +261,8 @@ def test_rows_are_those_of_a_replay_of_the_raw_events(session, steps):
             said[person] = state
         if number % 4 == 0:
             session.refresh_from_db()
-            aggregate([session], now, 1_000)
+            with cursors.sweeping([session]):
+                aggregate([session], now, 1_000)
     before = present(session)
 
     events = RawEventRow.objects.filter(session=session).order_by("id")

@@ -86,7 +86,7 @@ def test_any_sweeps_tell_the_same_and_one_that_is_undone_tells_nothing(event, mo
     for first in range(0, len(rows), 37):
         record_rows(parts.id, rows[first : first + 37], at_minute(60))
         with monkeypatch.context() as broken:
-            broken.setattr(pipeline.cursors, "mark_behind", lambda *_: 1 / 0)
+            broken.setattr(pipeline.cursors, "_save_swept", lambda *_: 1 / 0)
             sweeping.sweep_all(at_minute(60))
         sweeping.begin_anew()
         sweeping.sweep_all(at_minute(60))
