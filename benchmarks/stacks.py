@@ -23,7 +23,8 @@ from benchmarks.rooms import in_parts
 from conductor.local.addresses import database_url, redis_url
 from conductor.local.children import Child, Children
 from conductor.local.embedded import Servers
-from conductor.management.commands.up import PROGRAMS, child_environment
+from conductor.management.commands.up import child_environment
+from conductor.management.everything import PROGRAMS
 from engagement import cursors
 from engagement.models import ApiKey, Event, Session
 

@@ -19,7 +19,7 @@ from django.db import connection
 from django.test import Client
 
 from conductor.local import addresses
-from conductor.management.commands.up import PROGRAMS
+from conductor.management.everything import PROGRAMS
 from conductor.tests import stage
 from conductor.tests.browsing import complaints, page  # noqa: F401  fixtures
 from conductor.tests.rest import rest  # noqa: F401  a fixture
