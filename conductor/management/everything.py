@@ -31,10 +31,9 @@ TREE = Path(__file__).resolve().parents[2]
 # docker-compose.yml runs the same commands; a test compares them.
 PROGRAMS = {
     "web": "daphne -b {host} -p {port} conductor.asgi:application",
-    "worker": "celery -A conductor worker --concurrency 2 --without-mingle --without-gossip --loglevel INFO",
-    "telling": "celery -A conductor.telling worker --queues telling --hostname telling@%h --pool threads"
-    " --concurrency 16 --without-mingle --without-gossip --loglevel INFO",
-    "beat": "celery -A conductor.clock beat --loglevel INFO",
+    "worker": "conductor.program worker --concurrency 2",
+    "telling": "conductor.program telling --concurrency 16",
+    "beat": "conductor.program beat",
 }
 
 

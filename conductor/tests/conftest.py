@@ -81,7 +81,7 @@ class Stack:
         self.wait_for("telling", lambda: b" ready." in (self.log_dir / "telling.log").read_bytes())
 
     def start_beat(self) -> None:
-        self.start("beat", "celery", "-A", "conductor.clock", "beat")
+        self.start("beat", *PROGRAMS["beat"].split())
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)

@@ -17,8 +17,8 @@ from conductor.tasks import prepare_to_judge
     ("process", "others"),
     [
         ("conductor.asgi", {"river", "numba"}),
-        ("conductor.tasks", {"river", "numba", "twisted", "ninja"}),
-        ("conductor.telling.tasks", {"river", "numba", "numpy", "twisted", "ninja"}),
+        ("conductor.tasks, conductor.program", {"river", "numba", "twisted", "ninja", "celery.bin"}),
+        ("conductor.telling.tasks, conductor.program", {"river", "numba", "numpy", "twisted", "ninja", "celery.bin"}),
     ],
 )
 def test_programs_load_what_they_need(process, others):

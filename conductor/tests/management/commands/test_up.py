@@ -123,7 +123,7 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
 
 
 PROCESSES = {
-    "web": b"daphne", "worker": b"conductor\0worker", "telling": b"conductor.telling\0worker", "beat": b"beat",
+    "web": b"daphne", "worker": b"program\0worker", "telling": b"program\0telling", "beat": b"program\0beat",
     "postgres": b"bin/postgres", "redis": b"redis-server",
 }  # fmt: skip
 
