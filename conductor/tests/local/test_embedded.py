@@ -115,6 +115,17 @@ def test_servers_recover_when_they_were_killed_themselves(data_dir):
     servers.stop()
 
 
+def test_postgres_runs_no_process_that_nobody_needs(data_dir):
+    servers = Servers(data_dir, redis=False)
+    servers.start()
+    with psycopg.connect(addresses.database_url(data_dir)) as connection:
+        found = connection.execute("SELECT backend_type FROM pg_stat_activity").fetchall()
+    servers.stop()
+    assert {kind for (kind,) in found} <= {
+        "client backend", "checkpointer", "background writer", "walwriter", "autovacuum launcher", "autovacuum worker",
+    }  # fmt: skip
+
+
 def test_stop_leaves_neither_process_nor_socket(data_dir):
     servers = Servers(data_dir)
     servers.start()
