@@ -10,6 +10,8 @@ from typing import Any
 
 from celery import Celery
 
+from conductor.local.pulse import BEAT_SECONDS
+
 
 def main() -> int:
     given = read_arguments()
@@ -33,7 +35,8 @@ def run_worker(given: Namespace) -> int:
 def run_telling(given: Namespace) -> int:
     from conductor.telling.celery import QUEUE, app
 
-    return _work(app, given, queues=[QUEUE], pool="threads")
+    # Its heart beats for whoever looks for what is stuck, and nobody calls that in less than forty seconds.
+    return _work(app, given, queues=[QUEUE], pool="threads", heartbeat_interval=BEAT_SECONDS)
 
 
 def run_clock(given: Namespace) -> int:

@@ -7,6 +7,7 @@ import pytest
 from conductor import program
 from conductor.celery import app as worker_app
 from conductor.clock import app as clock_app
+from conductor.local.pulse import STUCK_SECONDS
 from conductor.telling.celery import app as telling_app
 
 
@@ -46,6 +47,7 @@ def test_who_tells_people_has_threads_and_a_queue_of_its_own(monkeypatch, starte
     assert run(monkeypatch, "telling", "--concurrency", "16") == 3
     assert (started[0]["pool"], started[0]["queues"], started[0]["concurrency"]) == ("threads", ["telling"], 16)
     assert started[0]["hostname"].startswith("telling@")
+    assert started[0]["heartbeat_interval"] < STUCK_SECONDS / 4
 
 
 def test_clock_runs(monkeypatch, started):
