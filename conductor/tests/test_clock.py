@@ -50,6 +50,11 @@ def test_ticks_go_on_when_the_clock_is_set(jump, off, monkeypatch, settings, tmp
     assert run(beat) == ["housekeeping", "practice", "telling", "tick"]
 
 
+def test_clock_sleeps_until_something_is_due():
+    """And is not awake for the last hundredth of a second before it."""
+    assert [Clock(app).adjust(seconds) for seconds in (5.0, 0.004, 0.0, None)] == [5.0, 0.004, 0.0, None]
+
+
 def test_clock_sends_tasks_that_are_there():
     worker.loader.import_default_modules()
     ours = {entry["task"] for entry in own_settings.CELERY_BEAT_SCHEDULE.values()}
