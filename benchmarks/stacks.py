@@ -23,7 +23,8 @@ from benchmarks.rooms import in_parts
 from conductor.local.addresses import database_url, redis_url
 from conductor.local.children import Child, Children
 from conductor.local.embedded import Servers
-from conductor.management.commands.up import PROGRAMS, child_environment
+from conductor.management.commands.up import child_environment
+from conductor.management.everything import PROGRAMS
 from engagement import cursors
 from engagement.models import ApiKey, Event, Session
 
@@ -31,6 +32,7 @@ START_SECONDS = 60
 ROOMS_A_STATEMENT = 5_000
 # The limits of a key protect the product from such a load.
 UNLIMITED = {"CONDUCTOR_RATE_LIMIT": "0", "CONDUCTOR_ITEM_LIMIT": "0"}
+OBVIOUS_WORKER = "celery -A benchmarks.obvious worker --concurrency 2 --without-mingle --without-gossip --loglevel INFO"
 WITHOUT_CHILDREN = "up"  # the supervisor, whose children are the other roles
 
 
@@ -142,7 +144,7 @@ def obvious(data_dir: Path) -> Iterator[Stack]:
             key = secrets.token_urlsafe()
             database.execute("INSERT INTO obvious_key (secret) VALUES (%s)", [key])
             port = free_port()
-            worker = programs.start("worker", PROGRAMS["worker"].replace("conductor", "benchmarks.obvious"))
+            worker = programs.start("worker", OBVIOUS_WORKER)
             web = programs.start("web", PROGRAMS["web"].replace("conductor", "benchmarks.obvious"), port)
             programs.await_port(web, port)
             roots = {"web": [web.process.pid], "worker": [worker.process.pid]}

@@ -43,6 +43,10 @@ class Clock(Scheduler):
             self._begin_anew()
         return super().tick(*args, **kwargs)
 
+    def adjust(self, n: float, drift: float = 0.0) -> float:
+        """Return how long to sleep until something is due: all of it, as Celery's 10 ms less are spent awake."""
+        return n + drift if n and n > 0 else n
+
     def _begin_anew(self) -> None:
         """Count from now: whose wall clock was set back would wait until it has come to where it was."""
         self._began_at = _began_at()

@@ -17,10 +17,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.timezone import now
 
-from anomalies.detector.replay import prepare
 from conductor import archive, audit, heartbeat, housekeeping, pipeline, practice, wakeups
 from conductor.broker import call
 from conductor.celery import app
+from conductor.preparing import prepare_lean
 from conductor.telling import outbox
 from engagement import condense, uploads
 
@@ -123,7 +123,7 @@ def prepare_to_judge(**_: object) -> None:
     What is there now is there to stay. Whoever looked through it for garbage would write on all of it, and so have it
     once more for himself.
     """
-    prepare()
+    prepare_lean()
     gc.collect()
     gc.freeze()
 

@@ -57,9 +57,9 @@ def find_part(part: str, up: int) -> list[Process]:
 
 MARKS = {
     "web": " daphne ",
-    "worker": " celery -A conductor worker",
-    "telling": " celery -A conductor.telling worker",
-    "beat": " celery -A conductor.clock beat",
+    "worker": " conductor.program worker",
+    "telling": " conductor.program telling",
+    "beat": " conductor.program beat",
     "postmaster": "/postgres -D ",
     "redis": "redis-server ",
 }

@@ -18,10 +18,8 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import psycopg
-import redis
-
-from conductor.local.addresses import PORT, database_url, redis_url, socket_folder
+from conductor.local.addresses import PORT, socket_folder
+from conductor.local.asking import ask_postgres, ask_redis
 from conductor.local.children import Child, Children
 
 WAY_OUT = "Or set DATABASE_URL and REDIS_URL to use servers of your own."
@@ -162,18 +160,19 @@ class Servers:
         server = self.children.start(
             "postgres",
             [*run_as_owner(home), binaries / "postgres", "-D", home, "-k", self.sockets, "-h", "", "-p", str(PORT),
-             "-c", f"cluster_name={self.sockets.name}"],
+             "-c", f"cluster_name={self.sockets.name}",
+             # Four processes less: it reads itself what it lacks, as up to release 17, and nobody subscribes to it.
+             "-c", "io_method=sync", "-c", "max_logical_replication_workers=0"],
             stop_signal=signal.SIGINT,
             orphan_signal=signal.SIGINT,
         )  # fmt: skip
 
         def probe() -> None:
-            with psycopg.connect(database_url(self.data_dir, "postgres"), autocommit=True) as connection:
-                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'conductor'").fetchone()
-                if found is None:
-                    connection.execute("CREATE DATABASE conductor")
+            ask = partial(ask_postgres, self.sockets, "postgres", seconds=START_SECONDS)
+            if not ask("SELECT 1 FROM pg_database WHERE datname = 'conductor'"):
+                ask("CREATE DATABASE conductor")
 
-        return self._wait(server, "PostgreSQL", probe, psycopg.OperationalError)
+        return self._wait(server, "PostgreSQL", probe)
 
     def _start_redis(self) -> Child:
         home = self.data_dir / "redis"
@@ -184,17 +183,16 @@ class Servers:
              "--hz", "2", "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
-        with redis.Redis.from_url(redis_url(self.data_dir)) as client:
-            return self._wait(server, "Redis", partial(answers_ping, client), redis.ConnectionError)
+        return self._wait(server, "Redis", partial(ask_redis, self.sockets, START_SECONDS))
 
     @staticmethod
-    def _wait(server: Child, name: str, probe: Callable[[], object], not_yet: type[Exception]) -> Child:
+    def _wait(server: Child, name: str, probe: Callable[[], object]) -> Child:
         deadline = time.monotonic() + START_SECONDS
         while server.process.poll() is None and time.monotonic() < deadline:
             try:
                 probe()
                 return server
-            except not_yet:
+            except OSError:
                 time.sleep(0.02)
         raise CannotStart(f"{name} does not start: {complaint(server)} {WAY_OUT}")
 
@@ -218,20 +216,9 @@ def postgres_at_hand(data_dir: Path) -> Iterator[None]:
 
 def _answers(data_dir: Path) -> bool:
     try:
-        psycopg.connect(database_url(data_dir)).close()
-    except psycopg.OperationalError:
+        return ask_postgres(socket_folder(data_dir), "conductor", "SELECT 1", START_SECONDS)
+    except OSError:
         return False
-    return True
-
-
-def answers_ping(client: "redis.Redis") -> bool:
-    """Tell that Redis answers: one that refuses to work, as its disk is full, runs all the same.
-
-    Raises `redis.ConnectionError` or `redis.TimeoutError` where it does not answer.
-    """
-    with contextlib.suppress(redis.ResponseError):
-        client.ping()
-    return True
 
 
 def wheel_folder(package: str) -> Path:

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from apprise import Apprise, NotifyFormat, NotifyType
-from apprise.plugins import N_MGR
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -46,7 +44,7 @@ def check_chat(address: str) -> None:
     # What stands there can name files to read, and waits.
     if "?" in address:
         raise RefusedAddress("it should hold no ? with options")
-    if Apprise.instantiate(address, suppress_exceptions=True) is None:
+    if _apprise().Apprise.instantiate(address, suppress_exceptions=True) is None:
         raise RefusedAddress(f"it is not how Apprise writes one of {scheme}: github.com/caronc/apprise/wiki says how")
 
 
@@ -63,19 +61,24 @@ def tell_people(channel: Channel, message: Message, taken: Callable[[], None]) -
     service.mark_delivered = lambda *_, **__: taken()  # Apprise's own note, for a second attempt of its own
     words = _write(channel, message)
     with _listening() as said:
-        is_told = service.notify(
-            title=words.title, body=words.body, notify_type=_mood(message), body_format=NotifyFormat.TEXT
-        )
+        is_told = service.notify(title=words.title, body=words.body, notify_type=_mood(message), body_format="text")
     return Outcome() if is_told else Outcome(_hide(said[-1] if said else "It was not taken.", channel))
+
+
+def _apprise() -> Any:
+    """Return Apprise, loaded with the first address that it must know: webhooks need none of its 4 MB."""
+    import apprise.plugins
+
+    return apprise
 
 
 def _find_service(channel: Channel) -> Any:
     """Return what Apprise makes of a channel; None where it can make nothing."""
     if channel.kind == Channel.Kind.CHAT:
-        return Apprise.instantiate(channel.target, suppress_exceptions=True)
-    plugin = N_MGR[urlsplit(settings.MAIL_URL).scheme]
+        return _apprise().Apprise.instantiate(channel.target, suppress_exceptions=True)
+    plugin = _apprise().plugins.N_MGR[urlsplit(settings.MAIL_URL).scheme]
     found = plugin.parse_url(settings.MAIL_URL)
-    return found and Apprise.instantiate({**found, "targets": [channel.target]}, suppress_exceptions=True)
+    return found and _apprise().Apprise.instantiate({**found, "targets": [channel.target]}, suppress_exceptions=True)
 
 
 def _write(channel: Channel, message: Message) -> Words:
@@ -85,12 +88,12 @@ def _write(channel: Channel, message: Message) -> Words:
     return write_message(message.type, message.payload["data"], room, channel.event.name, link)
 
 
-def _mood(message: Message) -> NotifyType:
+def _mood(message: Message) -> str:
     """Return by which Apprise colours it."""
     if message.type in (RESOLVED, TEST):
-        return NotifyType.SUCCESS
+        return "success"
     is_critical = message.payload["data"]["severity"] == "CRITICAL"
-    return NotifyType.FAILURE if is_critical else NotifyType.WARNING
+    return "failure" if is_critical else "warning"
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from django.db import connection
 from django.test import Client
 
 from conductor.local import addresses
-from conductor.management.commands.up import PROGRAMS
+from conductor.management.everything import PROGRAMS
 from conductor.tests import stage
 from conductor.tests.browsing import complaints, page  # noqa: F401  fixtures
 from conductor.tests.rest import rest  # noqa: F401  a fixture
@@ -81,7 +81,7 @@ class Stack:
         self.wait_for("telling", lambda: b" ready." in (self.log_dir / "telling.log").read_bytes())
 
     def start_beat(self) -> None:
-        self.start("beat", "celery", "-A", "conductor.clock", "beat")
+        self.start("beat", *PROGRAMS["beat"].split())
 
     def stop(self, name: str) -> None:
         process = self.processes.pop(name)

@@ -12,13 +12,18 @@ from anomalies.detector.incidents import judge_until_news
 from anomalies.detector.prior import FOREST, shipped
 from conductor.tasks import prepare_to_judge
 
+RARE = {"openpyxl", "charset_normalizer", "apprise"}  # loaded where the first file or address needs them
+
 
 @pytest.mark.parametrize(
     ("process", "others"),
     [
-        ("conductor.asgi", {"river", "numba"}),
-        ("conductor.tasks", {"river", "numba", "twisted", "ninja"}),
-        ("conductor.telling.tasks", {"river", "numba", "numpy", "twisted", "ninja"}),
+        ("conductor.asgi", {"river", "numba", *RARE}),
+        ("conductor.tasks, conductor.program", {"river", "numba", "twisted", "ninja", "celery.bin", *RARE}),
+        (
+            "conductor.telling.tasks, conductor.program",
+            {"river", "numba", "numpy", "twisted", "ninja", "celery.bin", *RARE},
+        ),
     ],
 )
 def test_programs_load_what_they_need(process, others):

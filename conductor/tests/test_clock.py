@@ -50,6 +50,11 @@ def test_ticks_go_on_when_the_clock_is_set(jump, off, monkeypatch, settings, tmp
     assert run(beat) == ["housekeeping", "practice", "telling", "tick"]
 
 
+def test_clock_sleeps_until_something_is_due():
+    """And is not awake for the last hundredth of a second before it."""
+    assert [Clock(app).adjust(seconds) for seconds in (5.0, 0.004, 0.0, None)] == [5.0, 0.004, 0.0, None]
+
+
 def test_clock_sends_tasks_that_are_there():
     worker.loader.import_default_modules()
     ours = {entry["task"] for entry in own_settings.CELERY_BEAT_SCHEDULE.values()}
@@ -59,9 +64,9 @@ def test_clock_sends_tasks_that_are_there():
 def test_clock_loads_no_app():
     """A hundred megabytes: models, pages and what draws them, of which a clock needs nothing."""
     code = (
-        "import sys; from celery.bin.celery import celery; from conductor.clock import Clock, app; "
-        "app.loader.init_worker(); app.finalize(); Clock(app); "
-        "print({'django.db', 'psycopg', 'numpy', 'engagement', 'anomalies'} & {*sys.modules})"
+        "import sys; from conductor import program; from conductor.clock import Clock, app; "
+        "app.Beat; app.loader.init_worker(); app.finalize(); Clock(app); "
+        "print({'django.db', 'psycopg', 'numpy', 'engagement', 'anomalies', 'celery.bin'} & {*sys.modules})"
     )
     found = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

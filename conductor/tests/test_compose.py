@@ -7,7 +7,7 @@ import pytest
 from compose_spec import PyCompose, PyOptions
 from django.conf import settings
 
-from conductor.management.commands.up import PROGRAMS
+from conductor.management.everything import PROGRAMS
 
 TEXT = (settings.BASE_DIR / "docker-compose.yml").read_text()
 SECRETS = {"SECRET_KEY": "s" * 50, "POSTGRES_PASSWORD": "p", "REDIS_PASSWORD": "r", "ALLOWED_HOSTS": "example.org"}

@@ -9,8 +9,6 @@ from functools import cached_property
 from hashlib import sha256
 from typing import BinaryIO, cast
 
-from charset_normalizer import from_bytes
-
 from engagement.recordings.recording import BadRecording
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -140,6 +138,8 @@ def find_encoding(head: bytes) -> str:
         return "utf-16-le"
     if head.startswith(UTF8_MARK) or _is_utf8(head) or not CONTROLS.isdisjoint(head):
         return "utf-8-sig"
+    from charset_normalizer import from_bytes  # here, as few files are in no Unicode
+
     best = from_bytes(head[:SAMPLE], cp_isolation=OLD_ENCODINGS).best()
     return "cp1252" if best is None or "cp1252" in best.could_be_from_charset else best.encoding
 

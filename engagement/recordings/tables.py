@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import BinaryIO
 
-from openpyxl import load_workbook
-
 from engagement.recordings.recording import BadRecording
 from engagement.recordings.source import Source
 
@@ -121,6 +119,8 @@ def _whole_rows(source: Source, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _read_workbook(source: Source) -> Iterator[Row]:
+    from openpyxl import load_workbook  # here, as it is 7 MB of all that know what a recording is
+
     file = io.BytesIO(source.whole)
     _check_parts(source, file)
     try:

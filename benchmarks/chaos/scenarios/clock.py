@@ -29,7 +29,7 @@ SOURCE = Path(__file__).with_suffix(".c")
 SITECUSTOMIZE = """
 import os, sys
 for part in ("worker", "beat"):
-    if "celery" in sys.orig_argv and part in sys.orig_argv and "LD_PRELOAD" not in os.environ:
+    if "conductor.program" in sys.orig_argv and part in sys.orig_argv and "LD_PRELOAD" not in os.environ:
         offset = os.path.join(os.environ["CHAOS_CLOCKS"], part)
         library = os.environ["CHAOS_LIBRARY"]
         os.execve(sys.executable, sys.orig_argv, {**os.environ, "LD_PRELOAD": library, "CHAOS_OFFSET": offset})

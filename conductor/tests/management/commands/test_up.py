@@ -20,7 +20,7 @@ from conductor.local.children import Children
 from conductor.local.embedded import Servers, running_servers
 from conductor.local.pulse import STUCK_SECONDS, find_stuck, pulse_folder
 from conductor.local.rest_client import Refused, RestClient
-from conductor.management.commands.up import start_alive
+from conductor.management.everything import start_alive
 from conductor.tests.waiting import is_running, wait_until
 
 pytestmark = pytest.mark.servers
@@ -123,7 +123,7 @@ def test_up_leaves_no_process_when_killed_and_starts_again_with_all_data(data_di
 
 
 PROCESSES = {
-    "web": b"daphne", "worker": b"conductor\0worker", "telling": b"conductor.telling\0worker", "beat": b"beat",
+    "web": b"daphne", "worker": b"program\0worker", "telling": b"program\0telling", "beat": b"program\0beat",
     "postgres": b"bin/postgres", "redis": b"redis-server",
 }  # fmt: skip
 
@@ -190,13 +190,13 @@ def test_up_ends_what_is_stuck_and_starts_it_again(data_dir, port, name):
 
 
 @pytest.mark.parametrize("name", ["worker", "telling", "beat"])
-def test_what_is_stuck_before_its_first_sign_of_life_is_missed_too(name, tmp_path, settings):
-    settings.DATA_DIR = tmp_path
+def test_what_is_stuck_before_its_first_sign_of_life_is_missed_too(name, tmp_path):
+    pulses = pulse_folder(tmp_path)
     children = Children(tmp_path)
-    child = start_alive(children, name, "-c", "import time; time.sleep(60)", port=1)
+    child = start_alive(pulses, children, name, "-c", "import time; time.sleep(60)")
     try:
-        assert find_stuck(pulse_folder(tmp_path), name, time.time()) == []
-        assert find_stuck(pulse_folder(tmp_path), name, time.time() + STUCK_SECONDS + 1) == [child.process.pid]
+        assert find_stuck(pulses, name, time.time()) == []
+        assert find_stuck(pulses, name, time.time() + STUCK_SECONDS + 1) == [child.process.pid]
     finally:
         children.stop(0)
 
