@@ -18,7 +18,7 @@ from anomalies.detector.config import DEFAULT
 from anomalies.detector.evidence import Horizon
 from anomalies.detector.prior import FOREST, shipped
 from anomalies.detector.rows import as_rows
-from anomalies.detector.state import LAST_MINUTE, Deviation, Series, Usual, new_states
+from anomalies.detector.state import LAST_MINUTE, Deviation, Figure, Series, Usual, new_states
 from anomalies.detector.verdicts import judge, learn
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.detector.test_classifier import decline
@@ -96,7 +96,7 @@ def test_the_z_score_is_right():
     """z = −ln((x + ½) / (μ + ½)) / sqrt(2.5 / (μ + 1) + 0.34²): here 2 messages in a minute where 24 are usual."""
     states = new_states(1)
     states.history[:, Series.CHATS, -2:] = 1  # two chats
-    states.history[:, Series.PEOPLE, LAST_MINUTE] = 100
+    states.history[:, Series.PEOPLE, LAST_MINUTE] = states.previous[:, Figure.PRESENT] = 100
     states.usual[:, Usual.CHAT_RATE] = 0.02  # a head and slot, to three digits
     judged = partial(judge, states.records[0], shipped().quiet, DEFAULT.record[0])
     z = judged().evidence.unscaled[Deviation.CHAT + Horizon.LONG]
