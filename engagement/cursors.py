@@ -232,9 +232,8 @@ def find_due(most: int) -> tuple[list[UUID], list[UUID]]:
 
 def load_unjudged_rows(session_ids: Sequence[UUID], most: int) -> list[list[EngagementRow]]:
     """Return the rows that wait of each session, oldest first, so many of each at most."""
-    rows: dict[int, list[EngagementRow]] = {
-        session_id.int: [] for session_id in session_ids
-    }  # found sooner than a UUID
+    # By a number, which is found sooner than a UUID.
+    rows: dict[int, list[EngagementRow]] = {session_id.int: [] for session_id in session_ids}
     for row in arrays.load(EngagementRow, ROW_FIELDS, UNJUDGED_ROWS, most, list(session_ids)):
         rows[row.session_id.int].append(row)
     return list(rows.values())

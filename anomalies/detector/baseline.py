@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from anomalies.detector.arrays import ALMOST_NONE
-from anomalies.detector.bursts import learn_dispersion
+from anomalies.detector.bursts import knows_audience, learn_dispersion
 from anomalies.detector.compiled import Row, State, Tuning, compiled
 from anomalies.detector.halves import UNKNOWN, read_half, write_half
 from anomalies.detector.scalars import at_least, clip, fill, interquartile_mean, or_zero
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, N_EVENTS, N_SERIES, N_USUAL, Figure, Series, Usual
+from anomalies.detector.state import BAND_UNITS, N_EVENTS, N_SERIES, N_USUAL, Series, Usual
 
 
 class WhatIsUsual(NamedTuple):
@@ -113,12 +113,6 @@ def is_sustained(state: State, baseline: Tuning) -> bool:
 
 
 @compiled
-def knows_audience(state: State) -> bool:
-    """Tell whether somebody says how many listen."""
-    return not math.isnan(state.previous[Figure.PRESENT])
-
-
-@compiled
 def _learn_bursts(state: State, bursts: Tuning) -> None:
     """Learn, in place, by how much the counts of the full block are off what was usual."""
     for signal in range(N_EVENTS):
@@ -192,8 +186,9 @@ def _find_usual(state: State, baseline: Tuning, bursts: Tuning) -> None:
     since, until = BLOCKS - 1 - baseline.recent_blocks, BLOCKS - baseline.settled_blocks
     newest_counts = state.n_blocks <= baseline.first_blocks
     is_long = state.n_blocks >= baseline.slow_from_blocks
-    settled_since = until - baseline.recent_blocks if knows_audience(state) else 0
-    is_settled = knows_audience(state) or state.n_blocks - baseline.settled_blocks >= bursts.least_blocks
+    is_counted = knows_audience(state)
+    settled_since = until - baseline.recent_blocks if is_counted else 0
+    is_settled = is_counted or state.n_blocks - baseline.settled_blocks >= bursts.least_blocks
     blocks = np.empty(BLOCKS)
     for what in range(N_USUAL):
         for block in range(BLOCKS):

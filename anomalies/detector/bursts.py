@@ -11,8 +11,15 @@ from anomalies.detector.compiled import State, Tuning, compiled
 from anomalies.detector.halves import read_half
 from anomalies.detector.scalars import add_known, clip
 from anomalies.detector.sizes import EARLIER_SLOTS, HISTORY_SLOTS
+from anomalies.detector.state import Figure
 
 LEAST_TAIL = 1e-300  # of a tail nothing smaller is told
+
+
+@compiled
+def knows_audience(state: State) -> bool:
+    """Tell whether the newest row that was taken says how many listen."""
+    return not math.isnan(state.previous[Figure.PRESENT])
 
 
 @compiled

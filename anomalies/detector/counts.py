@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from anomalies.detector.bursts import knows_audience
 from anomalies.detector.compiled import Row, State, Tuning, compiled
 from anomalies.detector.halves import read_half, write_half
 from anomalies.detector.scalars import add_known, at_least, at_most, clip, fill, largest, or_zero
@@ -284,7 +285,7 @@ def _before(state: State, figure: int) -> float:
 @compiled
 def _shift(state: State, gap: int) -> None:
     """Make room for the new slots; they hold what was the newest until they are filled."""
-    if math.isnan(state.previous[Figure.PRESENT]):
+    if not knows_audience(state):
         _shift_earlier(state, gap)
     for series in range(N_SERIES):
         slots = state.history[series]

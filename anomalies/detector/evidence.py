@@ -9,13 +9,13 @@ import numpy as np
 from anomalies.detector import baseline
 from anomalies.detector.arrays import Floats
 from anomalies.detector.baseline import WhatIsUsual, usual_of
-from anomalies.detector.bursts import find_burst_z, sum_long
+from anomalies.detector.bursts import find_burst_z, knows_audience, sum_long
 from anomalies.detector.compiled import State, Tuning, compiled
 from anomalies.detector.counts import is_rounded
 from anomalies.detector.halves import read_half
 from anomalies.detector.scalars import clip, count_known, fill, known_mean, largest, or_zero
 from anomalies.detector.sizes import HISTORY_SLOTS, SLOTS_PER_MINUTE, WINDOWS
-from anomalies.detector.state import N_DEVIATIONS, N_EVENTS, Deviation, Figure, Series, Usual
+from anomalies.detector.state import N_DEVIATIONS, N_EVENTS, Deviation, Series, Usual
 
 
 class Horizon(IntEnum):
@@ -29,10 +29,10 @@ class Horizon(IntEnum):
     SHARP = 5
 
 
-# Where the standard scores of chats and of reactions begin, and their slow ones.
+# Where the standard scores of chats and of reactions begin, and where their slow ones are.
 FIRST_OF = (int(Deviation.CHAT), int(Deviation.REACTIONS))
 SLOW_OF = (int(Deviation.SLOW_CHAT), int(Deviation.SLOW_REACTIONS))
-N_HORIZONS, N_COUNTED = len(Horizon), int(Horizon.SHARP)  # all, and those over which events are counted
+N_HORIZONS, N_LASTING = len(Horizon), int(Horizon.SHARP)  # all, and those before that of a sharp fall
 N_SUMMED = Series.PEOPLE + 1  # of series, the first ones
 
 
@@ -90,7 +90,7 @@ def look_around(state: State, config: Tuning) -> Room:
         baseline.usual_before(state, not has_activity),
         sums[Series.PEOPLE, 0],
         has_activity,
-        not math.isnan(state.previous[Figure.PRESENT]),
+        knows_audience(state),
         is_coarse,
         config.rounding.spread if is_coarse else 0.0,
     )
@@ -139,23 +139,27 @@ def _sum_up(state: State) -> Floats:
 
 @compiled
 def _standard_scores(state: State, room: Room, config: Tuning) -> Floats:
-    windows, spread, usual = config.counts.windows, config.shares.spread, room.usual
     z = np.empty(N_DEVIATIONS)
-    for place in range(WINDOWS):
-        z[Deviation.CHAT + place] = _count_z(room, Series.CHATS, usual.chat_rate, windows[place], config)
-        z[Deviation.REACTIONS + place] = _count_z(room, Series.REACTIONS, usual.reaction_rate, windows[place], config)
-    longest = windows[WINDOWS - 1]
-    activity = _latest_activity(room, config)
-    z[Deviation.ACTIVITY] = _share_z(room, activity, usual.active_share, spread, config)
-    z[Deviation.SLOW_CHAT] = _count_z(room, Series.CHATS, _reference_of(state, Usual.CHAT_RATE), longest, config)
-    reactions = _reference_of(state, Usual.REACTION_RATE)
-    z[Deviation.SLOW_REACTIONS] = _count_z(room, Series.REACTIONS, reactions, longest, config)
+    for signal in range(N_EVENTS):
+        if room.knows_audience:
+            _compare_rates(state, room, signal, z, config)
+        else:
+            _find_too_few(state, room, signal, z, config)
+    spread, activity = config.shares.spread, _latest_activity(room, config)
+    z[Deviation.ACTIVITY] = _share_z(room, activity, room.usual.active_share, spread, config)
     z[Deviation.SLOW_ACTIVITY] = _share_z(room, activity, _reference_of(state, Usual.ACTIVE_SHARE), spread, config)
     z[Deviation.SHARP] = _sharp_z(room, 1, config)
-    if not room.knows_audience:
-        for signal in range(N_EVENTS):
-            _find_too_few(state, room, signal, z, config)
     return z
+
+
+@compiled
+def _compare_rates(state: State, room: Room, signal: int, z: Floats, config: Tuning) -> None:
+    """Write the standard scores of chats or reactions against what is usual; the slow one is the longest."""
+    windows, first = config.counts.windows, FIRST_OF[signal]
+    usual = room.usual.chat_rate if signal == Series.CHATS else room.usual.reaction_rate
+    for place in range(WINDOWS):
+        z[first + place] = _count_z(room, signal, usual, windows[place], config)
+    z[SLOW_OF[signal]] = _count_z(room, signal, _reference_of(state, signal), windows[WINDOWS - 1], config)
 
 
 @compiled
@@ -296,7 +300,7 @@ def _fuse_bursts(signals: _Horizons, weights: _Signals, config: Tuning) -> Float
     """
     length = max(config.weighing.weight_chat, math.sqrt(weights.chat**2 + weights.reactions**2))
     worst = -math.inf
-    for horizon in range(N_COUNTED):
+    for horizon in range(N_LASTING):
         total = signals.chat[horizon] * weights.chat + signals.reactions[horizon] * weights.reactions
         worst = max(worst, config.bursts.worth * total / length)
     fused = np.empty(N_HORIZONS)

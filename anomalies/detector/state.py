@@ -125,8 +125,8 @@ class States(Records):
     settled = Field(np.float16, len(Usual))  # what was usual before the newest minutes, which may be a slow fall
     noise = Field(np.float16, N_DEVIATIONS)  # the variance of each of the standard scores
     score_noise = Field(np.float32)
-    dispersion = Field(np.float32, N_EVENTS)  # the variance of a block's count in its means, where nobody counts ...
-    n_dispersion = Field(np.int16, N_EVENTS)  # ... the audience, and of how many blocks
+    dispersion = Field(np.float32, N_EVENTS)  # a block's variance in its means, where nobody counts the audience
+    n_dispersion = Field(np.int16, N_EVENTS)  # of how many blocks
     doubt = Field(np.uint8)  # slots for which rows were not learnt as evidence was gathering
     asked = Field(np.int16)  # rows that could prove that others listen than those who do something, up to a limit
     proven = Field(np.float32)  # the part of them with more people active than did anything that is counted
