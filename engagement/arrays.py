@@ -26,10 +26,12 @@ from psycopg.adapt import Dumper, Loader
 from psycopg.postgres import types
 from psycopg.pq import Format
 
+from engagement.moments import to_microseconds
+
 M = TypeVar("M", bound=models.Model)
 
 PREPARED_AFTER = 5  # times that a connection has run a statement
-YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)  # from where PostgreSQL counts microseconds
+YEAR_2000 = to_microseconds(datetime(2000, 1, 1, tzinfo=UTC))  # from where PostgreSQL counts microseconds
 NULL = struct.pack(">i", -1)
 ARRAY = re.compile(r"%b(?:::(\w+)\[\])?|%s")
 _known: "WeakSet[psycopg.Connection[Any]]" = WeakSet()
@@ -141,8 +143,7 @@ _eight_bytes, _a_float, _an_int = struct.Struct(">iq").pack, struct.Struct(">id"
 
 
 def _write_moment(value: datetime) -> bytes:
-    since = value - YEAR_2000
-    return _eight_bytes(8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+    return _eight_bytes(8, to_microseconds(value) - YEAR_2000)
 
 
 def _write_text(value: str) -> bytes:
