@@ -13,6 +13,7 @@ from django.conf import settings
 
 from conductor import carrier
 
+MOST_WAITING_SECONDS = 2.0  # at once
 WORKER, WORKER_SECONDS = "conductor:worker", 10  # a worker's heart beats every two seconds
 
 
@@ -54,6 +55,32 @@ class Queue:
         """Say that the task looks no more: for what is added from here on another one is sent."""
         with carrier.reach() as client:
             client.delete(self._sent)
+
+    def count(self) -> int:
+        """Return how many sessions wait."""
+        with carrier.reach() as client:
+            return int(client.zcard(self._key))
+
+    def await_some(self, seconds: float) -> bool:
+        """Return whether some session waits, as soon as one does, after so long at most.
+
+        Who waits is at work, and sees what is added. If it is killed while it waits, that is forgotten soon.
+        """
+        seconds = min(seconds, MOST_WAITING_SECONDS)
+        with carrier.reach(MOST_WAITING_SECONDS + carrier.WAIT_SECONDS) as client:
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.set(self._sent, 1, px=round((seconds + carrier.WAIT_SECONDS) * 1000))
+                pipeline.bzpopmin(self._key, seconds)
+                found = pipeline.execute()[-1]
+            if found is None:
+                return False
+            # There is no way to look without taking; what is lost between the two the tick adds again.
+            _, session, at = found
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.zadd(self._key, {session: at}, nx=True)
+                pipeline.set(self._sent, 1, ex=self.sent_seconds)
+                pipeline.execute()
+        return True
 
     def peek(self, most: int) -> list[UUID]:
         """Return so many of those that have waited longest; they stay."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection, connections, transaction
 from anomalies.detector.state import VERSION
 from anomalies.models import Anomaly, DetectorMemory
 from anomalies.tests.rooms import at_minute, collapse, healthy_room, silence
-from conductor import pipeline, tasks, wakeups
+from conductor import carrier, pipeline, tasks, wakeups
 from conductor.tests import sweeping
 from conductor.tests.sweeping import sweep_all, tick
 from engagement import cursors
@@ -29,8 +30,9 @@ def event():
 
 
 @pytest.fixture(autouse=True)
-def flags_down():
+def flags_down(monkeypatch):
     sweeping.begin_anew()
+    monkeypatch.setattr(tasks, "STAY_SECONDS", tasks.ADVANCE_SECONDS)  # nothing more comes
 
 
 def new_session(event, **fields):
@@ -227,6 +229,44 @@ def test_where_one_worker_is_enough_none_is_called_before_it_ends(event, sent, m
     monkeypatch.setattr(tasks.pipeline, "advance", lambda now: tasks.wake([session.id]))
     tasks.advance()
     assert sent == [(tasks.advance, False)]
+
+
+def test_whoever_sweeps_alone_sees_what_comes_meanwhile_and_nobody_else_is_sent_for(event, sent, monkeypatch):
+    session, swept = new_session(event), []
+
+    def sweep(now):
+        wakeups.DUE.remove(swept)
+        swept.append(session.id)
+        if len(swept) < 4:
+            tasks.wake([session.id])  # right after it has looked
+        return False
+
+    monkeypatch.setattr(tasks, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(tasks, "STAY_SECONDS", 60.0)
+    monkeypatch.setattr(tasks, "ADVANCE_SECONDS", 60.0)
+    monkeypatch.setattr(wakeups, "MOST_WAITING_SECONDS", 0.05)
+    monkeypatch.setattr(tasks.pipeline, "advance", sweep)
+    tasks.advance()
+    assert (len(swept), sent) == (4, [])
+    tasks.wake([session.id])
+    assert sent == [(tasks.advance, False)], "whoever has gone sees nothing"
+
+
+def test_who_waits_is_told_of_what_is_there_and_takes_nothing_out_of_its_turn():
+    first, second = uuid.uuid4(), uuid.uuid4()
+    wakeups.DUE.add([first])
+    wakeups.DUE.add([second])
+    assert wakeups.DUE.await_some(2.0)
+    assert wakeups.DUE.peek(10) == [first, second]
+    wakeups.DUE.remove([first, second])
+    assert not wakeups.DUE.await_some(0.01)
+
+
+def test_who_is_killed_while_waiting_is_soon_replaced():
+    wakeups.DUE.hold()
+    assert not wakeups.DUE.await_some(0.01)
+    with carrier.reach() as client:
+        assert 0 < client.pttl("conductor:due:sent") <= 510
 
 
 def test_wake_waits_for_the_commit(event, sent):
