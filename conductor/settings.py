@@ -165,7 +165,12 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 60,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+    "polling_interval": 5,  # how often a worker asks anew for whom nothing comes; what comes wakes it at once
+}
 CELERY_BEAT_SCHEDULER = "conductor.clock:Clock"
 TICK_SECONDS = 5.0
 CELERY_BEAT_SCHEDULE = {

@@ -55,6 +55,8 @@ def send_next(now: Callable[[], datetime], before: Callable[[], None] = lambda: 
 
 def _claim(now: datetime) -> Claim | None:
     """Lease a channel for which something is due, and begin an attempt at its next message."""
+    if not Message.objects.pending().filter(next_attempt_at__lte=now).exists():  # as nearly always: in one look
+        return None
     with transaction.atomic():
         channel = _find_channels(now).select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
         if channel is None:
