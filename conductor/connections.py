@@ -1,16 +1,19 @@
 """Connections that are slow on purpose are closed by the web process itself; a socket that is slow is waited for."""
 
 import asyncio
+import gc
 import struct
 import zlib
 from collections.abc import MutableMapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
+from django.conf import settings
 from twisted.web.http import HTTPChannel, HTTPFactory, Request
 
 TEXT, COMPRESSED = 0x81, 0x40  # the first byte of a frame that is a whole text
@@ -171,10 +174,21 @@ class PatientWebSocket(WebSocketProtocol):
 class PatientServer(Server):
     """daphne, where to send over a socket takes until there is room for more, as ASGI has it."""
 
+    def run(self) -> None:
+        keep_what_is_loaded()
+        super().run()
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         await super().handle_reply(protocol, message)
         if message["type"] == "websocket.send" and isinstance(protocol, PatientWebSocket):
             await protocol.written()
+
+
+def keep_what_is_loaded() -> None:
+    """Load all that answers, and look through it for garbage never again: each time stops all requests for 100 ms."""
+    import_module(settings.ROOT_URLCONF)
+    gc.collect()
+    gc.freeze()
 
 
 def log_nowhere(factory: HTTPFactory, request: Request) -> None:

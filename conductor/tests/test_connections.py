@@ -1,6 +1,8 @@
 """A connection has a minute for a header, however it fills it; in Twisted's own time, so none of ours passes."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections import deque
 from random import Random
@@ -11,6 +13,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.compress import PerMessageDeflateOffer
 from autobahn.websocket.protocol import TrafficStats
 from daphne import http_protocol
+from daphne.server import Server
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -21,7 +24,7 @@ from websockets.streams import StreamReader
 
 from conductor import connections
 from conductor.asgi import application
-from conductor.connections import PatientWebSocket, PunctualChannel, accept_compression, log_nowhere
+from conductor.connections import PatientServer, PatientWebSocket, PunctualChannel, accept_compression, log_nowhere
 
 MINUTE = 60
 
@@ -223,6 +226,23 @@ def test_bytes_are_sent_by_no_compressor_that_knows_nothing_of_what_went_before(
     monkeypatch.setattr(socket, "sendMessage", lambda *args, **options: sent.append((args, options)), raising=False)
     socket.serverSend(b"bytes", binary=True)
     assert sent == [((b"bytes", True), {"doNotCompress": True})]
+
+
+def test_server_keeps_what_is_loaded_before_it_answers(monkeypatch):
+    done = []
+    monkeypatch.setattr(connections, "keep_what_is_loaded", lambda: done.append("kept"))
+    monkeypatch.setattr(Server, "run", lambda self: done.append("run"))
+    PatientServer(application, endpoints=["tcp:port=0"]).run()
+    assert done == ["kept", "run"]
+
+
+def test_what_is_kept_is_all_that_answers():
+    code = (
+        "import gc, sys, conductor.asgi; from conductor.connections import keep_what_is_loaded; "
+        "keep_what_is_loaded(); print('conductor.api.routes' in sys.modules, gc.get_freeze_count() > 100_000)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", "True"], "a look through it for garbage would take 100 ms"
 
 
 def read_all(sent: bytes, count: int, kind: SimpleNamespace | None) -> list[str]:
