@@ -33,6 +33,7 @@ CANDIDATES = 2_000  # among whom each event has its turn
 EVENTS_A_SWEEP = 40_000
 FEW_ROWS = 20  # of a session, while others wait: a minute and a half of it
 MANY_ROWS = 60
+ROWS_LEFT_A_SWEEP = 1_000  # of what sweeps have left: few sessions have more of it each
 SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
 DUE_A_TICK = 20_000
@@ -60,10 +61,11 @@ def advance(now: datetime) -> bool:
 
 def catch_up(now: datetime) -> bool:
     """Make and judge some of what sweeps have left behind; return whether there was any."""
-    return _advance(wakeups.LEFT, now, MANY_ROWS, with_behind=True)
+    return _advance(wakeups.LEFT, now, MANY_ROWS, ROWS_LEFT_A_SWEEP, with_behind=True)
 
 
-def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind: bool) -> bool:
+def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, rows_a_sweep: int = 0, *, with_behind: bool) -> bool:
+    """Sweep over so many rows of each session, or over more where few sessions leave room for them."""
     candidates = queue.peek(CANDIDATES)
     if not candidates:
         return False
@@ -77,7 +79,7 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, *, with_behind
             # Whoever stores rows from here on waits for our locks, and adds the session again after them.
             queue.remove(taken)
             with cursors.sweeping(sessions):
-                _sweep(sessions, now, most_rows, swept)
+                _sweep(sessions, now, max(most_rows, rows_a_sweep // max(len(sessions), 1)), swept)
     except (OperationalError, InterfaceError, redis.RedisError):
         raise  # no session is at fault
     except Exception as error:

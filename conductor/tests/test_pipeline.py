@@ -382,6 +382,7 @@ def test_an_ended_session_is_settled_once_it_is_judged_to_its_end(event):
 
 def test_what_a_sweep_leaves_is_sent_for_behind_all_others(event, undisturbed, sent, monkeypatch, settings):
     monkeypatch.setattr(tasks, "CATCH_UP_SECONDS", 1e-9)  # one sweep, and then it is another's turn
+    monkeypatch.setattr(pipeline, "ROWS_LEFT_A_SWEEP", 0)  # as where many have left some
     session = new_session(event)
     record_rows(session.id, rows_of_a_story(), NOW)
     tasks.wake([session.id])
@@ -392,6 +393,20 @@ def test_what_a_sweep_leaves_is_sent_for_behind_all_others(event, undisturbed, s
         task()
     assert sweeps == [3] + [6] * ((len(rows_of_a_story()) - pipeline.FEW_ROWS) // pipeline.MANY_ROWS + 1)
     assert kept(session) == undisturbed
+
+
+def test_what_few_sessions_have_left_is_judged_in_larger_steps(event, undisturbed, monkeypatch):
+    sessions = [new_session(event) for _ in range(2)]
+    for session in sessions:
+        record_rows(session.id, rows_of_a_story(), NOW)
+    monkeypatch.setattr(pipeline, "ROWS_LEFT_A_SWEEP", 2 * (pipeline.MANY_ROWS + 5))
+    wakeups.LEFT.add([session.id for session in sessions])
+    assert pipeline.catch_up(NOW)
+    for session in sessions:
+        session.refresh_from_db()
+        assert session.judged_until == rows_of_a_story()[pipeline.MANY_ROWS + 4].timestamp
+    sweep_all(NOW)
+    assert kept(sessions[0]) == undisturbed
 
 
 def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
