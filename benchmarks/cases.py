@@ -6,23 +6,32 @@ from benchmarks.measure import Case
 STREAM = Watching("/ws/sessions/{room}/stream/", rooms=20, has_moments=True)
 ONE_ROOM, MANY = "/sessions/{room}/signals", "/signals"
 
+# What a conference platform is: each room sends a row every five seconds.
+CROWD = Case(
+    "crowd", "single rows of {rooms} rooms, {sockets} streams", ONE_ROOM, rate=2_000, rooms=10_000, filling=12,
+    seconds=15, watching=STREAM,
+)  # fmt: skip
 CASES = {
     case.name: case
     for case in (
         Case("single", "single rows of {rooms} rooms", ONE_ROOM, rate=60, rooms=100),
-        Case("batch100", "batches of {items} rows of {rooms} rooms", MANY, rate=400, rooms=100, rooms_a_request=100),
+        CROWD,
         Case(
-            "batch1000", "batches of {items} rows of {rooms} rooms", MANY, rate=500, rooms=100, rooms_a_request=100,
-            items_a_room=10,
+            "batch100", "batches of {items} rows of as many rooms, of {rooms}", MANY, rate=2_000, rooms=2_000,
+            rooms_a_request=100, filling=12,
+        ),
+        Case(
+            "batch1000", "batches of {items} rows of 100 rooms, of {rooms}", MANY, rate=2_000, rooms=2_000,
+            rooms_a_request=100, items_a_room=10, filling=12,
         ),
         # Nobody waits for a recording, so that it may be judged long after.
         Case(
-            "backfill", "backfill, {items} rows of one room a request", ONE_ROOM, rate=500, rooms=1, items_a_room=1_000,
+            "backfill", "backfill, {items} rows of one room a request", ONE_ROOM, rate=2_000, rooms=1, items_a_room=1_000,
             warm_seconds=0, filling=0, most_lag_seconds=60,
         ),
         Case(
-            "events", "batches of {items} raw events of {rooms} rooms", "/events", rate=1_000, rooms=100,
-            rooms_a_request=100,
+            "events", "batches of {items} raw events of as many rooms, of {rooms}", "/events", rate=2_000, rooms=2_000,
+            rooms_a_request=100, filling=12,
         ),
         Case("frame", "single rows of {rooms} rooms, {sockets} streams", ONE_ROOM, rate=10, rooms=100, watching=STREAM),
         Case(

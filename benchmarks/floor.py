@@ -1,10 +1,11 @@
 """The floor: what a row costs at least, where River's trees score and learn it and binary COPY stores it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
+from statistics import fmean
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from engagement.readings import STORED
 from engagement.scoring import find_score
 
 RIVER_ROWS = 10_000
-ROOMS, ROWS_A_COPY, COPIES = 100, 1_000, 100
+ROOMS, ROWS_A_COPY, COPIES = 100, 1_000, 40
 TABLE = "benchmark_floor"
 TYPES = ["timestamptz", *({"int": "int4"}.get(kind, kind) for kind in COLUMNS.values())]
 COPY = f"COPY {TABLE} (received_at, {', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
@@ -39,6 +40,11 @@ class Floor:
     @property
     def all(self) -> float:
         return self.river + self.copy_client + self.copy_server
+
+
+def mean(floors: Sequence[Floor]) -> Floor:
+    """Return the floor between some."""
+    return Floor(*(fmean(getattr(floor, part) for floor in floors) for part in ("river", "copy_client", "copy_server")))
 
 
 def measure(database_url: str, copies: int = COPIES) -> Floor:

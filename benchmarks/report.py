@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from benchmarks.cases import CASES, LONG_CASES
+from benchmarks.cases import CASES, CROWD, LONG_CASES
 from benchmarks.figures import Figure
-from benchmarks.floor import Floor
+from benchmarks.floor import Floor, mean
 from benchmarks.measure import MOST_LAG_SECONDS, Run
 
 FLOOR, OBVIOUS, ECHO = "River + COPY", "obvious build", "echo"
@@ -30,11 +30,18 @@ class Results:
     curves: dict[str, list[Run]] = field(default_factory=dict)
     spread: dict[int, list[Run]] = field(default_factory=dict)  # by the number of web processes and of workers
     idle: dict[str, Idle] = field(default_factory=dict)
-    floor: Floor | None = None
+    floors: list[Floor] = field(default_factory=list)  # as they were measured, one after the other
+    around: dict[str, Floor] = field(default_factory=dict)  # what the floor was before and after a case of the product
     others: list[Figure] = field(default_factory=list)
 
     def add(self, run: Run) -> None:
         self.runs[run.stack, run.case.name] = run
+
+    def add_between(self, run: Run, floor: Floor) -> None:
+        """Add a run of the product, and the floor that was measured right after it."""
+        self.add(run)
+        self.around[run.case.name] = mean([*self.floors[-1:], floor])
+        self.floors.append(floor)
 
 
 def doubts(results: Results) -> list[str]:
@@ -72,10 +79,14 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
     if not run.keeps_up:
         yield Figure(f"{title}: CPU a {case.item}", "µs", None, full=f"{_full(run)}: {run.trouble}")
         return
-    floor = results.floor.all if results.floor else None
-    yield Figure(f"{title}: CPU a {case.item}", "µs", run.cpu_of(), FLOOR, floor)
+    floor = results.around.get(case.name)
+    yield Figure(f"{title}: CPU a {case.item}", "µs", run.cpu_of(), FLOOR, floor.all if floor else None)
     if obvious is not None:
         yield _beside(Figure("  the same", "µs", run.cpu_of()), obvious, obvious.cpu_of())
+    if case.name == CROWD.name and (
+        best := max(_kept(results, OBVIOUS), key=lambda each: each.case.rate, default=None)
+    ):
+        yield Figure(f"  the same, beside {best.case.rate:,.0f}/s", "µs", run.cpu_of(), OBVIOUS, best.cpu_of())
     echo = results.runs.get((ECHO, case.name))
     for role in run.cpu:
         is_web = role == "web" and echo is not None
@@ -88,6 +99,11 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
             yield _beside(figure, obvious, obvious.frame_ms(place)) if obvious and obvious.told.frames else figure
     if case.most_lag_seconds > MOST_LAG_SECONDS:
         yield Figure("  judged", f"{case.item}s/s", run.carried, more_is_better=True)
+
+
+def _kept(results: Results, stack: str) -> list[Run]:
+    """Return the runs of a stack at rising rates that it kept up with."""
+    return [run for run in results.curves.get(stack, ()) if run.keeps_up]
 
 
 def _beside(figure: Figure, obvious: Run, value: float) -> Figure:
@@ -169,8 +185,11 @@ def _idle(results: Results) -> Iterator[Figure]:
 
 
 def _floor(results: Results) -> Iterator[Figure]:
-    if (floor := results.floor) is not None:
-        yield Figure("the floor: CPU a row", "µs", floor.all)
+    if results.floors:
+        ordered = sorted(results.floors, key=lambda each: each.all)
+        low, floor, high = ordered[0], ordered[len(ordered) // 2], ordered[-1]
+        spread = f", the middle of {len(ordered)}, {low.all:.1f} to {high.all:.1f} µs" if len(ordered) > 1 else ""
+        yield Figure(f"the floor: CPU a row{spread}", "µs", floor.all)
         yield Figure("  of it River's trees, score and learn", "µs", floor.river)
         yield Figure("  of it COPY, the client", "µs", floor.copy_client)
         yield Figure("  of it COPY, PostgreSQL", "µs", floor.copy_server)

@@ -117,8 +117,9 @@ def _make_sessions(event: Event, rooms: Sequence[str]) -> None:
 
 def _end_sessions(rooms: Sequence[str]) -> None:
     """Take rooms out of what the clock looks at, so that the next case has only its own."""
+    over = {"status": Session.Status.ENDED, "ended_at": now(), "settled_at": now(), "is_condensed": True}
     for some in in_parts(rooms, ROOMS_A_STATEMENT):
-        Session.objects.filter(id__in=some).update(status=Session.Status.ENDED, ended_at=now(), settled_at=now())
+        Session.objects.filter(id__in=some).update(**over)
 
 
 def _analyze() -> None:

@@ -40,8 +40,8 @@ def test_cost_is_the_cpu_of_all_over_what_was_accepted():
     "told", [{"statuses": {"202": 599, "503": 1}}, {"unanswered": 1}, {"unseen": 1}, {"sending_seconds": 2.0}]
 )
 def test_who_does_not_keep_up_is_full_and_has_no_cost(told):
-    results = Results(floor=Floor(20.0, 1.0, 4.0))
-    results.add(run(**told))
+    results = Results()
+    results.add_between(run(**told), Floor(20.0, 1.0, 4.0))
     table = write_table(compose(results))
 
     assert "full at 59 rows/s" in table
@@ -54,8 +54,8 @@ def test_row_that_is_not_judged_is_no_row_that_was_carried():
 
 
 def test_figures_stand_beside_their_baselines():
-    results = Results(floor=Floor(20.0, 1.0, 4.0))
-    results.add(run())
+    results = Results(floors=[Floor(10.0, 1.0, 4.0)])
+    results.add_between(run(), Floor(30.0, 1.0, 4.0))
     results.add(run(ECHO, latencies=[0.002] * 600))
     results.add(run(OBVIOUS))
     found = {(figure.name, figure.baseline_name): figure.ratio for figure in compose(results)}
@@ -64,6 +64,22 @@ def test_figures_stand_beside_their_baselines():
     assert found["  the same", OBVIOUS] == pytest.approx(1)
     assert found["  of it web", ECHO] == pytest.approx(2 / 3)
     assert found["  POST p99", ECHO] == pytest.approx(10)
+
+
+def test_floor_is_said_with_its_spread():
+    results = Results(floors=[Floor(10.0, 1.0, 4.0)])
+    for river in (30.0, 12.0):
+        results.add_between(run(), Floor(river, 1.0, 4.0))
+    [floor] = [figure for figure in compose(results) if figure.name.startswith("the floor")]
+    assert (floor.name, floor.cost) == ("the floor: CPU a row, the middle of 3, 15.0 to 35.0 µs", 17.0)
+
+
+def test_row_of_a_crowd_stands_beside_what_the_obvious_build_needs_at_its_most():
+    slow = replace(SINGLE, rate=20)
+    results = Results(curves={OBVIOUS: [run(OBVIOUS, slow), run(OBVIOUS), run(OBVIOUS, unanswered=1)]})
+    results.add(run(case=CASES["crowd"]))
+    found = {(figure.name, figure.baseline_name): figure.ratio for figure in compose(results)}
+    assert found["  the same, beside 60/s", OBVIOUS] == pytest.approx(1)
 
 
 def test_client_that_was_late_itself_is_told():
@@ -106,7 +122,7 @@ def test_choice_of_fewer_rooms_is_smaller_requests():
 
 def test_choice_of_nothing_is_everything_and_of_what_is_unknown_the_names():
     assert {case.name for case in choose(Namespace(**ASKED)).cases} == set(CASES)
-    with pytest.raises(SystemExit, match="single, batch100"):
+    with pytest.raises(SystemExit, match="single, crowd, batch100"):
         choose(Namespace(**ASKED | {"case": "list"}))
 
 
