@@ -29,6 +29,7 @@ from engagement.silence import find_silent
 from engagement.visitors import leave_unheard
 
 SESSIONS_A_SWEEP = 200
+MOST_SESSIONS_A_SWEEP = 500  # where thousands wait, and to choose among them costs as much as to judge a hundred
 CANDIDATES = 2_000  # among whom each event has its turn
 EVENTS_A_SWEEP = 40_000
 FEW_ROWS = 20  # of a session, while others wait: a minute and a half of it
@@ -71,10 +72,11 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, rows_a_sweep: 
         return False
     aside = _find_set_aside()
     able = [id_ for id_ in candidates if id_ not in aside] if aside else candidates
+    most = min(max(SESSIONS_A_SWEEP, len(able) // 4), MOST_SESSIONS_A_SWEEP)
     swept, taken = Swept(), []
     try:
         with transaction.atomic():
-            sessions = cursors.lock_due(able, SESSIONS_A_SWEEP, with_behind=with_behind)
+            sessions = cursors.lock_due(able, most, with_behind=with_behind)
             taken = [session.id for session in sessions]
             # Whoever stores rows from here on waits for our locks, and adds the session again after them.
             queue.remove(taken)
@@ -88,7 +90,7 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, rows_a_sweep: 
     if swept.changes:
         live.announce(swept.changes, now)
     wakeups.LEFT.add(swept.behind)
-    if len(taken) < min(SESSIONS_A_SWEEP, len(candidates)):
+    if len(taken) < min(most, len(candidates)):
         _sort_out(queue, set(candidates).difference(taken), aside, with_behind=with_behind)
     return True
 

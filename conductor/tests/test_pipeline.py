@@ -409,6 +409,21 @@ def test_what_few_sessions_have_left_is_judged_in_larger_steps(event, undisturbe
     assert kept(sessions[0]) == undisturbed
 
 
+@pytest.mark.parametrize(("waiting", "swept"), [(2, 2), (7, 2), (12, 3), (40, 4)])
+def test_where_more_wait_a_sweep_takes_more_of_them(event, monkeypatch, waiting, swept):
+    monkeypatch.setattr(pipeline, "SESSIONS_A_SWEEP", 2)
+    monkeypatch.setattr(pipeline, "MOST_SESSIONS_A_SWEEP", 4)
+    sessions = [new_session(event) for _ in range(waiting)]
+    for session in sessions:
+        record_rows(session.id, healthy_room(minutes=1)[:1], NOW)
+    wakeups.DUE.add([session.id for session in sessions])
+    assert pipeline.advance(NOW)
+    assert Session.objects.exclude(judged_until=None).count() == swept
+    while pipeline.advance(NOW):
+        pass
+    assert not Session.objects.filter(judged_until=None).exists()
+
+
 def test_who_sends_little_is_judged_before_the_rest_of_who_sends_much(event):
     """In one sweep, however much of another event waits before it."""
     floods = [new_session(event) for _ in range(250)]
