@@ -35,6 +35,7 @@ EVENTS_A_SWEEP = 40_000
 FEW_ROWS = 20  # of a session, while others wait: a minute and a half of it
 MANY_ROWS = 60
 ROWS_LEFT_A_SWEEP = 1_000  # of what sweeps have left: few sessions have more of it each
+SETTLED_A_SWEEP = 50  # sessions, each of which forgets thousands of people at once
 SET_ASIDE_SECONDS = 30.0
 ENDS_A_TICK = 50
 DUE_A_TICK = 20_000
@@ -72,7 +73,8 @@ def _advance(queue: wakeups.Queue, now: datetime, most_rows: int, rows_a_sweep: 
         return False
     aside = _find_set_aside()
     able = [id_ for id_ in candidates if id_ not in aside] if aside else candidates
-    most = min(max(SESSIONS_A_SWEEP, len(able) // 4), MOST_SESSIONS_A_SWEEP)
+    # What was left is more rows of each, and has time.
+    most = SESSIONS_A_SWEEP if with_behind else min(max(SESSIONS_A_SWEEP, len(able) // 4), MOST_SESSIONS_A_SWEEP)
     swept, taken = Swept(), []
     try:
         with transaction.atomic():
@@ -153,6 +155,7 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
     outbox.tell_sessions([(Message.Type.STARTED, each) for each in begun], now, now)
     found = watch.judge_new_rows(sessions, rows, now)
     outbox.tell_incidents([(TOLD_AS[step], each) for judged in found for step, each in judged.steps], now)
+    settling = 0
     for session, new, judged in zip(sessions, rows, found, strict=True):
         # The page of an ended session is all of it: drawn when something was found, and when it is settled.
         if new and (judged.detected or judged.corrected or judged.resolved or not session.is_ended):
@@ -167,7 +170,8 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
             )
         is_behind = len(new) == most_rows or session.has_closed_windows
         if session.is_ended and not is_behind:
-            swept.changes += _settle(session, now)
+            settling += 1
+            swept.changes += _settle(session, now) if settling <= SETTLED_A_SWEEP else []
             is_behind = session.is_settling
         if is_behind:
             swept.behind.append(session.id)

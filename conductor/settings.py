@@ -169,7 +169,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 60,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
-    "polling_interval": 5,  # how often a worker asks anew for whom nothing comes; what comes wakes it at once
+    # How often a worker asks anew for whom nothing comes. What comes wakes it at once; who stops waits for the answer.
+    "polling_interval": 2,
 }
 CELERY_BEAT_SCHEDULER = "conductor.clock:Clock"
 TICK_SECONDS = 5.0

@@ -11,7 +11,7 @@ from functools import partial
 from typing import ParamSpec
 
 import redis
-from celery import Task
+from celery import Task, current_task
 from celery.signals import heartbeat_sent, worker_init, worker_shutting_down
 from django.conf import settings
 from django.db import transaction
@@ -46,38 +46,44 @@ _swept_at = [float("-inf")]  # by this process
 def advance() -> None:
     """Judge new rows, some of each session, while they come and the time lasts.
 
-    Who sweeps alone stays for a moment and waits for more: to be sent for costs as much as fifty rows do.
+    Who sweeps alone stays for a moment and waits for more: to be sent for costs as much as many rows do.
     """
-    with _swept_again(wakeups.DUE) as is_alone:
-        _sweep_for(ADVANCE_SECONDS, "A sweep", pipeline.advance, _rest, STAY_SECONDS if is_alone else 0.0)
+    task = _own_name()
+    with _swept_again(wakeups.DUE, task) as is_alone:
+        wait = partial(_comes_more, task) if is_alone else None
+        _sweep_for(ADVANCE_SECONDS, "A sweep", pipeline.advance, _rest, wait)
     _enqueue(wakeups.LEFT)
 
 
 @app.task(acks_late=True, ignore_result=True)
 def catch_up() -> None:
     """Judge rows that sweeps have left, while no others wait: the settings say what goes before what."""
-    with _swept_again(wakeups.LEFT):
+    with _swept_again(wakeups.LEFT, _own_name()):
         _sweep_for(CATCH_UP_SECONDS, "Catching up", pipeline.catch_up)
 
 
+def _own_name() -> bytes:
+    """Return what the task at work is known by: the same when it is delivered again, as its worker was killed."""
+    return str(current_task.request.id or uuid.uuid4()).encode()
+
+
 @contextmanager
-def _swept_again(queue: wakeups.Queue) -> Iterator[bool]:
+def _swept_again(queue: wakeups.Queue, task: bytes) -> Iterator[bool]:
     """Sweep while nobody else is sent for, unless one cannot do it all; and have what is left swept.
 
     However much is due, one task waits at most: who begins sends for the next, and that is said in the queue. Yields
-    whether nobody was.
+    whether nobody was, and no other task does the same.
     """
     is_enough = queue.count() < MANY
-    if is_enough:
-        queue.hold()
-    else:
+    is_alone = is_enough and queue.hold(task)
+    if not is_enough:
         queue.release()
         _enqueue(queue)
     try:
-        yield is_enough
+        yield is_alone
     finally:
-        if is_enough:
-            queue.release()
+        if is_alone:
+            queue.release(task)
         _enqueue(queue)
 
 
@@ -86,10 +92,10 @@ def _sweep_for(
     what: str,
     sweep: Callable[[datetime], bool],
     rest: Callable[[], None] | None = None,
-    stay_seconds: float = 0.0,
+    wait: Callable[[float], bool] | None = None,
 ) -> None:
-    """Sweep for so long, and while nothing is there wait for more, until `stay_seconds` have passed."""
-    leaves_at = time.monotonic() + max(seconds, stay_seconds)
+    """Sweep for so long, and where nothing is there any more wait for it, until `STAY_SECONDS` have passed."""
+    leaves_at = time.monotonic() + (seconds if wait is None else max(seconds, STAY_SECONDS))
     while True:
         if rest is not None:
             rest()
@@ -100,8 +106,13 @@ def _sweep_for(
         seconds -= ended - began
         if seconds <= 0 or ended >= leaves_at:
             return
-        if not is_found and not (stay_seconds and wakeups.DUE.await_some(leaves_at - ended)):
+        if not is_found and (wait is None or not wait(leaves_at - ended)):
             return
+
+
+def _comes_more(task: bytes, seconds: float) -> bool:
+    """Wait for what is new, unless something was left: whoever sees to that may need our process."""
+    return not wakeups.LEFT.count() and wakeups.DUE.await_some(seconds, task)
 
 
 def _rest() -> None:

@@ -13,7 +13,9 @@ from django.conf import settings
 
 from conductor import carrier
 
-MOST_WAITING_SECONDS = 2.0  # at once
+LEAST_WAITING_SECONDS, MOST_WAITING_SECONDS = 0.01, 2.0  # at once; Redis takes less than 1 ms for no limit
+SENT = b"sent"  # a task, and none has begun
+IF_IT_IS = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('del', KEYS[1])"
 WORKER, WORKER_SECONDS = "conductor:worker", 10  # a worker's heart beats every two seconds
 
 
@@ -38,38 +40,40 @@ class Queue:
             return False
         with carrier.reach() as client, client.pipeline(transaction=False) as pipeline:
             pipeline.zadd(self._key, self._scores(session_ids), nx=True)
-            pipeline.set(self._sent, 1, nx=True, ex=self.sent_seconds)
+            pipeline.set(self._sent, SENT, nx=True, ex=self.sent_seconds)
             return bool(pipeline.execute()[-1])
 
     def call_again(self) -> bool:
         """Return whether a task must be sent: something waits, and none is under way."""
         with carrier.reach() as client:
-            return bool(client.zcard(self._key)) and bool(client.set(self._sent, 1, nx=True, ex=self.sent_seconds))
+            return bool(client.zcard(self._key)) and bool(client.set(self._sent, SENT, nx=True, ex=self.sent_seconds))
 
-    def hold(self) -> None:
-        """Say that a task is at work, which sees what is added: no other one is sent."""
+    def hold(self, task: bytes) -> bool:
+        """Say that a task is at work, which sees what is added: no other one is sent. False where another one is."""
         with carrier.reach() as client:
-            client.set(self._sent, 1, ex=self.sent_seconds)
+            if client.get(self._sent) not in (None, SENT, task):
+                return False
+            return bool(client.set(self._sent, task, ex=self.sent_seconds))
 
-    def release(self) -> None:
-        """Say that the task looks no more: for what is added from here on another one is sent."""
+    def release(self, task: bytes = SENT) -> None:
+        """Say that the task looks no more, or that the one that was sent has begun: another one may be sent."""
         with carrier.reach() as client:
-            client.delete(self._sent)
+            client.eval(IF_IT_IS, 1, self._sent, task)
 
     def count(self) -> int:
         """Return how many sessions wait."""
         with carrier.reach() as client:
             return int(client.zcard(self._key))
 
-    def await_some(self, seconds: float) -> bool:
+    def await_some(self, seconds: float, task: bytes) -> bool:
         """Return whether some session waits, as soon as one does, after so long at most.
 
-        Who waits is at work, and sees what is added. If it is killed while it waits, that is forgotten soon.
+        The task that waits is at work, and sees what is added. If it is killed while it waits, that is forgotten soon.
         """
-        seconds = min(seconds, MOST_WAITING_SECONDS)
+        seconds = min(max(seconds, LEAST_WAITING_SECONDS), MOST_WAITING_SECONDS)
         with carrier.reach(MOST_WAITING_SECONDS + carrier.WAIT_SECONDS) as client:
             with client.pipeline(transaction=False) as pipeline:
-                pipeline.set(self._sent, 1, px=round((seconds + carrier.WAIT_SECONDS) * 1000))
+                pipeline.set(self._sent, task, px=round((seconds + carrier.WAIT_SECONDS) * 1000))
                 pipeline.bzpopmin(self._key, seconds)
                 found = pipeline.execute()[-1]
             if found is None:
@@ -78,7 +82,7 @@ class Queue:
             _, session, at = found
             with client.pipeline(transaction=False) as pipeline:
                 pipeline.zadd(self._key, {session: at}, nx=True)
-                pipeline.set(self._sent, 1, ex=self.sent_seconds)
+                pipeline.set(self._sent, task, ex=self.sent_seconds)
                 pipeline.execute()
         return True
 

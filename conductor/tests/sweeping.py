@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from conductor import pipeline, wakeups
+from conductor import carrier, pipeline, wakeups
 from engagement import cursors
 from engagement.models import Session
 
@@ -19,7 +19,8 @@ def begin_anew() -> None:
 def empty(queue: wakeups.Queue) -> None:
     while waiting := queue.peek(1_000):
         queue.remove(waiting)
-    queue.release()
+    with carrier.reach() as client:
+        client.delete(queue._sent)
 
 
 def sweep(due: Collection[UUID], left: Collection[UUID], now: datetime) -> None:

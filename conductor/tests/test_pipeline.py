@@ -256,17 +256,63 @@ def test_who_waits_is_told_of_what_is_there_and_takes_nothing_out_of_its_turn():
     first, second = uuid.uuid4(), uuid.uuid4()
     wakeups.DUE.add([first])
     wakeups.DUE.add([second])
-    assert wakeups.DUE.await_some(2.0)
+    assert wakeups.DUE.await_some(2.0, b"ours")
     assert wakeups.DUE.peek(10) == [first, second]
     wakeups.DUE.remove([first, second])
-    assert not wakeups.DUE.await_some(0.01)
+    assert not wakeups.DUE.await_some(0.0001, b"ours"), "Redis would take that for no limit"
 
 
-def test_who_is_killed_while_waiting_is_soon_replaced():
-    wakeups.DUE.hold()
-    assert not wakeups.DUE.await_some(0.01)
+def test_who_is_killed_while_waiting_is_soon_replaced(monkeypatch):
+    monkeypatch.setattr(carrier, "WAIT_SECONDS", 4.0)
+    assert wakeups.DUE.hold(b"ours")
+    assert not wakeups.DUE.await_some(0.01, b"ours")
     with carrier.reach() as client:
-        assert 0 < client.pttl("conductor:due:sent") <= 510
+        assert 0 < client.pttl("conductor:due:sent") <= 4_010
+
+
+def test_who_finds_another_at_work_sweeps_and_leaves_without_a_trace(event, sent, monkeypatch):
+    monkeypatch.setattr(tasks, "STAY_SECONDS", 60.0)
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=1), NOW)
+    wakeups.DUE.add([session.id])
+    assert wakeups.DUE.hold(b"another")
+    tasks.advance()
+    session.refresh_from_db()
+    assert session.judged_until is not None
+    tasks.wake([session.id])
+    assert sent == [], "the other one sees what comes"
+    wakeups.DUE.release(b"another")
+    tasks.wake([session.id])
+    assert sent == [(tasks.advance, False)]
+
+
+def test_a_task_that_is_delivered_again_is_the_same_one():
+    assert wakeups.DUE.hold(b"ours")
+    assert wakeups.DUE.hold(b"ours")
+    assert not wakeups.DUE.hold(b"another")
+
+
+def test_who_has_left_something_does_not_wait_for_more(event, sent, monkeypatch):
+    monkeypatch.setattr(tasks, "STAY_SECONDS", 60.0)
+    monkeypatch.setattr(tasks, "ADVANCE_SECONDS", 60.0)
+    session = new_session(event)
+    record_rows(session.id, healthy_room(minutes=5), NOW)
+    wakeups.DUE.add([session.id])
+    tasks.advance()
+    assert sent == [(tasks.catch_up, False)]
+
+
+def test_a_sweep_settles_some_of_the_sessions_that_ended_together(event, monkeypatch):
+    monkeypatch.setattr(pipeline, "SETTLED_A_SWEEP", 2)
+    sessions = [new_session(event, status="live", source="signals") for _ in range(5)]
+    for session in sessions:
+        pipeline.end_session(session.id, NOW)
+    wakeups.DUE.add([session.id for session in sessions])
+    settled = []
+    for _ in range(3):
+        assert pipeline.advance(NOW) or pipeline.catch_up(NOW)
+        settled.append(Session.objects.exclude(settled_at=None).count())
+    assert settled == [2, 4, 5]
 
 
 def test_wake_waits_for_the_commit(event, sent):
