@@ -26,8 +26,8 @@ CASES = {
         ),
         # Nobody waits for a recording, so that it may be judged long after.
         Case(
-            "backfill", "backfill, {items} rows of one room a request", ONE_ROOM, rate=2_000, rooms=1, items_a_room=1_000,
-            warm_seconds=0, filling=0, most_lag_seconds=60,
+            "backfill", "backfill, {items} rows of one room a request", ONE_ROOM, rate=2_000, rooms=1,
+            items_a_room=1_000, warm_seconds=0, filling=0, most_lag_seconds=60,
         ),
         Case(
             "events", "batches of {items} raw events of as many rooms, of {rooms}", "/events", rate=2_000, rooms=2_000,

@@ -117,7 +117,11 @@ def test_a_key_of_another_event_is_not_revoked(client, owner, event):
 
 @pytest.mark.parametrize(
     ("role", "sees"),
-    [("viewer", [False, False, False]), ("organizer", [True, True, False]), ("owner", [True, True, True])],
+    [
+        ("viewer", [False, False, False, False]),
+        ("organizer", [True, True, True, False]),
+        ("owner", [True, True, True, True]),
+    ],
 )
 def test_everybody_sees_what_they_may_do(client, event, role, sees):
     client.force_login(stage.organizer("leo", event, Role(role)))
@@ -125,7 +129,7 @@ def test_everybody_sees_what_they_may_do(client, event, role, sees):
 
     page = client.get(f"/events/{event.id}/").content.decode()
 
-    assert [words in page for words in ("Name and sensitivity", "Platform", "Make a key")] == sees
+    assert [words in page for words in ("Name and sensitivity", "Channels", "Platform", "Make a key")] == sees
 
 
 def test_sessions_are_on_pages_newest_first(client, organizer, event, django_assert_max_num_queries):

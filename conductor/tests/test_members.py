@@ -265,5 +265,7 @@ def test_a_viewers_page_has_no_buttons_but_to_leave(client, event, session):
 
     assert page.count("<form") == 2  # to log out, and to leave
     assert mara.username in page
-    assert 'data-role="viewer"' in client.get(f"/sessions/{session.id}/").content.decode()
+    page = client.get(f"/sessions/{session.id}/").content.decode()
+    assert 'data-role="viewer"' in page
+    assert f'<a class="for-organizers" href="/events/{event.id}/channels/">' in page
     assert Membership.objects.count() == 2
