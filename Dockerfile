@@ -1,4 +1,4 @@
-# One image for web, worker, beat and migrate; docker-compose.yml says which is which.
+# One image for all programs of ours; docker-compose.yml says which is which.
 FROM python:3.11-slim-bookworm
 
 ENV DEBUG=0 \

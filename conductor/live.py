@@ -116,7 +116,7 @@ def _publish(changes: Sequence[SessionChange], now: datetime) -> None:
 
 
 def _messages(change: SessionChange) -> Iterable[str]:
-    """Yield the JSON messages of the contract."""
+    """Yield the JSON messages of a stream."""
     if change.row is not None:
         yield json.dumps({"type": "engagement:update", "engagement": row_payload(change.row)})
     told = (

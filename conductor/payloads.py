@@ -1,4 +1,4 @@
-"""The JSON shapes of the contract: the same for REST, the stream and the pages."""
+"""The JSON shapes that integrators rely on: the same for REST, the stream and the pages."""
 
 from collections.abc import Mapping
 from typing import Any

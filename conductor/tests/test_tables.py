@@ -1,4 +1,4 @@
-"""The tables as the contract promises them, on a server without TimescaleDB."""
+"""The tables as others may rely on them, on a server without TimescaleDB."""
 
 import logging
 from datetime import UTC, datetime, timedelta

@@ -54,7 +54,7 @@ def _gather_event(event: RawEvent, gathering: Gathering) -> None:
 
 
 def reading(record: Mapping[str, object]) -> Reading:
-    """Return the reading that a signals object describes. Raises ValueError for what the contract refuses."""
+    """Return the reading that a signals object describes. Raises ValueError for what REST refuses."""
     numbers = {name: _number(record, name) for name in MEASURED if record.get(name) is not None}
     if not numbers:
         raise ValueError("has neither a type nor a known signal")
@@ -67,7 +67,7 @@ def reading(record: Mapping[str, object]) -> Reading:
 def raw_event(record: Mapping[str, object]) -> RawEvent:
     """Return the raw event that an object describes, without anything else it holds.
 
-    Raises ValueError for what the contract refuses; its words never quote the object.
+    Raises ValueError for what REST refuses; its words never quote the object.
     """
     if not isinstance(record["type"], str) or record["type"] not in EVENT_TYPES:
         raise ValueError("unknown event type")

@@ -13,7 +13,7 @@ from conductor.local.embedded import CannotStart, postgres_at_hand
 class Command(BaseCommand):
     help = (
         "Makes an empty database what a backup says, and migrates it to this release: all of it or, where something "
-        "is wrong, nothing. Web, worker and beat must not run meanwhile."
+        "is wrong, nothing. Web, worker, telling and beat must not run meanwhile."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
