@@ -172,7 +172,7 @@ class PatientWebSocket(WebSocketProtocol):
 
 
 class PatientServer(Server):
-    """daphne, where to send over a socket takes until there is room for more, as ASGI has it."""
+    """daphne, where to send over a socket takes until there is room for more, as ASGI has it; see also `run`."""
 
     def run(self) -> None:
         keep_what_is_loaded()

@@ -120,6 +120,10 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Those that are neither delivered nor given up."""
         return self.filter(done_at=None)
 
+    def due(self, now: datetime) -> "MessageQuerySet":
+        """Those whose time has come to be sent, or to be tried again."""
+        return self.pending().filter(next_attempt_at__lte=now)
+
     def unsent(self, now: datetime) -> "MessageQuerySet":
         """Those that nobody has begun to send, as their delay is not over."""
         return self.pending().filter(attempts=0, due_at__gt=now)

@@ -170,8 +170,9 @@ def _sweep(sessions: Sequence[Session], now: datetime, most_rows: int, swept: Sw
             )
         is_behind = len(new) == most_rows or session.has_closed_windows
         if session.is_ended and not is_behind:
+            if settling < SETTLED_A_SWEEP:
+                swept.changes += _settle(session, now)
             settling += 1
-            swept.changes += _settle(session, now) if settling <= SETTLED_A_SWEEP else []
             is_behind = session.is_settling
         if is_behind:
             swept.behind.append(session.id)

@@ -46,7 +46,7 @@ class Queue:
     def call_again(self) -> bool:
         """Return whether a task must be sent: something waits, and none is under way."""
         with carrier.reach() as client:
-            return bool(client.zcard(self._key)) and bool(client.set(self._sent, SENT, nx=True, ex=self.sent_seconds))
+            return self.count() > 0 and bool(client.set(self._sent, SENT, nx=True, ex=self.sent_seconds))
 
     def hold(self, task: bytes) -> bool:
         """Say that a task is at work, which sees what is added: no other one is sent. False where another one is."""

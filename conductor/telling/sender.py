@@ -55,7 +55,7 @@ def send_next(now: Callable[[], datetime], before: Callable[[], None] = lambda: 
 
 def _claim(now: datetime) -> Claim | None:
     """Lease a channel for which something is due, and begin an attempt at its next message."""
-    if not Message.objects.pending().filter(next_attempt_at__lte=now).exists():  # as nearly always: in one look
+    if not Message.objects.due(now).exists():  # as nearly always: in one look
         return None
     with transaction.atomic():
         channel = _find_channels(now).select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
@@ -92,7 +92,7 @@ def _find_due(now: datetime) -> MessageQuerySet:
     of_anomaly = Exists(earlier.filter(anomaly_id=OuterRef("anomaly_id")))
     of_session = Exists(earlier.filter(anomaly_id=None, session=OuterRef("session")))
     there = Q(session=None) | Q(session__erased_at=None)
-    due = Message.objects.pending().filter(there, next_attempt_at__lte=now)
+    due = Message.objects.due(now).filter(there)
     return due.exclude(of_anomaly).exclude(Q(anomaly_id=None) & of_session)
 
 
