@@ -19,11 +19,11 @@ CASES = {
         Case("single", "single rows of {rooms} rooms", ONE_ROOM, rate=60, rooms=100),
         CROWD,
         Case(
-            "batch100", "batches of {items} rows of as many rooms, of {rooms}", MANY, rate=2_000, rooms=2_000,
+            "batch100", "batches of {items} rows, one of a room, {rooms} rooms", MANY, rate=2_000, rooms=2_000,
             rooms_a_request=100, filling=12,
         ),
         Case(
-            "batch1000", "batches of {items} rows of 100 rooms, of {rooms}", MANY, rate=2_000, rooms=2_000,
+            "batch1000", "batches of {items} rows, ten of a room, {rooms} rooms", MANY, rate=2_000, rooms=2_000,
             rooms_a_request=100, items_a_room=10, filling=12,
         ),
         # Nobody waits for a recording, so that it may be judged long after.
@@ -32,7 +32,7 @@ CASES = {
             items_a_room=1_000, warm_seconds=0, filling=0, most_lag_seconds=60,
         ),
         Case(
-            "events", "batches of {items} raw events of as many rooms, of {rooms}", "/events", rate=2_000, rooms=2_000,
+            "events", "batches of {items} raw events, one of a room, {rooms} rooms", "/events", rate=2_000, rooms=2_000,
             rooms_a_request=100, filling=12,
         ),
         Case("frame", "single rows of {rooms} rooms, {sockets} streams", ONE_ROOM, rate=10, rooms=100, watching=STREAM),

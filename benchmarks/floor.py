@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import timedelta
 from random import Random
 from statistics import fmean
@@ -44,7 +44,7 @@ class Floor:
 
 def mean(floors: Sequence[Floor]) -> Floor:
     """Return the floor between some."""
-    return Floor(*(fmean(getattr(floor, part) for floor in floors) for part in ("river", "copy_client", "copy_server")))
+    return Floor(*map(fmean, zip(*map(astuple, floors), strict=True)))
 
 
 def measure(database_url: str, copies: int = COPIES) -> Floor:

@@ -1,6 +1,6 @@
 """What the runs come to: every figure beside its baselines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from benchmarks.cases import CASES, CROWD, LONG_CASES
@@ -83,10 +83,9 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
     yield Figure(f"{title}: CPU a {case.item}", "µs", run.cpu_of(), FLOOR, floor.all if floor else None)
     if obvious is not None:
         yield _beside(Figure("  the same", "µs", run.cpu_of()), obvious, obvious.cpu_of())
-    if case.name == CROWD.name and (
-        best := max(_kept(results, OBVIOUS), key=lambda each: each.case.rate, default=None)
-    ):
-        yield Figure(f"  the same, beside {best.case.rate:,.0f}/s", "µs", run.cpu_of(), OBVIOUS, best.cpu_of())
+    if case.name == CROWD.name and (kept := _kept_by_rate(results.curves.get(OBVIOUS, ()))):
+        most = max(kept)
+        yield Figure(f"  the same, beside {most:,.0f}/s", "µs", run.cpu_of(), OBVIOUS, kept[most].cpu_of())
     echo = results.runs.get((ECHO, case.name))
     for role in run.cpu:
         is_web = role == "web" and echo is not None
@@ -101,9 +100,9 @@ def _figures_of(run: Run, results: Results) -> Iterator[Figure]:
         yield Figure("  judged", f"{case.item}s/s", run.carried, more_is_better=True)
 
 
-def _kept(results: Results, stack: str) -> list[Run]:
-    """Return the runs of a stack at rising rates that it kept up with."""
-    return [run for run in results.curves.get(stack, ()) if run.keeps_up]
+def _kept_by_rate(runs: Iterable[Run]) -> dict[float, Run]:
+    """Return those runs at rising rates that a stack kept up with."""
+    return {run.case.rate: run for run in runs if run.keeps_up}
 
 
 def _beside(figure: Figure, obvious: Run, value: float) -> Figure:
@@ -132,7 +131,7 @@ def _rounds(run: Run, results: Results) -> Iterator[Figure]:
 
 def _capacity(results: Results) -> Iterator[Figure]:
     """Yield how many single rows a second the stacks carry, and what they cost where both are at their best."""
-    kept = {stack: {run.case.rate: run for run in runs if run.keeps_up} for stack, runs in results.curves.items()}
+    kept = {stack: _kept_by_rate(runs) for stack, runs in results.curves.items()}
     if PRODUCT not in kept:
         return
     most = {stack: max(runs, default=0.0) for stack, runs in kept.items()}
@@ -150,7 +149,7 @@ def _capacity(results: Results) -> Iterator[Figure]:
 
 def _spread(results: Results) -> Iterator[Figure]:
     """Yield what more processes carry, and what a row costs with them, beside one of each at the same rate."""
-    kept = {number: {run.case.rate: run for run in runs if run.keeps_up} for number, runs in results.spread.items()}
+    kept = {number: _kept_by_rate(runs) for number, runs in results.spread.items()}
     alone = kept.get(min(kept, default=0), {})
     for number, runs in kept.items():
         of_each = f"{number} of web and worker each"
