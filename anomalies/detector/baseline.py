@@ -11,7 +11,7 @@ from anomalies.detector.compiled import Row, State, Tuning, compiled
 from anomalies.detector.halves import UNKNOWN, read_half, write_half
 from anomalies.detector.scalars import at_least, clip, fill, interquartile_mean, or_zero
 from anomalies.detector.sizes import BAND_BLOCKS, BLOCK_SLOTS, BLOCKS, FULL_BYTE, SLOT_SECONDS, SLOTS_PER_MINUTE
-from anomalies.detector.state import BAND_UNITS, N_EVENTS, N_SERIES, N_USUAL, Series, Usual
+from anomalies.detector.state import BAND_HIGH, BAND_LOW, BAND_UNITS, N_EVENTS, N_SERIES, N_USUAL, Series, Usual
 
 
 class WhatIsUsual(NamedTuple):
@@ -208,8 +208,8 @@ def _widen_band(state: State, baseline: Tuning) -> None:
     spread = baseline.band_width * max(baseline.least_band, math.sqrt(np.float64(state.score_noise)))
     elapsed = np.rint((state.t - state.band_at) / (BLOCK_SLOTS * SLOT_SECONDS)) if state.n_band > 0 else 1.0
     steps = int(clip(elapsed, 1.0, float(BAND_BLOCKS)))
-    _move_band(state.band[:, 0], steps, usual - spread)
-    _move_band(state.band[:, 1], steps, usual + spread)
+    _move_band(state.band[:, BAND_LOW], steps, usual - spread)
+    _move_band(state.band[:, BAND_HIGH], steps, usual + spread)
     state.band_at = state.t
     state.n_band = min(BAND_BLOCKS, state.n_band + steps)
 

@@ -24,6 +24,7 @@ from anomalies.detector.sizes import (
 )
 
 BAND_UNITS = 255  # in a score of 1
+BAND_LOW, BAND_HIGH = range(2)  # the columns of a band
 REVISION = 2  # to be raised when the same fields come to mean something else, or are packed otherwise
 
 
