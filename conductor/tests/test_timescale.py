@@ -322,12 +322,20 @@ def test_old_rows_are_compressed_and_read_written_and_erased_all_the_same(timesc
     assert run_python(timescale, ERASE_ALL) == [False, 0, 0]
 
 
-def test_compression_ends_and_begins_again(timescale):
+@pytest.mark.parametrize(
+    "end",
+    [
+        ["shell", "-c", "from django.db import connection; connection.disable_compression()"],
+        ["migrate", "engagement", "0015"],
+    ],
+    ids=["as the docs say", "backwards"],
+)
+def test_compression_ends_and_begins_again(timescale, end):
     run_python(timescale, RECORD_ROWS)
     ask(timescale, COMPRESS)
     buckets = run_python(timescale, BUCKETS)
 
-    manage(timescale, "shell", "-c", "from django.db import connection; connection.disable_compression()")
+    manage(timescale, *end)
     assert (ask(timescale, POLICY), ask(timescale, COUNT_COMPRESSED)) == ([], [(0,)])
     assert run_python(timescale, BUCKETS) == buckets
     manage(timescale, "migrate")
